@@ -1,0 +1,96 @@
+"""The catalog: speeches as templates. Reads checklists/catalog/*.yaml, checks each against schema.json."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import yaml
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from checklists.models import Template
+
+CATALOG = Path(__file__).with_name("catalog")
+LARGEST_FILE = 1_000_000  # bytes; the longest speech makes about 100 KB
+
+
+class BadTemplate(Exception):
+    """A template file that is not loaded. Says which file, where in it, and what is wrong."""
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """Slugs by what became of them."""
+
+    added: list[str]
+    updated: list[str]
+    unchanged: list[str]
+
+
+def read(path: Path) -> dict[str, Any]:
+    """One template file, valid by the schema and in itself.
+
+    Raises:
+        BadTemplate: too large, no YAML, against the schema, or pointing at what is not there.
+    """
+    if path.stat().st_size > LARGEST_FILE:
+        raise BadTemplate(_("%(file)s: larger than 1 MB") % {"file": path.name})
+    text = path.read_text(encoding="utf-8")
+    try:
+        # Aliases can make a small file grow without limit, and nothing here needs them.
+        if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text)):
+            raise BadTemplate(_("%(file)s: YAML aliases are not allowed") % {"file": path.name})
+        body = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise BadTemplate(_("%(file)s: not readable as YAML: %(why)s") % {"file": path.name, "why": error}) from error
+    schema = json.loads((CATALOG / "schema.json").read_text(encoding="utf-8"))
+    fault = jsonschema.exceptions.best_match(jsonschema.Draft202012Validator(schema).iter_errors(body))
+    if fault is not None:
+        where = "/".join(map(str, fault.absolute_path)) or "/"
+        raise BadTemplate(
+            _("%(file)s, at %(where)s: %(why)s") % {"file": path.name, "where": where, "why": fault.message[:300]}
+        )
+    _check_references(path, body)
+    return dict(body)
+
+
+def _check_references(path: Path, body: dict[str, Any]) -> None:
+    """What a schema cannot say: the name, unique ids, and phases that exist."""
+    if body["slug"] != path.stem:
+        raise BadTemplate(_("%(file)s: the slug must equal the file's name") % {"file": path.name})
+    ids = [item["id"] for item in body["items"]]
+    twice = {number for number in ids if ids.count(number) > 1}
+    phases = {phase["key"] for phase in body["phases"]}
+    named = {item["phase"] for item in body["items"] if "phase" in item}
+    named |= {item["due"]["phase"] for item in body["items"] if "phase" in item.get("due", {})}
+    if twice:
+        raise BadTemplate(_("%(file)s: doubled item %(ids)s") % {"file": path.name, "ids": ", ".join(sorted(twice))})
+    if named - phases:
+        raise BadTemplate(
+            _("%(file)s: no such phase: %(keys)s") % {"file": path.name, "keys": ", ".join(sorted(named - phases))}
+        )
+
+
+@transaction.atomic
+def load(paths: list[Path] | None = None) -> Loaded:
+    """Brings the templates in the database up to the files; all or nothing.
+
+    Raises:
+        BadTemplate: for the first file that does not fit; nothing is changed then.
+    """
+    outcome = Loaded([], [], [])
+    for path in sorted(paths if paths is not None else CATALOG.glob("*.yaml")):
+        body = read(path)
+        fields = {"version": body["version"], "title": body["title"], "title_en": body["title_en"], "body": body}
+        known = Template.objects.filter(slug=body["slug"]).first()
+        if known is None:
+            Template.objects.create(slug=body["slug"], **fields)
+            outcome.added.append(body["slug"])
+        elif known.body != body:
+            Template.objects.filter(pk=known.pk).update(**fields)
+            outcome.updated.append(body["slug"])
+        else:
+            outcome.unchanged.append(body["slug"])
+    return outcome

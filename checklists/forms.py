@@ -1,0 +1,116 @@
+"""What people send about a task, checked before anything is written."""
+
+import unicodedata
+import uuid
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext_lazy as _
+
+from checklists.models import Campaign, State, Task
+from villages import access
+
+LONGEST_NOTE = 2000
+LARGEST_VALUE = Decimal(10) ** 12
+
+
+class EventField(forms.UUIDField):
+    """The sender's number of this entry; upper and lower case are the same number."""
+
+    def to_python(self, value: Any) -> uuid.UUID | None:
+        """Only the usual form of a UUID: 8-4-4-4-12 hexadecimal digits."""
+        if value and len(str(value)) != 36:
+            raise ValidationError(self.error_messages["invalid"], code="invalid")
+        return super().to_python(value)
+
+
+class TickForm(forms.Form):
+    """One change of one task. Field names are relied on by others."""
+
+    event = EventField(
+        error_messages={
+            "required": _("The entry's number is missing. Open the page again and repeat."),
+            "invalid": _("The entry's number is not valid. Open the page again and repeat."),
+        }
+    )
+    state = forms.ChoiceField(
+        choices=State.choices,
+        error_messages={
+            "required": _("Say what to do with the task."),
+            "invalid_choice": _("There is no such state: %(value)s"),
+        },
+    )
+    value = forms.CharField(label=_("Value"), required=False, max_length=40)
+    note = forms.CharField(
+        label=_("Note"),
+        required=False,
+        max_length=LONGEST_NOTE,
+        widget=forms.Textarea(attrs={"rows": 2}),
+        error_messages={"max_length": _("A note has at most %(limit_value)d characters; this one has %(show_value)d.")},
+    )
+    seen = forms.IntegerField(required=False, min_value=0, max_value=2**31 - 1)
+
+    def __init__(self, *args: Any, task: Task, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.task = task
+
+    def clean_value(self) -> Decimal | None:
+        """A number ≥ 0, at most four places; full-width digits and a % sign after a percentage are understood."""
+        raw = unicodedata.normalize("NFKC", self.cleaned_data["value"]).strip()
+        if not raw:
+            return None
+        item = self.task.item
+        if item.is_percentage:
+            raw = raw.removesuffix("%").strip()
+        try:
+            value = Decimal(raw)
+        except InvalidOperation:
+            value = Decimal("NaN")
+        if not value.is_finite():
+            raise ValidationError(_("“%(raw)s” is not a number. Write it like 12 or 12.5."), params={"raw": raw})
+        if value < 0:
+            raise ValidationError(_("A value cannot be below 0."))
+        if item.is_percentage and value > 100:
+            raise ValidationError(_("A percentage cannot be above 100."))
+        if value >= LARGEST_VALUE:
+            raise ValidationError(_("This number is too large."))
+        if value != round(value, 4):
+            raise ValidationError(_("Write at most four decimal places."))
+        return round(value, 4)
+
+    @property
+    def complaint(self) -> str:
+        """The first thing that is wrong, for a line that has no room for more."""
+        for messages in self.errors.values():
+            return str(messages[0])
+        return ""
+
+
+class TaskFilter(forms.Form):
+    """Which tasks of a list to show."""
+
+    SHOW = [
+        ("owed", _("Still owed")),
+        ("overdue", _("Overdue")),
+        ("done", _("Claimed, not yet verified")),
+        ("verified", _("Verified")),
+        ("returned", _("Returned")),
+        ("waived", _("Waived")),
+        ("all", _("All")),
+    ]
+    campaign = forms.ModelChoiceField(
+        Campaign.objects.none(), label=_("Campaign"), required=False, empty_label=_("All campaigns")
+    )
+    show = forms.ChoiceField(label=_("Show"), choices=SHOW, required=False)
+    under = forms.RegexField(r"^[0-9DS]{2,20}$", required=False, widget=forms.HiddenInput)
+    q = forms.CharField(label=_("Search"), max_length=60, required=False)
+
+    def __init__(self, *args: Any, user: access.Person, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        campaigns: Any = self.fields["campaign"]
+        campaigns.queryset = Campaign.objects.visible_to(user)
+        for name in ("campaign", "show"):
+            self.fields[name].widget.attrs["class"] = "form-select"
+        self.fields["q"].widget.attrs |= {"class": "form-control", "type": "search"}

@@ -1,0 +1,18 @@
+"""What must be ready, by when, and what was done about it."""
+
+from checklists.models.campaign import Campaign, Phase, Responsibility, Template
+from checklists.models.item import Item
+from checklists.models.tally import Tally
+from checklists.models.task import State, Task, TaskEvent
+
+__all__ = [
+    "Campaign",
+    "Item",
+    "Phase",
+    "Responsibility",
+    "State",
+    "Tally",
+    "Task",
+    "TaskEvent",
+    "Template",
+]

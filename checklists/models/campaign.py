@@ -1,0 +1,180 @@
+"""Templates, campaigns, their phases, and who answers for which unit."""
+
+from datetime import date
+from typing import Self
+
+from django.db import models
+from django.db.models import Exists, F, OuterRef, Q
+from django.utils import timezone
+from django.utils.translation import get_language
+from django.utils.translation import gettext_lazy as _
+
+from villages import access
+from villages.models import Cadre, Post, Unit
+
+
+def in_language(chinese: str, english: str) -> str:
+    """The text in the reader's language; Chinese where there is no English."""
+    return english if english and (get_language() or "").startswith("en") else chinese
+
+
+class Template(models.Model):
+    """A speech turned into a checklist, as read from checklists/catalog/. Campaigns copy from it."""
+
+    slug = models.SlugField(max_length=80, unique=True)
+    version = models.PositiveIntegerField(default=1)
+    title = models.CharField(max_length=120)
+    title_en = models.CharField(max_length=200)
+    body = models.JSONField()  # the whole file, as checklists/catalog/schema.json allows it
+
+    class Meta:
+        ordering = ["slug"]
+
+    def __str__(self) -> str:
+        return in_language(self.title, self.title_en)
+
+
+class CampaignQuerySet(models.QuerySet["Campaign"]):
+    """Sentences about campaigns."""
+
+    def visible_to(self, user: access.Person) -> Self:
+        """Campaigns whose host the user's posts cover or lie under; a draft only for who may run it."""
+        open_to_all = access.touching("host__code", user) & ~Q(status=Campaign.Status.DRAFT)
+        return self.filter(open_to_all | access.reached("host__code", user, access.Action.RUN))
+
+    def running(self) -> Self:
+        """Campaigns whose tasks can be ticked."""
+        return self.filter(status=Campaign.Status.ACTIVE)
+
+
+class Campaign(models.Model):
+    """迎检活动: one inspection or drive to be ready for, run by a host unit."""
+
+    class Status(models.TextChoices):
+        DRAFT = "draft", _("draft")
+        ACTIVE = "active", _("under way")
+        CLOSED = "closed", _("closed")
+
+    template = models.ForeignKey(Template, models.PROTECT, null=True, blank=True)
+    host = models.ForeignKey(Unit, models.PROTECT, related_name="campaigns", verbose_name=_("run by"))
+    title = models.CharField(_("title"), max_length=120)
+    title_en = models.CharField(max_length=200, blank=True)
+    status = models.CharField(_("status"), max_length=10, choices=Status.choices, default=Status.DRAFT)
+    starts_on = models.DateField(_("starts on"))
+    inspects_on = models.DateField(_("inspection day"))
+    # A unit is red from this share of overdue tasks on (percent of its tasks that apply), amber below it.
+    red_percent = models.PositiveSmallIntegerField(_("red from this share overdue"), default=10)
+    topics = models.JSONField(default=dict, blank=True)  # key -> [title, title_en], for speeches of several parts
+    created_at = models.DateTimeField(auto_now_add=True)
+    created_by = models.ForeignKey(Cadre, models.PROTECT, null=True, blank=True, related_name="+")
+    closed_at = models.DateTimeField(null=True, blank=True)
+    closed_by = models.ForeignKey(Cadre, models.PROTECT, null=True, blank=True, related_name="+")
+
+    objects = CampaignQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("campaign")
+        ordering = ["inspects_on", "pk"]
+        constraints = [
+            models.UniqueConstraint(
+                name="campaign_once_per_template_host_and_day", fields=["template", "host", "inspects_on"]
+            ),
+            models.CheckConstraint(name="campaign_status_is_known", condition=Q(status__in=("draft", "active", "closed"))),
+            models.CheckConstraint(
+                name="campaign_starts_before_the_inspection", condition=Q(starts_on__lte=F("inspects_on"))
+            ),
+            models.CheckConstraint(
+                name="campaign_closed_by_someone_at_some_time",
+                condition=Q(closed_at__isnull=True, closed_by__isnull=True)
+                | Q(status="closed", closed_at__isnull=False, closed_by__isnull=False),
+            ),
+            models.CheckConstraint(
+                name="campaign_red_is_a_percentage", condition=Q(red_percent__gte=1) & Q(red_percent__lte=100)
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return in_language(self.title, self.title_en)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether tasks can be ticked."""
+        return self.status == self.Status.ACTIVE
+
+    def days_left(self, on: date) -> int:
+        """Whole days from `on` to the inspection day; negative once it is past."""
+        return (self.inspects_on - on).days
+
+    def close(self, *, by: Cadre) -> bool:
+        """Takes no more ticks from now on and keeps its figures. False if it was closed already."""
+        closed = Campaign.objects.filter(pk=self.pk, status=self.Status.ACTIVE).update(
+            status=self.Status.CLOSED, closed_at=timezone.now(), closed_by=by
+        )
+        self.refresh_from_db()
+        return bool(closed)
+
+
+class Phase(models.Model):
+    """阶段: a dated part of a campaign."""
+
+    campaign = models.ForeignKey(Campaign, models.CASCADE, related_name="phases")
+    key = models.SlugField(max_length=40)
+    title = models.CharField(max_length=120)
+    title_en = models.CharField(max_length=200, blank=True)
+    starts_on = models.DateField()
+    ends_on = models.DateField()
+
+    class Meta:
+        ordering = ["starts_on", "pk"]
+        constraints = [
+            models.UniqueConstraint(name="phase_once_per_campaign", fields=["campaign", "key"]),
+            models.CheckConstraint(name="phase_ends_after_it_starts", condition=Q(ends_on__gte=F("starts_on"))),
+        ]
+
+    def __str__(self) -> str:
+        return in_language(self.title, self.title_en)
+
+
+class ResponsibilityQuerySet(models.QuerySet["Responsibility"]):
+    """Sentences about who answers."""
+
+    def visible_to(self, user: access.Person) -> Self:
+        """Responsibilities for units in the user's sight."""
+        return self.filter(access.within("unit__code", user))
+
+    def in_office(self, on: date) -> Self:
+        """Held by someone with a current post at that very unit; a leader may hold theirs above it."""
+        posts = Post.objects.current(on).filter(cadre=OuterRef("cadre"))
+        return self.filter(
+            Exists(posts.filter(unit=OuterRef("unit")))
+            | Q(kind=Responsibility.Kind.LEAD) & Exists(posts.filter(unit=OuterRef("unit__parent")))
+        )
+
+
+class Responsibility(models.Model):
+    """责任: who answers for a unit in a campaign. Filled from posts at launch, changed by hand after."""
+
+    class Kind(models.TextChoices):
+        FIRST = "first", _("first to answer")
+        DIRECT = "direct", _("answers directly")
+        LINKED = "linked", _("linked cadre")
+        LEAD = "lead", _("leader in charge")
+
+    campaign = models.ForeignKey(Campaign, models.CASCADE, related_name="responsibilities")
+    unit = models.ForeignKey(Unit, models.PROTECT, related_name="+")
+    kind = models.CharField(max_length=10, choices=Kind.choices)
+    cadre = models.ForeignKey(Cadre, models.PROTECT, related_name="responsibilities")
+
+    objects = ResponsibilityQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(name="responsibility_once_per_kind", fields=["campaign", "unit", "kind"]),
+            models.CheckConstraint(
+                name="responsibility_kind_is_known", condition=Q(kind__in=("first", "direct", "linked", "lead"))
+            ),
+        ]
+        indexes = [models.Index(fields=["cadre", "campaign"])]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()}: {self.cadre}"

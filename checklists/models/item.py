@@ -1,0 +1,122 @@
+"""One line of a campaign's checklist."""
+
+from typing import Any
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from checklists.models.campaign import Campaign, Phase, in_language
+from villages.models import Kind
+
+
+class Item(models.Model):
+    """检查项: what must be ready, at which kind of unit, by when, and what shows it."""
+
+    class Operator(models.TextChoices):
+        AT_LEAST = ">=", "≥"
+        AT_MOST = "<=", "≤"
+        EXACTLY = "=", "="
+
+    campaign = models.ForeignKey(Campaign, models.CASCADE, related_name="items")
+    number = models.CharField(_("number"), max_length=40)
+    position = models.PositiveIntegerField(default=0)
+    section = models.CharField(_("section of the speech"), max_length=60, blank=True)
+    topic = models.SlugField(max_length=40, blank=True)
+    title = models.CharField(_("title"), max_length=120)
+    title_en = models.CharField(max_length=250, blank=True)
+    standard = models.TextField(_("standard"), blank=True)
+    standard_en = models.TextField(blank=True)
+    kind = models.CharField(_("kind"), max_length=20, blank=True)
+    owed_by = ArrayField(models.CharField(max_length=10, choices=Kind.choices), verbose_name=_("owed by"))
+    # Name endings; empty means every department in scope.
+    departments = ArrayField(models.CharField(max_length=40), default=list, blank=True)
+    responsible = models.CharField(_("responsible, in the speech's words"), max_length=120, blank=True)
+    phase = models.ForeignKey(Phase, models.SET_NULL, null=True, blank=True)
+    due_on = models.DateField(_("due on"))
+    due_says = models.CharField(_("deadline in the speech's words"), max_length=80, blank=True)
+    points = models.PositiveSmallIntegerField(_("points"), default=1)
+    # What is measured, if anything; a target belongs to the office's own work, never to a reported statistic.
+    metric = models.CharField(_("measure"), max_length=80, blank=True)
+    metric_en = models.CharField(max_length=120, blank=True)
+    operator = models.CharField(max_length=2, choices=Operator.choices, blank=True)
+    target = models.DecimalField(_("target"), max_digits=16, decimal_places=4, null=True, blank=True)
+    measured_in = models.CharField(_("measured in"), max_length=20, blank=True)
+    measured_in_en = models.CharField(max_length=40, blank=True)
+    target_is_stated = models.BooleanField(default=False)  # else implied: "none left" and the like
+    gate = models.BooleanField(_("gate"), default=False)
+    veto = models.BooleanField(_("veto"), default=False)
+    proof = models.CharField(_("what shows it"), max_length=120, blank=True)
+    proof_en = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        verbose_name = _("item")
+        ordering = ["position", "pk"]
+        constraints = [
+            models.UniqueConstraint(name="item_number_once_per_campaign", fields=["campaign", "number"]),
+            # Lets the database hold a task to its item's campaign (task_in_its_items_campaign).
+            models.UniqueConstraint(name="item_and_campaign", fields=["id", "campaign"]),
+            models.CheckConstraint(
+                name="item_measure_is_whole",
+                condition=Q(metric="", operator="", target__isnull=True)
+                | (~Q(metric="") & Q(operator__in=(">=", "<=", "="), target__isnull=False)),
+            ),
+            models.CheckConstraint(name="item_is_owed_by_someone", condition=Q(owed_by__len__gt=0)),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.number} {self.name}"
+
+    @property
+    def name(self) -> str:
+        """The title in the reader's language."""
+        return in_language(self.title, self.title_en)
+
+    @property
+    def meaning(self) -> str:
+        """The standard in the reader's language."""
+        return in_language(self.standard, self.standard_en)
+
+    @property
+    def shown_by(self) -> str:
+        """What shows it, in the reader's language."""
+        return in_language(self.proof, self.proof_en)
+
+    @property
+    def topic_name(self) -> str:
+        """The part of the speech, where it has several."""
+        titles: list[Any] = self.campaign.topics.get(self.topic, [])
+        return in_language(*titles) if titles else ""
+
+    @property
+    def is_measured(self) -> bool:
+        return self.target is not None
+
+    @property
+    def measure(self) -> str:
+        """The measured quantity, in the reader's language."""
+        return in_language(self.metric, self.metric_en)
+
+    @property
+    def unit_of_measure(self) -> str:
+        return in_language(self.measured_in, self.measured_in_en)
+
+    @property
+    def is_percentage(self) -> bool:
+        return self.measured_in.startswith("%")
+
+    def is_met_by(self, value: Any) -> bool:
+        """Whether a measured value reaches the target.
+
+        Raises:
+            TypeError: if the item has no target.
+        """
+        if self.target is None:
+            raise TypeError(f"{self} has no target")
+        match self.operator:
+            case self.Operator.AT_LEAST:
+                return bool(value >= self.target)
+            case self.Operator.AT_MOST:
+                return bool(value <= self.target)
+        return bool(value == self.target)

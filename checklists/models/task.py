@@ -1,0 +1,162 @@
+"""One item at one unit, and its append-only history."""
+
+from datetime import date
+from typing import Self
+
+import pgtrigger
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Now
+from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
+
+from checklists.models.campaign import Campaign
+from checklists.models.item import Item
+from checklists.models.tally import keep_tallies
+from villages import access
+from villages.models import Cadre, Unit
+
+
+class State(models.TextChoices):
+    """Where a task stands. Claimed (`done`) and `verified` are two words by two people."""
+
+    OPEN = "open", _("open")
+    DONE = "done", _("claimed")
+    VERIFIED = "verified", _("verified")
+    RETURNED = "returned", _("returned")
+    WAIVED = "waived", _("waived")
+
+
+# Still owed: what makes a task overdue once its day is past. Twin in SQL: readiness/boards/queries.py.
+OWED = (State.OPEN, State.RETURNED)
+
+
+class TaskQuerySet(models.QuerySet["Task"]):
+    """Sentences about tasks."""
+
+    def visible_to(self, user: access.Person) -> Self:
+        """Tasks of units in the user's sight."""
+        return self.filter(access.within("unit__code", user))
+
+    def owed_by(self, user: access.Person) -> Self:
+        """Tasks that are the user's own work, by the posts they hold at that very unit."""
+        return self.filter(access.reached("unit__code", user, access.Action.OWE))
+
+    def under(self, code: str) -> Self:
+        """Tasks of the unit and everything below it."""
+        return self.filter(unit__code__startswith=code)
+
+    def running(self) -> Self:
+        """Tasks of campaigns that are under way."""
+        return self.filter(campaign__status=Campaign.Status.ACTIVE)
+
+    def still_owed(self) -> Self:
+        """Neither claimed nor waived: open or sent back."""
+        return self.filter(state__in=OWED)
+
+    def overdue(self, on: date) -> Self:
+        """Still owed on a day after the deadline."""
+        return self.still_owed().filter(due_on__lt=on)
+
+    def for_list(self) -> Self:
+        """With what a line of a list shows, in one query."""
+        return self.select_related("item", "item__campaign", "unit", "done_by", "verified_by")
+
+
+class Task(models.Model):
+    """任务: one item at one unit. Changed only through checklists/ticks.py and checklists/launch.py."""
+
+    campaign = models.ForeignKey(Campaign, models.CASCADE, related_name="tasks", db_index=False)
+    item = models.ForeignKey(Item, models.CASCADE, related_name="tasks", db_index=False)
+    unit = models.ForeignKey(Unit, models.PROTECT, related_name="tasks", db_index=False)
+    due_on = models.DateField(_("due on"))
+    points = models.PositiveSmallIntegerField(default=1)
+    state = models.CharField(_("state"), max_length=10, choices=State.choices, default=State.OPEN, db_default=State.OPEN)
+    value = models.DecimalField(_("value"), max_digits=16, decimal_places=4, null=True, blank=True)
+    # Goes up by one with every change; a change names the version it was made from (compare-and-set).
+    version = models.PositiveIntegerField(default=0, db_default=0)
+    done_by = models.ForeignKey(Cadre, models.PROTECT, null=True, blank=True, related_name="+", db_index=False)
+    done_at = models.DateTimeField(null=True, blank=True)
+    verified_by = models.ForeignKey(Cadre, models.PROTECT, null=True, blank=True, related_name="+", db_index=False)
+    verified_at = models.DateTimeField(null=True, blank=True)
+
+    objects = TaskQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("task")
+        ordering = ["due_on", "pk"]
+        constraints = [
+            models.UniqueConstraint(name="task_once_per_item_and_unit", fields=["item", "unit"]),
+            models.CheckConstraint(name="task_state_is_known", condition=Q(state__in=State.values)),
+            models.CheckConstraint(
+                name="task_claimed_by_someone_at_some_time",
+                condition=Q(state__in=("done", "verified"), done_by__isnull=False, done_at__isnull=False)
+                | (~Q(state__in=("done", "verified")) & Q(done_by__isnull=True, done_at__isnull=True)),
+            ),
+            models.CheckConstraint(
+                name="task_verified_by_someone_at_some_time",
+                condition=Q(state="verified", verified_by__isnull=False, verified_at__isnull=False)
+                | (~Q(state="verified") & Q(verified_by__isnull=True, verified_at__isnull=True)),
+            ),
+            models.CheckConstraint(
+                name="task_verified_by_someone_else", condition=Q(verified_by__isnull=True) | ~Q(verified_by=F("done_by"))
+            ),
+        ]
+        indexes = [
+            # A unit's tasks, a subtree's tasks (unit codes are prefixes), a board's figures behind a number.
+            models.Index(name="task_by_campaign_and_unit", fields=["campaign", "unit", "state", "due_on"]),
+            models.Index(name="task_by_unit", fields=["unit", "due_on"]),
+        ]
+        triggers = keep_tallies()
+
+    def __str__(self) -> str:
+        return f"{self.item} · {self.unit}"
+
+    def get_absolute_url(self) -> str:
+        return reverse("task", args=[self.pk])
+
+    @property
+    def is_owed(self) -> bool:
+        return self.state in OWED
+
+    def is_overdue(self, on: date) -> bool:
+        """Still owed on a day after the deadline."""
+        return self.is_owed and self.due_on < on
+
+
+class TaskEvent(models.Model):
+    """记录: one line of a task's history. The database refuses to change or remove it."""
+
+    id = models.UUIDField(primary_key=True)  # made by whoever sends the change, so that a repeat is known as one
+    task = models.ForeignKey(Task, models.PROTECT, related_name="events", db_index=False)
+    by = models.ForeignKey(Cadre, models.PROTECT, related_name="+", verbose_name=_("by"))
+    at = models.DateTimeField(_("at"), db_default=Now())
+    from_state = models.CharField(max_length=10, choices=State.choices)
+    to_state = models.CharField(max_length=10, choices=State.choices)
+    value = models.DecimalField(max_digits=16, decimal_places=4, null=True, blank=True)
+    note = models.TextField(blank=True)
+
+    class Meta:
+        ordering = ["at", "id"]
+        constraints = [
+            models.CheckConstraint(
+                name="event_states_are_known", condition=Q(from_state__in=State.values, to_state__in=State.values)
+            ),
+            models.CheckConstraint(
+                name="event_gives_a_reason", condition=~Q(to_state__in=("waived", "returned")) | ~Q(note="")
+            ),
+        ]
+        indexes = [models.Index(name="event_by_task", fields=["task", "at"])]
+        triggers = [
+            pgtrigger.Protect(name="append_only", operation=pgtrigger.Update | pgtrigger.Delete),
+            pgtrigger.Trigger(
+                name="never_emptied",
+                level=pgtrigger.Statement,
+                when=pgtrigger.Before,
+                operation=pgtrigger.Truncate,
+                func="RAISE EXCEPTION 'The history of tasks is never emptied';",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_from_state_display()} → {self.get_to_state_display()}"

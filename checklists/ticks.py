@@ -1,0 +1,233 @@
+"""The verbs on a task. One function writes, in one transaction: change the task, append the event.
+
+The sender makes the event's id. A repeat of the same event is answered as the first time and changes
+nothing; the same id with another body is refused. Two people at once: the change is a compare-and-set
+on the task's version, so one wins and the other is told what happened. Every answer is given after commit
+(the caller is not inside a longer transaction).
+"""
+
+import uuid
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import Enum
+
+from django.db import IntegrityError, transaction
+from django.db.models import F
+from django.utils import timezone
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from checklists.models import State, Task, TaskEvent
+from villages import access
+from villages.models import Cadre
+
+
+class Verb(Enum):
+    """What a change of state means."""
+
+    TICK = "tick"
+    UNTICK = "untick"
+    NOTE = "note"  # a measured value or a remark; the state stays
+    WAIVE = "waive"
+    RESTORE = "restore"  # it does apply after all
+    VERIFY = "verify"
+    RETURN = "return"
+
+
+# Every change there is. What is not here is a conflict: the task is not where the sender thinks.
+VERBS: dict[tuple[str, str], Verb] = {
+    (State.OPEN, State.OPEN): Verb.NOTE,
+    (State.RETURNED, State.RETURNED): Verb.NOTE,
+    (State.DONE, State.DONE): Verb.NOTE,
+    (State.OPEN, State.DONE): Verb.TICK,
+    (State.RETURNED, State.DONE): Verb.TICK,
+    (State.DONE, State.OPEN): Verb.UNTICK,
+    (State.OPEN, State.WAIVED): Verb.WAIVE,
+    (State.RETURNED, State.WAIVED): Verb.WAIVE,
+    (State.DONE, State.WAIVED): Verb.WAIVE,
+    (State.WAIVED, State.OPEN): Verb.RESTORE,
+    (State.DONE, State.VERIFIED): Verb.VERIFY,
+    (State.DONE, State.RETURNED): Verb.RETURN,
+    (State.VERIFIED, State.RETURNED): Verb.RETURN,
+}
+# Who may make which change.
+MAY = {
+    Verb.TICK: access.may_tick,
+    Verb.UNTICK: access.may_tick,
+    Verb.NOTE: access.may_tick,
+    Verb.WAIVE: access.may_waive,
+    Verb.RESTORE: access.may_waive,
+    Verb.VERIFY: access.may_check,
+    Verb.RETURN: access.may_check,
+}
+
+
+class Result(Enum):
+    """How a change ended."""
+
+    CHANGED = "changed"
+    REPEATED = "repeated"  # this very event was recorded before
+    ALREADY = "already"  # the task was there already, by somebody's doing
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The task as it is now, and how it got there."""
+
+    task: Task
+    result: Result
+    event: TaskEvent | None = None
+
+
+class Refused(Exception):
+    """A change that is not made. `message` says why and what to do, in the reader's language."""
+
+    def __init__(self, message: "str | Promise", task: Task) -> None:
+        super().__init__(str(message))
+        self.message = message
+        self.task = task
+
+
+class Conflict(Refused):
+    """The task, or the event's id, is not what the sender thinks (409)."""
+
+
+class Unfit(Refused):
+    """The value or the note does not fit the item (422). `field` names which."""
+
+    def __init__(self, message: "str | Promise", task: Task, field: str) -> None:
+        super().__init__(message, task)
+        self.field = field
+
+
+def may(user: Cadre, task: Task, state: str) -> access.Verdict:
+    """Whether the user may ask for this state from anywhere; `record` then looks at where the task stands."""
+    verdicts = [MAY[verb](user, task) for verb in Verb if any(VERBS[way] is verb for way in VERBS if way[1] == state)]
+    return next((verdict for verdict in verdicts if verdict), verdicts[0])
+
+
+def choices(user: Cadre, task: Task) -> set[str]:
+    """The states that the user may bring the task to now; decides which buttons a page shows."""
+    if not task.campaign.is_running:
+        return set()
+    return {to for (at, to), verb in VERBS.items() if at == task.state and MAY[verb](user, task)}
+
+
+def record(
+    task: Task,
+    *,
+    by: Cadre,
+    event: uuid.UUID,
+    state: str,
+    value: Decimal | None = None,
+    note: str = "",
+    seen: int | None = None,
+) -> Outcome:
+    """Brings a task to a state and appends the event, or says why not.
+
+    Args:
+        task: as the sender's view found it; visible to `by`, who may ask for the state (see `may`).
+        event: the sender's own id for this change.
+        value: the measured value, in the item's unit of measure.
+        seen: the version of the task that the sender looked at; None skips this guard.
+
+    Raises:
+        Conflict: the task has moved on, the campaign takes no ticks, or the id was used for something else.
+        Unfit: a reason is missing, or the value does not reach the target.
+        PermissionDenied: between the look and the change the right went away.
+    """
+    earlier = TaskEvent.objects.select_related("by").filter(pk=event).first()
+    if earlier is not None:
+        return _repeat(earlier, task, by=by, state=state, value=value, note=note)
+    if not task.campaign.is_running:
+        raise Conflict(_("This campaign is closed and takes no more changes. Your entry was not saved."), task)
+    if task.state == state and value is None and not note and state != State.RETURNED:
+        return Outcome(task, Result.ALREADY)
+    if seen is not None and seen != task.version:
+        if task.state == state and value in (None, task.value):
+            return Outcome(task, Result.ALREADY)
+        raise Conflict(_("Someone changed this task since you opened it. Look at what happened, then decide."), task)
+    verb = VERBS.get((task.state, state))
+    if verb is None and task.state == State.VERIFIED:
+        raise Conflict(_("This task is verified. To change it, whoever checks has to return it first."), task)
+    if verb is None:
+        raise Conflict(_("This step does not fit where the task stands now."), task)
+    access.require(MAY[verb](by, task))
+    _check(task, verb, value=value, note=note)
+    return _write(task, verb, TaskEvent(
+        id=event, task=task, by=by, from_state=task.state, to_state=state, value=value, note=note
+    ))
+
+
+def _check(task: Task, verb: Verb, *, value: Decimal | None, note: str) -> None:
+    """Refuses a value or a note that does not fit the item."""
+    if verb in (Verb.WAIVE, Verb.RETURN) and not note:
+        raise Unfit(_("Give a reason: it stays in the history."), task, "note")
+    if verb is Verb.NOTE and value is None and not note:
+        raise Unfit(_("Enter a value or a note."), task, "note")
+    if value is not None and not task.item.is_measured:
+        raise Unfit(_("Nothing is measured here; leave the value empty."), task, "value")
+    if value is not None and verb not in (Verb.NOTE, Verb.TICK):
+        raise Unfit(_("A value can only be entered by whoever does the work."), task, "value")
+    claims = verb is Verb.TICK or (verb is Verb.NOTE and task.state == State.DONE)
+    if not claims or not task.item.is_measured:
+        return
+    reached = value if value is not None else task.value
+    if reached is None and task.item.target_is_stated:
+        raise Unfit(_("Enter the measured value before you tick this task."), task, "value")
+    if reached is not None and not task.item.is_met_by(reached):
+        raise Unfit(
+            _("The value does not reach the standard yet, so the task stays open. Save the value without ticking."),
+            task,
+            "value",
+        )
+
+
+def _write(task: Task, verb: Verb, event: TaskEvent) -> Outcome:
+    """Compare-and-set and append, in one transaction."""
+    now = timezone.now()
+    changes: dict[str, object] = {"state": event.to_state, "version": F("version") + 1}
+    if event.value is not None:
+        changes["value"] = event.value
+    if verb is Verb.TICK:
+        changes |= {"done_by": event.by, "done_at": now}
+    elif verb in (Verb.UNTICK, Verb.WAIVE, Verb.RETURN):
+        changes |= {"done_by": None, "done_at": None, "verified_by": None, "verified_at": None}
+    elif verb is Verb.VERIFY:
+        changes |= {"verified_by": event.by, "verified_at": now}
+    try:
+        with transaction.atomic():
+            won = Task.objects.filter(pk=task.pk, version=task.version).update(**changes)
+            if won:
+                event.save(force_insert=True)
+    except IntegrityError as error:
+        # The database's own rules, when something happened between our look and our change.
+        constraint = getattr(getattr(error.__cause__, "diag", None), "constraint_name", "")
+        if constraint == "task_of_a_closed_campaign_stays":
+            raise Conflict(
+                _("This campaign is closed and takes no more changes. Your entry was not saved."), task
+            ) from error
+        if constraint != "checklists_taskevent_pkey":
+            raise
+        won = 0
+    task = Task.objects.for_list().get(pk=task.pk)
+    if won:
+        return Outcome(task, Result.CHANGED, event)
+    earlier = TaskEvent.objects.select_related("by").filter(pk=event.pk).first()
+    if earlier is not None:
+        return _repeat(
+            earlier, task, by=event.by, state=event.to_state, value=event.value, note=event.note
+        )
+    if task.state == event.to_state and event.value in (None, task.value):
+        return Outcome(task, Result.ALREADY)
+    raise Conflict(_("Someone changed this task since you opened it. Look at what happened, then decide."), task)
+
+
+def _repeat(
+    earlier: TaskEvent, task: Task, *, by: Cadre, state: str, value: Decimal | None, note: str
+) -> Outcome:
+    """The same answer as the first time, if it is the same event."""
+    sent = (task.pk, by.pk, state, value, note)
+    if (earlier.task_id, earlier.by_id, earlier.to_state, earlier.value, earlier.note) != sent:
+        raise Conflict(_("This entry's number was used before for something else. Open the page again."), task)
+    return Outcome(task, Result.REPEATED, earlier)

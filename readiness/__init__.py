@@ -1,0 +1,1 @@
+"""Top floor: how far we are, and telling people; the front door."""

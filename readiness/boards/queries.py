@@ -1,0 +1,148 @@
+"""Figures for the boards: a scoped queryset in, frozen values out, a fixed number of queries."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import date
+
+from django.db.models import Exists, OuterRef, Q, Sum
+from django.db.models.functions import Coalesce
+
+from checklists.models import Campaign, Item, Responsibility, State, Tally, Task
+from checklists.models.task import OWED
+from readiness.boards.light import Counts, Light
+from villages import access
+from villages.models import Cadre, Unit
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One unit on a board."""
+
+    unit: Unit
+    counts: Counts
+    light: Light
+    is_own: bool = False  # the upper unit's own tasks, beside those of the units below it
+
+
+@dataclass(frozen=True)
+class Row:
+    """One upper unit (a township, or the county with its departments) and the cells below it."""
+
+    unit: Unit | None  # None where the reader sees the cells but not the unit above them
+    counts: Counts
+    light: Light
+    cells: list[Cell] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Board:
+    """A campaign as far as one reader sees it."""
+
+    total: Counts
+    rows: list[Row]
+    lights: list[tuple[Light, int]]
+
+
+@dataclass(frozen=True)
+class Vacancy:
+    """空白点: a unit with tasks where nobody first or directly answers."""
+
+    unit: Unit
+    missing: list[str]
+
+
+def counts_by_unit(campaign: Campaign, user: Cadre, *, on: date) -> dict[str, tuple[Unit, Counts]]:
+    """Every visible unit of the campaign with its counts, everything below it included. Two queries."""
+    late = Q(due_on__lt=on, state__in=OWED)
+    sums = {state: Coalesce(Sum("tasks", filter=Q(state=state)), 0) for state in State.values}
+    rows = (
+        Tally.objects.visible_to(user)
+        .filter(campaign=campaign)
+        .values("unit_id")
+        .annotate(**sums, overdue=Coalesce(Sum("tasks", filter=late), 0))
+        .filter(Q(open__gt=0) | Q(done__gt=0) | Q(verified__gt=0) | Q(returned__gt=0) | Q(waived__gt=0))
+    )
+    counts = {row.pop("unit_id"): Counts(**row) for row in rows}
+    units = Unit.objects.visible_to(user).filter(
+        Exists(Tally.objects.filter(campaign=campaign, unit=OuterRef("code")))
+    )
+    return {unit.code: (unit, counts[unit.code]) for unit in units.order_by("code") if unit.code in counts}
+
+
+def board(campaign: Campaign, figures: dict[str, tuple[Unit, Counts]]) -> Board:
+    """Rows and cells out of `counts_by_unit`; no query."""
+    own = own_counts(figures)
+    # A county's rows are its townships; above a county they are counties. Cells are one level below.
+    digits = 9 if len(campaign.host_id) >= 6 else 6
+    rows: dict[str, Row] = {}
+    for code, (unit, counts) in figures.items():
+        if code.isdigit() and len(code) <= digits:
+            cells = [_cell(campaign, unit, own[code], is_own=True)] if own[code].total else []
+            rows[code] = Row(unit, counts, counts.light(red_percent=campaign.red_percent), cells)
+    strays: list[Cell] = []
+    for code, (unit, counts) in figures.items():
+        if code in rows or (code.isdigit() and len(code) > digits + 3):
+            continue
+        cell = _cell(campaign, unit, counts)
+        row = rows.get(unit.parent_id or "")
+        if row is not None:
+            row.cells.append(cell)
+        elif not any(code.startswith(other) for other in figures if other != code):
+            strays.append(cell)
+    shown = [row for row in rows.values() if row.cells]
+    if strays:
+        total = sum((cell.counts for cell in strays), Counts())
+        shown.append(Row(None, total, total.light(red_percent=campaign.red_percent), strays))
+    tops = [code for code in figures if not any(_above(other, code) for other in figures)]
+    lights = Counter(cell.light for row in shown for cell in row.cells)
+    return Board(
+        total=sum((figures[code][1] for code in tops), Counts()),
+        rows=shown,
+        lights=[(light, lights[light]) for light in (Light.RED, Light.AMBER, Light.GREEN)],
+    )
+
+
+def own_counts(figures: dict[str, tuple[Unit, Counts]]) -> dict[str, Counts]:
+    """A unit's own tasks: its tally less those of the units right below it that count into it."""
+    own = {code: counts for code, (_, counts) in figures.items()}
+    for code, (unit, counts) in figures.items():
+        parent = unit.parent_id or ""
+        if parent in own and _above(parent, code):
+            own[parent] -= counts
+    return own
+
+
+def _above(upper: str, code: str) -> bool:
+    """Whether the tally of `upper` includes that of `code`. Above the county a unit counts only itself."""
+    return upper != code and code.startswith(upper) and len(upper) >= 6
+
+
+def _cell(campaign: Campaign, unit: Unit, counts: Counts, *, is_own: bool = False) -> Cell:
+    return Cell(unit, counts, counts.light(red_percent=campaign.red_percent), is_own)
+
+
+def vacancies(
+    campaign: Campaign, user: Cadre, figures: dict[str, tuple[Unit, Counts]], *, on: date
+) -> list[Vacancy]:
+    """Visible units with tasks of their own that nobody first or directly answers for. One query."""
+    needed = (Responsibility.Kind.FIRST, Responsibility.Kind.DIRECT)
+    held = set(
+        Responsibility.objects.visible_to(user)
+        .filter(campaign=campaign, kind__in=needed)
+        .in_office(on)
+        .values_list("unit_id", "kind")
+    )
+    own = own_counts(figures)
+    found = []
+    for code, (unit, _) in figures.items():
+        missing = [str(kind.label) for kind in needed if (code, kind) not in held]
+        if missing and own[code].total:
+            found.append(Vacancy(unit, missing))
+    return found
+
+
+def orphans(campaign: Campaign, user: Cadre) -> list[Item]:
+    """Items that no unit owes, for those who see the whole campaign. One query or none."""
+    if not access.may_see(user, campaign.host_id):
+        return []
+    return list(campaign.items.filter(~Exists(Task.objects.filter(item=OuterRef("pk")))))

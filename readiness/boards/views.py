@@ -1,0 +1,191 @@
+"""How far we are: the front page, my tasks, the campaigns, a campaign's board, its tasks, one unit."""
+
+import uuid
+from collections.abc import Iterable
+from datetime import date, timedelta
+from typing import Any
+
+from django.core.paginator import Paginator
+from django.db.models import Q
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_safe
+
+from checklists import ticks
+from checklists.forms import TaskFilter
+from checklists.models import Campaign, Responsibility, Task, TaskEvent
+from checklists.models.task import TaskQuerySet
+from readiness.boards import queries
+from readiness.boards.light import Counts
+from villages import access
+from villages.http import CadreRequest
+from villages.models import Cadre, Unit
+
+PER_PAGE = 60
+
+
+def lines(tasks: Iterable[Task], user: Cadre) -> list[dict[str, Any]]:
+    """Context of checklists/_task.html for each task: what the reader may do, and a fresh event id."""
+    return [{"task": task, "choices": ticks.choices(user, task), "event": uuid.uuid4()} for task in tasks]
+
+
+@require_safe
+def home(request: CadreRequest) -> HttpResponse:
+    """My tasks for those who owe some; the board of the next inspection for the others."""
+    if access.owes_tasks(request.user):
+        return redirect("my_tasks")
+    campaign = Campaign.objects.visible_to(request.user).running().first()
+    return redirect("board", campaign.pk) if campaign else redirect("campaigns")
+
+
+@require_safe
+def my_tasks(request: CadreRequest) -> HttpResponse:
+    """What I still owe, by when: overdue, today, this week, later."""
+    today = timezone.localdate()
+    form = TaskFilter(request.GET, user=request.user)
+    mine = Task.objects.owed_by(request.user).running()
+    tasks = _filtered(mine, form, on=today).for_list().order_by("due_on", "unit_id", "item__position")
+    page = Paginator(tasks, PER_PAGE).get_page(request.GET.get("page"))
+    week_ends = today + timedelta(days=6 - today.weekday())
+    return render(request, "boards/my_tasks.html", {
+        "form": form,
+        "page": page,
+        "groups": _by_day(lines(page.object_list, request.user), today=today, week_ends=week_ends),
+        "show_unit": len({grant.unit for grant in access.grants(request.user)}) > 1,
+    })  # fmt: skip
+
+
+def _by_day(rows: list[dict[str, Any]], *, today: date, week_ends: date) -> list[tuple[str, list[dict[str, Any]]]]:
+    """Lines under the heading of their day; finished ones under one of their own."""
+    groups: dict[str, list[dict[str, Any]]] = {
+        name: [] for name in (_("Overdue"), _("Today"), _("This week"), _("Later"), _("No longer owed"))
+    }
+    overdue, now, week, later, finished = groups.values()
+    for row in rows:
+        task: Task = row["task"]
+        if not task.is_owed:
+            finished.append(row)
+        elif task.due_on < today:
+            overdue.append(row)
+        elif task.due_on == today:
+            now.append(row)
+        else:
+            (week if task.due_on <= week_ends else later).append(row)
+    return [(name, found) for name, found in groups.items() if found]
+
+
+def _filtered(tasks: TaskQuerySet, form: TaskFilter, *, on: date) -> TaskQuerySet:
+    """The tasks that the filter asks for; a filter that makes no sense shows what is still owed."""
+    chosen = form.cleaned_data if form.is_valid() else {}
+    if chosen.get("campaign"):
+        tasks = tasks.filter(campaign=chosen["campaign"])
+    if chosen.get("under"):
+        tasks = tasks.under(chosen["under"])
+    if chosen.get("q"):
+        words = chosen["q"]
+        tasks = tasks.filter(
+            Q(item__title__icontains=words) | Q(item__title_en__icontains=words) | Q(unit__name__contains=words)
+        )
+    match chosen.get("show"):
+        case "all":
+            return tasks
+        case "overdue":
+            return tasks.overdue(on)
+        case ("done" | "verified" | "returned" | "waived") as state:
+            return tasks.filter(state=state)
+    return tasks.still_owed()
+
+
+@require_safe
+def campaigns(request: CadreRequest) -> HttpResponse:
+    """Every campaign that reaches me, running ones first."""
+    found = Campaign.objects.visible_to(request.user).select_related("host", "template")
+    order = {Campaign.Status.ACTIVE: 0, Campaign.Status.DRAFT: 1, Campaign.Status.CLOSED: 2}
+    rows = sorted(found, key=lambda campaign: (order[Campaign.Status(campaign.status)], campaign.inspects_on))
+    today = timezone.localdate()
+    return render(request, "boards/campaigns.html", {
+        "rows": [(campaign, campaign.days_left(today)) for campaign in rows],
+    })  # fmt: skip
+
+
+@require_safe
+def board(request: CadreRequest, campaign_id: int) -> HttpResponse:
+    """Days left, claimed beside verified, overdue, lights, every unit as a cell, vacancies."""
+    campaign = get_object_or_404(
+        Campaign.objects.visible_to(request.user).select_related("host", "template"), pk=campaign_id
+    )
+    today = timezone.localdate()
+    figures = queries.counts_by_unit(campaign, request.user, on=today)
+    return render(request, "boards/board.html", {
+        "campaign": campaign,
+        "days_left": campaign.days_left(today),
+        "board": queries.board(campaign, figures),
+        "phases": campaign.phases.all(),
+        "vacancies": queries.vacancies(campaign, request.user, figures, on=today),
+        "orphans": queries.orphans(campaign, request.user),
+        "may_run": access.may_run(request.user, campaign.host_id),
+    })  # fmt: skip
+
+
+@require_safe
+def campaign_tasks(request: CadreRequest, campaign_id: int) -> HttpResponse:
+    """The tasks behind a figure of the board."""
+    campaign = get_object_or_404(Campaign.objects.visible_to(request.user), pk=campaign_id)
+    today = timezone.localdate()
+    form = TaskFilter(request.GET, user=request.user)
+    del form.fields["campaign"]
+    tasks = _filtered(Task.objects.visible_to(request.user).filter(campaign=campaign), form, on=today)
+    page = Paginator(tasks.for_list().order_by("due_on", "unit_id", "item__position"), PER_PAGE).get_page(
+        request.GET.get("page")
+    )
+    return render(request, "boards/campaign_tasks.html", {
+        "campaign": campaign,
+        "form": form,
+        "page": page,
+        "lines": lines(page.object_list, request.user),
+    })  # fmt: skip
+
+
+@require_safe
+def unit_page(request: CadreRequest, campaign_id: int, code: str) -> HttpResponse:
+    """One unit's own checklist by section, who answers for it, its light, what is open and what blocks it."""
+    campaign = get_object_or_404(Campaign.objects.visible_to(request.user).select_related("host"), pk=campaign_id)
+    units = Unit.objects.visible_to(request.user).under(campaign.host_id)
+    unit = get_object_or_404(units.select_related("parent"), pk=code)
+    today = timezone.localdate()
+    tasks = list(Task.objects.visible_to(request.user).filter(campaign=campaign, unit=unit).for_list())
+    tasks.sort(key=lambda task: task.item.position)
+    counts = sum((_count(task, on=today) for task in tasks), Counts())
+    # The last word said about each task that is still owed: what blocks it.
+    said = {
+        event.task_id: event
+        for event in TaskEvent.objects.filter(task__in=[task.pk for task in tasks if task.is_owed])
+        .exclude(note="")
+        .select_related("by")
+    }
+    sections: dict[str, list[dict[str, Any]]] = {}
+    for line in lines(tasks, request.user):
+        line["said"] = said.get(line["task"].pk)
+        sections.setdefault(line["task"].item.section, []).append(line)
+    return render(request, "boards/unit.html", {
+        "campaign": campaign,
+        "unit": unit,
+        "counts": counts,
+        "light": counts.light(red_percent=campaign.red_percent),
+        "sections": sections,
+        "blocked": [line for section in sections.values() for line in section if line["said"]],
+        "answers": Responsibility.objects.visible_to(request.user)
+        .filter(campaign=campaign, unit=unit)
+        .in_office(today)
+        .select_related("cadre"),
+        "may_call": access.may_call(request.user, unit.code),
+        "has_below": units.filter(parent=unit).exists(),
+    })  # fmt: skip
+
+
+def _count(task: Task, *, on: date) -> Counts:
+    return Counts(**{task.state: 1, "overdue": int(task.is_overdue(on))})
+
+

@@ -1,0 +1,32 @@
+"""How a notice leaves the house."""
+
+import smtplib
+
+from django.conf import settings
+from django.core.mail import EmailMessage
+
+from readiness.models import Notice
+
+
+class Refused(Exception):
+    """The other side said no: it did not arrive, and sending the same again would not help."""
+
+
+def mail(notice: Notice) -> None:
+    """Sends one mail. The Message-ID is the notice's own, so that a mailbox can know a repeat.
+
+    Raises:
+        Refused: the mail server refused the address or the mail, or cannot be reached.
+    """
+    host = settings.DEFAULT_FROM_EMAIL.rpartition("@")[2].rstrip(">")
+    body = f"{notice.body}\n\n{settings.SITE_URL}/" if settings.SITE_URL else notice.body
+    message = EmailMessage(
+        subject=" ".join(notice.subject.split()),  # no line break gets into a header
+        body=body,
+        to=[notice.cadre.email],
+        headers={"Message-ID": f"<notice-{notice.pk}@{host}>"},
+    )
+    try:
+        message.send()
+    except (smtplib.SMTPException, OSError) as error:
+        raise Refused(str(error)) from error

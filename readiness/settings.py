@@ -1,0 +1,249 @@
+"""Settings: one file, read from the environment; what production needs and does not have stops the start.
+
+DEBUG=1 (what `make run` sets) fills in values fit for a laptop. Without it every value marked
+`required` must be set, and the start ends with a list of what is missing and an example for each.
+"""
+
+import os
+from datetime import timedelta
+from pathlib import Path
+
+import dj_database_url
+from csp.constants import NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
+from django.utils.translation import gettext_lazy as _
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+DATA_DIR = Path(os.environ.get("DATA") or BASE_DIR / ".data")
+
+_missing: list[str] = []
+
+
+def flag(name: str, *, default: bool = False) -> bool:
+    """A yes/no from the environment: 1, true, yes, on (any case) are yes."""
+    return os.environ.get(name, "1" if default else "").strip().lower() in {"1", "true", "yes", "on"}
+
+
+def words(name: str) -> list[str]:
+    """A comma-separated list from the environment."""
+    return [word.strip() for word in os.environ.get(name, "").split(",") if word.strip()]
+
+
+def number(name: str, default: int) -> int:
+    """A whole number from the environment.
+
+    Raises:
+        ImproperlyConfigured: if it is set and is not a whole number.
+    """
+    raw = os.environ.get(name, "").strip() or str(default)
+    if not raw.isascii() or not raw.isdigit():
+        raise ImproperlyConfigured(f"{name}={raw!r} is not a whole number; for example {name}={default}")
+    return int(raw)
+
+
+def required(name: str, example: str, *, laptop: str) -> str:
+    """A value that production must set; `laptop` stands in under DEBUG."""
+    value = os.environ.get(name, "").strip()
+    if not value and DEBUG:
+        return laptop
+    if not value:
+        _missing.append(f"  {name}={example}")
+    return value
+
+
+DEBUG = flag("DEBUG")
+SECRET_KEY = required(
+    "SECRET_KEY",
+    "<50 random characters: python -c 'import secrets; print(secrets.token_urlsafe(50))'>",
+    laptop="laptop-only-key-never-used-when-DEBUG-is-off",
+)
+ALLOWED_HOSTS = ["localhost", "127.0.0.1", "[::1]", *words("ALLOWED_HOSTS")] if DEBUG else words("ALLOWED_HOSTS")
+required("ALLOWED_HOSTS", "ready.example.gov.cn", laptop="localhost")
+CSRF_TRUSTED_ORIGINS = words("CSRF_TRUSTED_ORIGINS")
+
+INSTALLED_APPS = [
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "crispy_forms",
+    "crispy_bootstrap5",
+    "csp",
+    "django_htmx",
+    "pgtrigger",
+    "villages",
+    "checklists",
+    "readiness",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "villages.http.chosen_language",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "villages.http.session_limits",
+    "villages.http.LoginRequired",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "villages.http.private_pages",
+]
+ROOT_URLCONF = "readiness.urls"
+WSGI_APPLICATION = "readiness.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "readiness.http.page",
+            ],
+        },
+    }
+]
+CRISPY_ALLOWED_TEMPLATE_PACKS = "bootstrap5"
+CRISPY_TEMPLATE_PACK = "bootstrap5"
+
+# --- Data ---------------------------------------------------------------------------------------
+# Unset, readiness/embedded.py has set both before this file is read (manage.py, tests).
+DATABASES = {
+    "default": dj_database_url.parse(
+        required("DATABASE_URL", "postgres://user:password@127.0.0.1:5432/readiness", laptop="postgres:///readiness")
+        or "postgres:///readiness",
+        conn_max_age=60,
+        conn_health_checks=True,
+    )
+}
+# A change waits at most this long for a lock: better a clear "try again" than a page that hangs.
+DATABASES["default"].setdefault("OPTIONS", {})["options"] = "-c lock_timeout=5s -c statement_timeout=60s"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+REDIS_URL = required("REDIS_URL", "redis://127.0.0.1:6379/0", laptop="redis://127.0.0.1:6379/0")
+
+# --- People -------------------------------------------------------------------------------------
+AUTH_USER_MODEL = "villages.Cadre"
+AUTHENTICATION_BACKENDS = ["villages.login.NameOrPhone"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 8}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+]
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "home"
+LOGOUT_REDIRECT_URL = "login"
+# A session ends after this long in any case, and after this long without a request.
+SESSION_LONGEST = timedelta(hours=number("SESSION_HOURS", 12))
+SESSION_IDLE = timedelta(minutes=number("SESSION_IDLE_MINUTES", 30))
+SESSION_COOKIE_AGE = int(SESSION_LONGEST.total_seconds())
+
+# --- Words and days -----------------------------------------------------------------------------
+LANGUAGE_CODE = "zh-hans"
+LANGUAGES = [("zh-hans", "中文"), ("en", "English")]
+LOCALE_PATHS = [BASE_DIR / "readiness" / "locale"]
+FORMAT_MODULE_PATH = "readiness.formats"
+LANGUAGE_COOKIE_HTTPONLY = True
+LANGUAGE_COOKIE_SAMESITE = "Lax"
+USE_TZ = True
+TIME_ZONE = "Asia/Shanghai"
+PRODUCT_NAME = _("Readiness")
+
+# --- Files --------------------------------------------------------------------------------------
+STATIC_URL = "static/"
+STATIC_ROOT = DATA_DIR / "static"
+STATICFILES_DIRS = [
+    BASE_DIR / "static",
+    ("bootstrap", BASE_DIR / "node_modules" / "bootstrap" / "dist"),
+    ("icons", BASE_DIR / "node_modules" / "bootstrap-icons" / "font"),
+]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
+        if DEBUG
+        else "whitenoise.storage.CompressedManifestStaticFilesStorage"
+    },
+}
+WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = DEBUG
+
+# --- Headers ------------------------------------------------------------------------------------
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [SELF],
+        "img-src": [SELF, "data:"],  # Bootstrap draws its arrows and ticks as data: pictures
+        "object-src": [NONE],
+        "base-uri": [NONE],
+        "form-action": [SELF],
+        "frame-ancestors": [NONE],
+    }
+}
+X_FRAME_OPTIONS = "DENY"
+SECURE_REFERRER_POLICY = "same-origin"
+SESSION_COOKIE_SAMESITE = "Lax"
+CSRF_COOKIE_SAMESITE = "Lax"
+CSRF_COOKIE_HTTPONLY = True
+CSRF_FAILURE_VIEW = "villages.http.form_too_old"
+if not DEBUG:
+    SECURE_SSL_REDIRECT = flag("SECURE_SSL_REDIRECT", default=True)
+    SECURE_REDIRECT_EXEMPT = [r"^healthz$"]  # asked by machines on the same host, over plain HTTP
+    SECURE_HSTS_SECONDS = number("SECURE_HSTS_SECONDS", 31_536_000)
+    SECURE_HSTS_INCLUDE_SUBDOMAINS = True
+    SECURE_HSTS_PRELOAD = True
+    SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = LANGUAGE_COOKIE_SECURE = flag("SECURE_COOKIES", default=True)
+    if flag("BEHIND_PROXY"):
+        SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+
+# --- Mail ---------------------------------------------------------------------------------------
+EMAIL_BACKEND = os.environ.get("EMAIL_BACKEND") or "django.core.mail.backends.console.EmailBackend"
+EMAIL_HOST = os.environ.get("EMAIL_HOST", "localhost")
+EMAIL_PORT = number("EMAIL_PORT", 25)
+EMAIL_HOST_USER = os.environ.get("EMAIL_HOST_USER", "")
+EMAIL_HOST_PASSWORD = os.environ.get("EMAIL_HOST_PASSWORD", "")
+EMAIL_USE_TLS = flag("EMAIL_USE_TLS")
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = os.environ.get("DEFAULT_FROM_EMAIL") or "readiness@localhost"
+# Links in mails; without it a mail carries no link.
+SITE_URL = os.environ.get("SITE_URL", "").rstrip("/")
+
+# --- Celery: wakes things up, keeps no truth ------------------------------------------------------
+CELERY_BROKER_URL = REDIS_URL
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TIMEZONE = TIME_ZONE
+CELERY_TASK_ACKS_LATE = True  # every task may run twice: it only looks at the database
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_TASK_TIME_LIMIT = 600
+# A frozen Redis must not freeze whoever publishes; longer than the longest task.
+CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_timeout": 5, "socket_connect_timeout": 1, "visibility_timeout": 1200}
+CELERY_TASK_PUBLISH_RETRY = False
+CELERY_BEAT_SCHEDULE = {
+    # A missed run is caught up by the next: what is due is read from the database, never from the clock.
+    "reminders": {"task": "readiness.reminders.send", "schedule": timedelta(minutes=15), "options": {"expires": 900}},
+}
+# A part whose last sign of life is older than this counts as down on /healthz.
+HEARTBEAT_LATE = timedelta(seconds=number("HEARTBEAT_LATE_SECONDS", 90))
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": "INFO"},
+}
+
+if _missing:
+    raise ImproperlyConfigured(
+        "Production settings are missing (DEBUG is off). Set in the environment:\n"
+        + "\n".join(_missing)
+        + "\nOr set DEBUG=1 on a laptop."
+    )

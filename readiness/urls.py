@@ -1,0 +1,26 @@
+"""Every address of the house. tests/test_access_matrix.py says who gets which answer at each."""
+
+from django.urls import include, path
+
+from readiness import health
+from readiness.boards import views as boards
+from readiness.reminders import views as reminders
+from villages import urls as front_door  # registers the <unit:…> converter
+
+handler403 = "readiness.http.forbidden"
+handler404 = "readiness.http.not_found"
+handler500 = "readiness.http.broken"
+
+urlpatterns = [
+    path("", boards.home, name="home"),
+    path("tasks/", boards.my_tasks, name="my_tasks"),
+    path("campaigns/", boards.campaigns, name="campaigns"),
+    path("campaigns/<int:campaign_id>/", boards.board, name="board"),
+    path("campaigns/<int:campaign_id>/tasks/", boards.campaign_tasks, name="campaign_tasks"),
+    path("campaigns/<int:campaign_id>/units/<unit:code>/", boards.unit_page, name="unit_tasks"),
+    path("inbox/", reminders.inbox, name="inbox"),
+    path("inbox/read/", reminders.read, name="inbox_read"),
+    path("healthz", health.healthz, name="healthz"),
+    path("", include("checklists.urls")),
+    path("", include(front_door)),
+]

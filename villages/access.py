@@ -1,0 +1,248 @@
+"""Who may see and do what. The only place that says how; everything else asks here.
+
+Two questions, one policy. *Which rows?* `within()` turns a person's posts into a condition in SQL
+(prefixes of unit codes, never a list of visible ids). *May they?* each `may_…()` answers with a
+`Verdict` that carries its reason. Out of sight is a 404, in sight but not allowed a 403.
+
+Source of the table: the role table of the design; township staff also check the villages below them.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum
+from typing import NamedTuple, Protocol
+
+from django.core.exceptions import PermissionDenied
+from django.db.models import Q, TextChoices
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+
+class Role(TextChoices):
+    """What a person is at a unit. RIGHTS says what each may do there."""
+
+    VILLAGE_CADRE = "village_cadre", _("village cadre")
+    LINKED = "linked", _("linked cadre")
+    TOWNSHIP_STAFF = "township_staff", _("township staff")
+    TOWNSHIP_LEADER = "township_leader", _("township leader")
+    DEPARTMENT_CADRE = "department_cadre", _("department cadre")
+    COUNTY_LEADER = "county_leader", _("county leader")
+    CAMPAIGN_ADMIN = "campaign_admin", _("campaign admin")
+    SUPERVISOR = "supervisor", _("supervisor")
+    AUDITOR = "auditor", _("auditor")
+
+
+class Grant(NamedTuple):
+    """One current post, reduced to what decides."""
+
+    role: str
+    unit: str
+
+
+class Reach(Enum):
+    """How far below the post's unit a right goes."""
+
+    OWN = "own"  # the unit itself and its sites
+    BELOW = "below"  # everything under it, but not the unit itself
+    ALL = "all"  # the unit and everything under it
+
+
+class Action(Enum):
+    """What can be done to a unit's tasks or by a unit's campaign."""
+
+    OWE = "owe"  # it is this person's own work: shown under "my tasks", reminded of
+    TICK = "tick"
+    CHECK = "check"  # verify and return
+    WAIVE = "waive"
+    RUN = "run"  # set up, launch and close campaigns of this unit
+    CALL = "call"  # see telephone numbers in full
+
+
+RIGHTS: dict[Action, dict[str, Reach]] = {
+    Action.OWE: {
+        Role.VILLAGE_CADRE: Reach.OWN,
+        Role.LINKED: Reach.OWN,
+        Role.TOWNSHIP_STAFF: Reach.OWN,
+        Role.DEPARTMENT_CADRE: Reach.OWN,
+    },
+    Action.TICK: {
+        Role.VILLAGE_CADRE: Reach.OWN,
+        Role.LINKED: Reach.OWN,
+        Role.TOWNSHIP_STAFF: Reach.ALL,
+        Role.DEPARTMENT_CADRE: Reach.OWN,
+    },
+    Action.CHECK: {
+        Role.LINKED: Reach.OWN,
+        Role.TOWNSHIP_STAFF: Reach.BELOW,
+        Role.TOWNSHIP_LEADER: Reach.ALL,
+        Role.CAMPAIGN_ADMIN: Reach.ALL,
+        Role.SUPERVISOR: Reach.ALL,
+    },
+    # Someone else's consent: nobody waives what their own unit owes, except the one who leads it.
+    Action.WAIVE: {
+        Role.LINKED: Reach.OWN,
+        Role.TOWNSHIP_STAFF: Reach.BELOW,
+        Role.TOWNSHIP_LEADER: Reach.ALL,
+        Role.CAMPAIGN_ADMIN: Reach.ALL,
+    },
+    Action.RUN: {Role.CAMPAIGN_ADMIN: Reach.ALL},
+    Action.CALL: {
+        Role.VILLAGE_CADRE: Reach.OWN,
+        Role.LINKED: Reach.OWN,
+        Role.TOWNSHIP_STAFF: Reach.ALL,
+        Role.TOWNSHIP_LEADER: Reach.ALL,
+        Role.DEPARTMENT_CADRE: Reach.OWN,
+        Role.COUNTY_LEADER: Reach.ALL,
+        Role.CAMPAIGN_ADMIN: Reach.ALL,
+    },
+}
+
+
+class Person(Protocol):
+    """A cadre, or nobody: strangers hold no post and so see nothing."""
+
+    @property
+    def is_authenticated(self) -> bool: ...
+
+
+class OwedTask(Protocol):
+    """As much of a task as decides who may touch it."""
+
+    unit_id: str
+    done_by_id: int | None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether, and if not, why not."""
+
+    allowed: bool
+    reason: "str | Promise" = ""
+
+    def __bool__(self) -> bool:
+        return self.allowed
+
+
+YES = Verdict(True)
+
+
+def require(verdict: Verdict) -> None:
+    """Go on, or answer 403 with the reason.
+
+    Raises:
+        PermissionDenied: carrying the verdict's reason.
+    """
+    if not verdict:
+        raise PermissionDenied(verdict.reason)
+
+
+def grants(user: Person) -> tuple[Grant, ...]:
+    """The user's current posts; nobody's are none."""
+    return getattr(user, "grants", ())
+
+
+def scopes(user: Person) -> list[str]:
+    """Codes of the units the user's posts cover, without those that lie under another of them."""
+    codes = sorted({grant.unit for grant in grants(user)})
+    return [code for code in codes if not any(code != top and code.startswith(top) for top in codes)]
+
+
+def within(path: str, user: Person) -> Q:
+    """The condition that a unit code at `path` (such as `unit__code`) lies in the user's sight."""
+    return _any(Q(**{f"{path}__startswith": code}) for code in scopes(user))
+
+
+def touching(path: str, user: Person) -> Q:
+    """The condition that a unit code at `path` lies in the user's sight or above it: whose campaigns reach them."""
+    above = {code[:n] for code in scopes(user) for n in range(2, len(code) + 1)}
+    return within(path, user) | Q(**{f"{path}__in": sorted(above)})
+
+
+def reached(path: str, user: Person, action: Action) -> Q:
+    """The condition that a unit code at `path` is one where the user may do this. Twin in SQL of `_may`."""
+    rights = RIGHTS[action]
+    conditions = []
+    for grant in grants(user):
+        match rights.get(grant.role):
+            case Reach.OWN:
+                conditions.append(Q(**{path: grant.unit}) | Q(**{f"{path}__startswith": grant.unit + "S"}))
+            case Reach.BELOW:
+                conditions.append(Q(**{f"{path}__startswith": grant.unit}) & ~Q(**{path: grant.unit}))
+            case Reach.ALL:
+                conditions.append(Q(**{f"{path}__startswith": grant.unit}))
+    return _any(conditions)
+
+
+def may_see(user: Person, unit: str) -> bool:
+    """Whether the unit with this code lies in the user's sight."""
+    return any(unit.startswith(code) for code in scopes(user))
+
+
+def may_tick(user: Person, task: OwedTask) -> Verdict:
+    """Tick, untick, set a value, leave a note."""
+    if _may(user, Action.TICK, task.unit_id):
+        return YES
+    return Verdict(False, _("Only the cadres of this unit and its township can tick this task."))
+
+
+def may_check(user: Person, task: OwedTask) -> Verdict:
+    """Verify or return. Who ticked cannot verify: claimed and verified are two people's words."""
+    if not _may(user, Action.CHECK, task.unit_id):
+        return Verdict(False, _("Checking is for linked cadres, the township, the campaign admin and supervisors."))
+    if task.done_by_id is not None and task.done_by_id == getattr(user, "pk", None):
+        return Verdict(False, _("You ticked this task yourself; someone else has to check it."))
+    return YES
+
+
+def may_waive(user: Person, task: OwedTask) -> Verdict:
+    """Say that an item does not apply here: needs someone other than those who owe it."""
+    if _may(user, Action.WAIVE, task.unit_id):
+        return YES
+    return Verdict(
+        False,
+        _("Whoever owes a task cannot waive it alone. Leave a note with your reason; your township or leader decides."),
+    )
+
+
+def may_run(user: Person, host: str) -> Verdict:
+    """Set up, launch and close campaigns of the host unit."""
+    if _may(user, Action.RUN, host):
+        return YES
+    return Verdict(False, _("Only the campaign admin of the host unit can do this."))
+
+
+def may_call(user: Person, unit: str) -> bool:
+    """See telephone numbers of this unit's cadres in full."""
+    return _may(user, Action.CALL, unit)
+
+
+def owes_tasks(user: Person) -> bool:
+    """Whether the user has tasks of their own: the front page is then "my tasks", else the board."""
+    return any(grant.role in RIGHTS[Action.OWE] for grant in grants(user))
+
+
+def runs_campaigns(user: Person) -> bool:
+    """Whether the user is a campaign admin anywhere."""
+    return any(grant.role in RIGHTS[Action.RUN] for grant in grants(user))
+
+
+def _may(user: Person, action: Action, unit: str) -> bool:
+    """Twin in Python of `reached`."""
+    rights = RIGHTS[action]
+    for grant in grants(user):
+        match rights.get(grant.role):
+            case Reach.OWN if unit == grant.unit or unit.startswith(grant.unit + "S"):
+                return True
+            case Reach.BELOW if unit != grant.unit and unit.startswith(grant.unit):
+                return True
+            case Reach.ALL if unit.startswith(grant.unit):
+                return True
+    return False
+
+
+def _any(conditions: Iterable[Q]) -> Q:
+    """Any of them; none at all is false, never everything."""
+    combined = Q(pk__in=[])
+    for condition in conditions:
+        combined |= condition
+    return combined

@@ -1,0 +1,106 @@
+"""The front door: who gets in, for how long and in which language. Small middleware, each says what it promises."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth import logout
+from django.contrib.auth.middleware import LoginRequiredMiddleware
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils import timezone, translation
+from django.utils.http import url_has_allowed_host_and_scheme
+from django_htmx.middleware import HtmxDetails
+
+from villages.models import Cadre
+
+Handler = Callable[[HttpRequest], HttpResponse]
+
+
+class CadreRequest(HttpRequest):
+    """A request of somebody who is logged in."""
+
+    user: Cadre
+    htmx: HtmxDetails
+
+
+def chosen_language(get_response: Handler) -> Handler:
+    """Chinese, unless the person chose otherwise: an office machine's browser language says little."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        chosen = request.COOKIES.get(settings.LANGUAGE_COOKIE_NAME)
+        language = chosen if chosen in dict(settings.LANGUAGES) else settings.LANGUAGE_CODE
+        with translation.override(language):
+            request.LANGUAGE_CODE = language
+            response = get_response(request)
+        response.headers.setdefault("Content-Language", language)
+        return response
+
+    return middleware
+
+
+def session_limits(get_response: Handler) -> Handler:
+    """Ends a session after SESSION_LONGEST in any case and after SESSION_IDLE without a request.
+
+    The session notes the last request at most once a minute, so that reading pages does not write.
+    """
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        if request.user.is_authenticated:
+            now = timezone.now()
+            began = _moment(request.session.get("began")) or now
+            seen = _moment(request.session.get("seen")) or now
+            if now - began > settings.SESSION_LONGEST or now - seen > settings.SESSION_IDLE:
+                logout(request)
+            elif "began" not in request.session or (now - seen).total_seconds() > 60:
+                request.session["began"] = began.isoformat()
+                request.session["seen"] = now.isoformat()
+        return get_response(request)
+
+    return middleware
+
+
+class LoginRequired(LoginRequiredMiddleware):
+    """Every view asks for a log-in unless it says that it is public."""
+
+    def handle_no_permission(self, request: HttpRequest, view_func: Any) -> HttpResponseBase:
+        """To the log-in page and back; a form sent too late shows what was typed instead of losing it."""
+        if request.method in ("GET", "HEAD"):
+            return super().handle_no_permission(request, view_func)
+        return form_too_old(request)
+
+
+def form_too_old(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """The answer to a form that is older than the session or carries no valid token: 403, nothing saved.
+
+    Shows the typed text again, so that it can be taken along. Also Django's CSRF_FAILURE_VIEW.
+    """
+    typed = {name: request.POST[name] for name in ("value", "note") if request.POST.get(name)}
+    page = request.POST.get("next", "")
+    if not url_has_allowed_host_and_scheme(page, allowed_hosts=None):
+        page = reverse("home")
+    return render(request, "form_too_old.html", {"typed": typed, "page": page}, status=403)
+
+
+def private_pages(get_response: Handler) -> Handler:
+    """Pages of somebody who is logged in are not kept by browsers or proxies: Back after log-out shows nothing."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        response = get_response(request)
+        if request.user.is_authenticated:
+            response.headers.setdefault("Cache-Control", "no-store, private")
+        return response
+
+    return middleware
+
+
+def back(request: HttpRequest, otherwise: str) -> HttpResponse:
+    """Redirects to the form's `next`, if that is a path of ours, else to `otherwise`."""
+    target = request.POST.get("next", "")
+    return redirect(target if url_has_allowed_host_and_scheme(target, allowed_hosts=None) else otherwise)
+
+
+def _moment(raw: str | None) -> datetime | None:
+    return datetime.fromisoformat(raw) if raw else None

@@ -1,0 +1,308 @@
+"""Who and where: units, cadres and the posts that join them.
+
+A unit's code is its path (`511504` county, `511504101` township, `511504101202` village), so an
+ancestor's code is a prefix of its descendant's and a subtree is one prefix condition on one index.
+Source of the codes: the national statistical division codes, significant digits only.
+"""
+
+from datetime import date
+from functools import cached_property
+from typing import Any, ClassVar, Self
+
+from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.core.validators import RegexValidator
+from django.db import models
+from django.db.models import Case, F, Q, Value, When
+from django.db.models.functions import Now
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from villages import access
+from villages.access import Role
+
+# Digits of the national division code, then at most one department and at most one site.
+# Twins: the constraint `unit_code_is_well_formed`, villages/importing.py and the URL converter.
+CODE_PATTERN = r"(?:\d{2}|\d{4}|\d{6}|\d{9}|\d{12})(?:D\d{3})?(?:S\d{4})?"
+
+
+class Kind(models.TextChoices):
+    """What sort of unit; follows from the code alone."""
+
+    PROVINCE = "province", _("province")
+    CITY = "city", _("city")
+    COUNTY = "county", _("county")
+    TOWNSHIP = "township", _("township")
+    VILLAGE = "village", _("village")
+    DEPARTMENT = "department", _("department")
+    SITE = "site", _("site")
+
+
+KIND_BY_DIGITS = {2: Kind.PROVINCE, 4: Kind.CITY, 6: Kind.COUNTY, 9: Kind.TOWNSHIP, 12: Kind.VILLAGE}
+
+
+class UnitQuerySet(models.QuerySet["Unit"]):
+    """Sentences about units."""
+
+    def visible_to(self, user: access.Person) -> Self:
+        """Units that the user's current posts cover."""
+        return self.filter(access.within("code", user))
+
+    def under(self, code: str) -> Self:
+        """The unit with this code and everything below it."""
+        return self.filter(code__startswith=code)
+
+    def named(self, words: str) -> Self:
+        """Units whose name contains the words or whose code begins with them."""
+        return self.filter(Q(name__contains=words) | Q(code__startswith=words))
+
+
+class Unit(models.Model):
+    """Anything that can owe a task: a province … a village, a department, a site."""
+
+    code = models.CharField(_("code"), max_length=20, primary_key=True, db_collation="C")
+    name = models.CharField(_("name"), max_length=80)
+    parent = models.ForeignKey(
+        "self", models.PROTECT, null=True, blank=True, related_name="children", verbose_name=_("belongs to")
+    )
+    # Computed by the database, so that code and kind can never disagree.
+    kind = models.GeneratedField(
+        expression=Case(
+            When(code__contains="S", then=Value(Kind.SITE)),
+            When(code__contains="D", then=Value(Kind.DEPARTMENT)),
+            When(code__regex=r"^\d{2}$", then=Value(Kind.PROVINCE)),
+            When(code__regex=r"^\d{4}$", then=Value(Kind.CITY)),
+            When(code__regex=r"^\d{6}$", then=Value(Kind.COUNTY)),
+            When(code__regex=r"^\d{9}$", then=Value(Kind.TOWNSHIP)),
+            default=Value(Kind.VILLAGE),
+        ),
+        output_field=models.CharField(max_length=10, choices=Kind.choices),
+        db_persist=True,
+    )
+
+    objects = UnitQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("unit")
+        ordering = ["code"]
+        constraints = [
+            models.CheckConstraint(
+                name="unit_code_is_well_formed",
+                condition=Q(code__regex=f"^{CODE_PATTERN}$"),
+                violation_error_message=_("A code has 2, 4, 6, 9 or 12 digits, then D001 or S0001 at most once each."),
+            ),
+            models.CheckConstraint(
+                name="unit_code_continues_its_parents",
+                condition=Q(parent__isnull=True) | (Q(code__startswith=F("parent_id")) & ~Q(code=F("parent_id"))),
+                violation_error_message=_("A unit's code begins with the code of the unit it belongs to."),
+            ),
+            models.CheckConstraint(
+                name="unit_has_a_name", condition=~Q(name=""), violation_error_message=_("A unit needs a name.")
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def short_name(self) -> str:
+        """The name as people say it: without 村民委员会 and 社区居民委员会."""
+        for long, short in (("社区居民委员会", "社区"), ("社区村民委员会", "社区"), ("居民委员会", ""), ("村民委员会", "")):
+            if self.name.endswith(long) and self.name != long:
+                return self.name.removesuffix(long) + short
+        return self.name
+
+    @property
+    def kind_name(self) -> str:
+        """The kind in the reader's language."""
+        return str(Kind(self.kind).label)
+
+
+class KindManager(models.Manager["Unit"]):
+    """The units of one kind."""
+
+    def __init__(self, kind: Kind) -> None:
+        super().__init__()
+        self.kind = kind
+
+    def get_queryset(self) -> UnitQuerySet:
+        return UnitQuerySet(self.model, using=self._db).filter(kind=self.kind)
+
+
+class County(Unit):
+    """县、市辖区."""
+
+    objects: ClassVar[Any] = KindManager(Kind.COUNTY)
+
+    class Meta:
+        proxy = True
+        verbose_name = _("county")
+
+
+class Township(Unit):
+    """乡镇、街道."""
+
+    objects: ClassVar[Any] = KindManager(Kind.TOWNSHIP)
+
+    class Meta:
+        proxy = True
+        verbose_name = _("township")
+
+
+class Village(Unit):
+    """村、社区."""
+
+    objects: ClassVar[Any] = KindManager(Kind.VILLAGE)
+
+    class Meta:
+        proxy = True
+        verbose_name = _("village")
+
+
+class Department(Unit):
+    """部门."""
+
+    objects: ClassVar[Any] = KindManager(Kind.DEPARTMENT)
+
+    class Meta:
+        proxy = True
+        verbose_name = _("department")
+
+
+class Site(Unit):
+    """点位: a place that is inspected by itself."""
+
+    objects: ClassVar[Any] = KindManager(Kind.SITE)
+
+    class Meta:
+        proxy = True
+        verbose_name = _("site")
+
+
+class CadreManager(BaseUserManager["Cadre"]):
+    """Makes people."""
+
+    def create_user(self, username: str, name: str, password: str | None = None, **fields: Any) -> "Cadre":
+        """A cadre; without a password the line stands on the roster but cannot log in."""
+        cadre = self.model(username=username, name=name, **fields)
+        cadre.set_password(password)
+        cadre.save(using=self._db)
+        return cadre
+
+    def get_by_natural_key(self, username: str | None) -> "Cadre":
+        return self.get(username=username)
+
+
+class Cadre(AbstractBaseUser):
+    """干部: a person who can hold a post and log in. What they may see and do follows from posts alone."""
+
+    username = models.CharField(
+        _("log-in name"),
+        max_length=60,
+        unique=True,
+        # A log-in name that looks like a phone number could shadow another person's phone.
+        validators=[RegexValidator(r"^(?!1\d{10}$)[\w.@+-]+\Z")],
+    )
+    name = models.CharField(_("name"), max_length=40)
+    phone = models.CharField(
+        _("mobile number"),
+        max_length=11,
+        null=True,  # noqa: DJ001 - unique among those who have one
+        blank=True,
+        unique=True,
+        validators=[RegexValidator(r"^1\d{10}\Z", _("A mobile number has 11 digits and begins with 1."))],
+    )
+    email = models.EmailField(_("e-mail"), blank=True)
+    is_active = models.BooleanField(_("may log in"), default=True)
+
+    USERNAME_FIELD = "username"
+    EMAIL_FIELD = "email"
+    REQUIRED_FIELDS = ["name"]
+    objects = CadreManager()
+
+    class Meta:
+        verbose_name = _("cadre")
+        constraints = [
+            models.CheckConstraint(name="cadre_has_a_name", condition=~Q(name="") & ~Q(username="")),
+            models.CheckConstraint(name="cadre_phone_is_a_mobile_number", condition=Q(phone__regex=r"^1\d{10}$")),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def masked_phone(self) -> str:
+        """138****5678, for those who check but do not call."""
+        return f"{self.phone[:3]}****{self.phone[7:]}" if self.phone else ""
+
+    @cached_property
+    def grants(self) -> tuple[access.Grant, ...]:
+        """Role and unit of each current post: one query per request."""
+        if not self.is_active:
+            return ()
+        on = timezone.localdate()
+        return tuple(access.Grant(role, unit) for role, unit in self.posts.current(on).values_list("role", "unit_id"))
+
+
+# Where a role can be held. A campaign may be run by any level from the township up.
+ABOVE_VILLAGE = (Kind.TOWNSHIP, Kind.COUNTY, Kind.CITY, Kind.PROVINCE)
+KINDS_OF_ROLE: dict[str, tuple[Kind, ...]] = {
+    Role.VILLAGE_CADRE: (Kind.VILLAGE, Kind.SITE),
+    Role.LINKED: (Kind.VILLAGE, Kind.SITE),
+    Role.TOWNSHIP_STAFF: (Kind.TOWNSHIP,),
+    Role.TOWNSHIP_LEADER: (Kind.TOWNSHIP,),
+    Role.DEPARTMENT_CADRE: (Kind.DEPARTMENT, Kind.COUNTY, Kind.CITY, Kind.PROVINCE),
+    Role.COUNTY_LEADER: (Kind.COUNTY, Kind.CITY, Kind.PROVINCE),
+    Role.CAMPAIGN_ADMIN: ABOVE_VILLAGE,
+    Role.SUPERVISOR: ABOVE_VILLAGE,
+    Role.AUDITOR: ABOVE_VILLAGE,
+}
+
+
+class PostQuerySet(models.QuerySet["Post"]):
+    """Sentences about posts."""
+
+    def current(self, on: date) -> Self:
+        """Held on this day. `until` is the first day on which it is no longer held, so ending a post works now."""
+        return self.filter(Q(until__isnull=True) | Q(until__gt=on), since__lte=on, cadre__is_active=True)
+
+    def visible_to(self, user: access.Person) -> Self:
+        """Posts at units that the user's own posts cover."""
+        return self.filter(access.within("unit__code", user))
+
+
+class Post(models.Model):
+    """岗位: a cadre's role at one unit, with dates."""
+
+    cadre = models.ForeignKey(Cadre, models.PROTECT, related_name="posts", verbose_name=_("cadre"))
+    unit = models.ForeignKey(Unit, models.PROTECT, related_name="posts", verbose_name=_("unit"))
+    role = models.CharField(_("role"), max_length=20, choices=Role.choices)
+    title = models.CharField(_("title"), max_length=40, blank=True)
+    # The one who answers first (第一责任人): village secretary, township head.
+    principal = models.BooleanField(_("answers first"), default=False)
+    since = models.DateField(_("since"), db_default=Now())
+    until = models.DateField(_("until"), null=True, blank=True)
+
+    objects = PostQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("post")
+        ordering = ["unit", "-principal", "role", "pk"]
+        constraints = [
+            models.UniqueConstraint(
+                name="post_held_once_at_a_time", fields=["cadre", "unit", "role"], condition=Q(until__isnull=True)
+            ),
+            models.CheckConstraint(
+                name="post_ends_after_it_began", condition=Q(until__isnull=True) | Q(until__gte=F("since"))
+            ),
+            models.CheckConstraint(name="post_role_is_known", condition=Q(role__in=Role.values)),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.cadre} · {self.title or self.get_role_display()} · {self.unit}"
+
+    def clean(self) -> None:
+        """Refuses a role at a kind of unit where it cannot be held."""
+        from django.core.exceptions import ValidationError
+
+        if self.unit_id and self.role and self.unit.kind not in KINDS_OF_ROLE[self.role]:
+            raise ValidationError({"role": _("This role cannot be held at this kind of unit.")})
