@@ -16,24 +16,16 @@ LONGEST_NOTE = 2000
 LARGEST_VALUE = Decimal(10) ** 12
 
 
-class EventField(forms.UUIDField):
-    """The sender's number of this entry; upper and lower case are the same number."""
-
-    def to_python(self, value: Any) -> uuid.UUID | None:
-        """Only the usual form of a UUID: 8-4-4-4-12 hexadecimal digits."""
-        if value and len(str(value)) != 36:
-            raise ValidationError(self.error_messages["invalid"], code="invalid")
-        return super().to_python(value)
-
-
 class TickForm(forms.Form):
     """One change of one task. Field names are relied on by others."""
 
-    event = EventField(
+    # The sender's number of this entry, 8-4-4-4-12 hexadecimal digits; upper and lower case are the same number.
+    event = forms.RegexField(
+        r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\Z",
         error_messages={
             "required": _("The entry's number is missing. Open the page again and repeat."),
             "invalid": _("The entry's number is not valid. Open the page again and repeat."),
-        }
+        },
     )
     state = forms.ChoiceField(
         choices=State.choices,
@@ -55,6 +47,10 @@ class TickForm(forms.Form):
     def __init__(self, *args: Any, task: Task, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.task = task
+
+    def clean_event(self) -> uuid.UUID:
+        """As a UUID."""
+        return uuid.UUID(self.cleaned_data["event"])
 
     def clean_value(self) -> Decimal | None:
         """A number ≥ 0, at most four places; full-width digits and a % sign after a percentage are understood."""

@@ -121,6 +121,8 @@ def due_date(line: dict[str, Any], campaign: Campaign, phases: dict[str, Phase])
 
 def _item(campaign: Campaign, position: int, line: dict[str, Any], phases: dict[str, Phase]) -> Item:
     target = line.get("target", {})
+    if target.get("share"):  # a sum over all units that owe it: no single unit can reach or miss it
+        target = {}
     return Item(
         campaign=campaign,
         number=line["id"],

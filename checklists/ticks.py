@@ -154,9 +154,9 @@ def record(
         raise Conflict(_("This step does not fit where the task stands now."), task)
     access.require(MAY[verb](by, task))
     _check(task, verb, value=value, note=note)
-    return _write(task, verb, TaskEvent(
-        id=event, task=task, by=by, from_state=task.state, to_state=state, value=value, note=note
-    ))
+    return _write(
+        task, verb, TaskEvent(id=event, task=task, by=by, from_state=task.state, to_state=state, value=value, note=note)
+    )
 
 
 def _check(task: Task, verb: Verb, *, value: Decimal | None, note: str) -> None:
@@ -215,17 +215,13 @@ def _write(task: Task, verb: Verb, event: TaskEvent) -> Outcome:
         return Outcome(task, Result.CHANGED, event)
     earlier = TaskEvent.objects.select_related("by").filter(pk=event.pk).first()
     if earlier is not None:
-        return _repeat(
-            earlier, task, by=event.by, state=event.to_state, value=event.value, note=event.note
-        )
+        return _repeat(earlier, task, by=event.by, state=event.to_state, value=event.value, note=event.note)
     if task.state == event.to_state and event.value in (None, task.value):
         return Outcome(task, Result.ALREADY)
     raise Conflict(_("Someone changed this task since you opened it. Look at what happened, then decide."), task)
 
 
-def _repeat(
-    earlier: TaskEvent, task: Task, *, by: Cadre, state: str, value: Decimal | None, note: str
-) -> Outcome:
+def _repeat(earlier: TaskEvent, task: Task, *, by: Cadre, state: str, value: Decimal | None, note: str) -> Outcome:
     """The same answer as the first time, if it is the same event."""
     sent = (task.pk, by.pk, state, value, note)
     if (earlier.task_id, earlier.by_id, earlier.to_state, earlier.value, earlier.note) != sent:

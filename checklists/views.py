@@ -61,9 +61,14 @@ def _answer(
     if outcome.result is ticks.Result.ALREADY:
         messages.info(request, _("Nothing to change: this was so already."))
     else:
-        messages.success(request, _("Saved: %(item)s – %(state)s") % {
-            "item": task.item.name, "state": task.get_state_display(),
-        })  # fmt: skip
+        messages.success(
+            request,
+            _("Saved: %(item)s – %(state)s")
+            % {
+                "item": task.item.name,
+                "state": task.get_state_display(),
+            },
+        )
     return back(request, otherwise=task.get_absolute_url())
 
 
@@ -86,7 +91,9 @@ def _task_page(
     context = {
         "task": task,
         "events": task.events.select_related("by"),
-        "answers": Responsibility.objects.filter(campaign=task.campaign, unit=task.unit).select_related("cadre"),
+        "answers": Responsibility.objects.filter(campaign=task.campaign, unit=task.unit)
+        .in_office(timezone.localdate())
+        .in_order(),
         "choices": choices,
         "forms": [
             (verb, uuid.uuid4(), form if form and form.data.get("state") == verb else TickForm(task=task))
@@ -119,6 +126,11 @@ def events(request: CadreRequest, campaign_id: int) -> HttpResponse:
         .select_related("by", "task__unit", "task__item")
         .order_by("-at", "-id")
     )
-    return render(request, "checklists/events.html", {
-        "campaign": campaign, "page": Paginator(history, 50).get_page(request.GET.get("page")),
-    })  # fmt: skip
+    return render(
+        request,
+        "checklists/events.html",
+        {
+            "campaign": campaign,
+            "page": Paginator(history, 50).get_page(request.GET.get("page")),
+        },
+    )

@@ -29,7 +29,8 @@ def _refusal(request: HttpRequest, status: int, title: str, words: str) -> HttpR
     htmx = bool(getattr(request, "htmx", False))
     response = render(request, "refusal.html", {"htmx": htmx, "title": title, "words": words}, status=status)
     if htmx:
-        response.headers |= {"HX-Retarget": "#alerts", "HX-Reswap": "innerHTML"}
+        response["HX-Retarget"] = "#alerts"
+        response["HX-Reswap"] = "innerHTML"
     return response
 
 

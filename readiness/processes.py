@@ -158,7 +158,7 @@ class Manager:
                 self._outputs.unregister(key.fileobj)
                 key.fileobj.close()  # type: ignore[union-attr]
                 lines, program.unfinished = [program.unfinished] if program.unfinished else [], b""
-            for line in lines:
+            for line in filter(bytes.strip, lines):
                 self._say(f"{program.name:<{self._width}} | {line.decode(errors='replace').rstrip()}")
 
     def _stop(self) -> None:

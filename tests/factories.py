@@ -103,7 +103,14 @@ def line(number: str, **fields: Any) -> dict[str, Any]:
     }
 
 
-AWARENESS = {"metric": "知晓率", "metric_en": "Awareness", "operator": ">=", "value": 90, "unit": "%", "basis": "stated"}
+AWARENESS = {
+    "metric": "知晓率",
+    "metric_en": "Awareness",
+    "operator": ">=",
+    "value": 90,
+    "unit": "%",
+    "basis": "stated",
+}
 
 
 def template(slug: str = "small", items: list[dict[str, Any]] | None = None) -> Template:

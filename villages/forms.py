@@ -6,6 +6,7 @@ from crispy_forms.helper import FormHelper
 from crispy_forms.layout import Layout, Submit
 from django import forms
 from django.contrib.auth.forms import AuthenticationForm, PasswordChangeForm
+from django.core.validators import MaxLengthValidator
 from django.utils.translation import gettext_lazy as _
 
 
@@ -20,13 +21,13 @@ class LoginForm(AuthenticationForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["username"].label = _("Log-in name or mobile number")
-        # A megabyte of password would only keep the hash function busy.
-        self.fields["password"].max_length = 1000
+        # Checking a megabyte of password would only keep the machine busy.
+        self.fields["password"].validators.append(MaxLengthValidator(1000))
         self.helper = FormHelper()
         self.helper.layout = Layout("username", "password", Submit("submit", _("Log in"), css_class="w-100 btn-lg"))
 
 
-class NewPasswordForm(PasswordChangeForm):  # type: ignore[type-arg]
+class NewPasswordForm(PasswordChangeForm):
     """Change of one's own password; ends the person's other sessions."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

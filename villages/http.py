@@ -65,11 +65,10 @@ def session_limits(get_response: Handler) -> Handler:
 class LoginRequired(LoginRequiredMiddleware):
     """Every view asks for a log-in unless it says that it is public."""
 
-    def handle_no_permission(self, request: HttpRequest, view_func: Any) -> HttpResponseBase:
+    def process_view(self, request: HttpRequest, view_func: Any, *args: Any) -> HttpResponseBase | None:
         """To the log-in page and back; a form sent too late shows what was typed instead of losing it."""
-        if request.method in ("GET", "HEAD"):
-            return super().handle_no_permission(request, view_func)
-        return form_too_old(request)
+        answer = super().process_view(request, view_func, *args)
+        return form_too_old(request) if answer is not None and request.method not in ("GET", "HEAD") else answer
 
 
 def form_too_old(request: HttpRequest, reason: str = "") -> HttpResponse:

@@ -106,7 +106,12 @@ class Unit(models.Model):
     @property
     def short_name(self) -> str:
         """The name as people say it: without 村民委员会 and 社区居民委员会."""
-        for long, short in (("社区居民委员会", "社区"), ("社区村民委员会", "社区"), ("居民委员会", ""), ("村民委员会", "")):
+        for long, short in (
+            ("社区居民委员会", "社区"),
+            ("社区村民委员会", "社区"),
+            ("居民委员会", ""),
+            ("村民委员会", ""),
+        ):
             if self.name.endswith(long) and self.name != long:
                 return self.name.removesuffix(long) + short
         return self.name
@@ -206,7 +211,7 @@ class Cadre(AbstractBaseUser):
     phone = models.CharField(
         _("mobile number"),
         max_length=11,
-        null=True,  # noqa: DJ001 - unique among those who have one
+        null=True,
         blank=True,
         unique=True,
         validators=[RegexValidator(r"^1\d{10}\Z", _("A mobile number has 11 digits and begins with 1."))],

@@ -10,7 +10,9 @@ from villages.forms import LoginForm, NewPasswordForm
 register_converter(UnitCodeConverter, "unit")
 
 urlpatterns = [
-    path("login/", auth.LoginView.as_view(authentication_form=LoginForm, redirect_authenticated_user=True), name="login"),
+    path(
+        "login/", auth.LoginView.as_view(authentication_form=LoginForm, redirect_authenticated_user=True), name="login"
+    ),
     path("logout/", auth.LogoutView.as_view(), name="logout"),
     path("password/", auth.PasswordChangeView.as_view(form_class=NewPasswordForm, success_url="/"), name="password"),
     path("language/", login_not_required(set_language), name="language"),

@@ -26,21 +26,29 @@ def units(request: CadreRequest) -> HttpResponse:
         found = seen.filter(parent=above)
     else:
         found = seen.filter(pk__in=access.scopes(request.user))
-    return render(request, "villages/units.html", {
-        "form": form,
-        "above": above,
-        "page": Paginator(found.order_by("code"), 100).get_page(request.GET.get("page")),
-    })  # fmt: skip
+    return render(
+        request,
+        "villages/units.html",
+        {
+            "form": form,
+            "above": above,
+            "page": Paginator(found.order_by("code"), 100).get_page(request.GET.get("page")),
+        },
+    )
 
 
 @require_safe
 def unit(request: CadreRequest, code: str) -> HttpResponse:
     """One unit: where it belongs, and who holds which post."""
     found = get_object_or_404(Unit.objects.visible_to(request.user).select_related("parent"), pk=code)
-    return render(request, "villages/unit.html", {
-        "unit": found,
-        "posts": Post.objects.filter(unit=found).current(timezone.localdate()).select_related("cadre"),
-        "may_call": access.may_call(request.user, found.code),
-        "may_see_above": found.parent_id and access.may_see(request.user, found.parent_id),
-        "has_below": Unit.objects.filter(parent=found).exists(),
-    })  # fmt: skip
+    return render(
+        request,
+        "villages/unit.html",
+        {
+            "unit": found,
+            "posts": Post.objects.filter(unit=found).current(timezone.localdate()).select_related("cadre"),
+            "may_call": access.may_call(request.user, found.code),
+            "may_see_above": found.parent_id and access.may_see(request.user, found.parent_id),
+            "has_below": Unit.objects.filter(parent=found).exists(),
+        },
+    )

@@ -4,7 +4,7 @@ from datetime import date
 from typing import Self
 
 from django.db import models
-from django.db.models import Exists, F, OuterRef, Q
+from django.db.models import Case, Exists, F, OuterRef, Q, When
 from django.utils import timezone
 from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
@@ -79,7 +79,9 @@ class Campaign(models.Model):
             models.UniqueConstraint(
                 name="campaign_once_per_template_host_and_day", fields=["template", "host", "inspects_on"]
             ),
-            models.CheckConstraint(name="campaign_status_is_known", condition=Q(status__in=("draft", "active", "closed"))),
+            models.CheckConstraint(
+                name="campaign_status_is_known", condition=Q(status__in=("draft", "active", "closed"))
+            ),
             models.CheckConstraint(
                 name="campaign_starts_before_the_inspection", condition=Q(starts_on__lte=F("inspects_on"))
             ),
@@ -149,6 +151,11 @@ class ResponsibilityQuerySet(models.QuerySet["Responsibility"]):
             Exists(posts.filter(unit=OuterRef("unit")))
             | Q(kind=Responsibility.Kind.LEAD) & Exists(posts.filter(unit=OuterRef("unit__parent")))
         )
+
+    def in_order(self) -> Self:
+        """First, direct, linked, lead: as people are called."""
+        ranks = [When(kind=kind, then=rank) for rank, kind in enumerate(Responsibility.Kind.values)]
+        return self.select_related("cadre").order_by(Case(*ranks))
 
 
 class Responsibility(models.Model):

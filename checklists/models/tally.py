@@ -55,7 +55,7 @@ RECOUNT = f"""
     FROM (SELECT campaign_id, unit_id, due_on, state, count(*) AS tasks, sum(points) AS points
           FROM checklists_task GROUP BY 1, 2, 3, 4) u {COUNTS_FOR}
     GROUP BY 1, 2, 3, 4
-"""  # noqa: S608 - our own words only
+"""
 
 DRIFT = f"""
     SELECT coalesce(k.campaign_id, r.campaign_id), coalesce(k.unit_id, r.code), coalesce(k.due_on, r.due_on),
@@ -66,14 +66,14 @@ DRIFT = f"""
       ON (k.campaign_id, k.unit_id, k.due_on, k.state) = (r.campaign_id, r.code, r.due_on, r.state)
     WHERE (k.tasks, k.points) IS DISTINCT FROM (r.tasks, r.points)
     ORDER BY 1, 2, 3, 4
-"""  # noqa: S608
+"""
 
 
 def keep_tallies() -> list[pgtrigger.Trigger]:
     """Triggers of the task table: they keep the tallies and freeze the tasks of a closed campaign."""
     columns = "campaign_id, unit_id, due_on, state, points"
-    added = f"SELECT 1 AS sign, {columns} FROM new_tasks"  # noqa: S608
-    removed = f"SELECT -1, {columns} FROM old_tasks"  # noqa: S608
+    added = f"SELECT 1 AS sign, {columns} FROM new_tasks"
+    removed = f"SELECT -1, {columns} FROM old_tasks"
     return [
         _keeper("tally_insert", pgtrigger.Insert, added, new="new_tasks"),
         _keeper("tally_update", pgtrigger.Update, f"{added} UNION ALL {removed}", new="new_tasks", old="old_tasks"),
@@ -88,7 +88,7 @@ def _keeper(name: str, operation: pgtrigger.Operation, changes: str, **referenci
         level=pgtrigger.Statement,
         when=pgtrigger.After,
         operation=operation,
-        referencing=pgtrigger.Referencing(**referencing),
+        referencing=pgtrigger.Referencing(**referencing),  # type: ignore[no-untyped-call]
         func=f"""
             IF EXISTS (SELECT 1 FROM (SELECT status FROM checklists_campaign
                                       WHERE id IN (SELECT campaign_id FROM ({changes}) c) FOR SHARE) c

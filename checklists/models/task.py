@@ -71,7 +71,9 @@ class Task(models.Model):
     unit = models.ForeignKey(Unit, models.PROTECT, related_name="tasks", db_index=False)
     due_on = models.DateField(_("due on"))
     points = models.PositiveSmallIntegerField(default=1)
-    state = models.CharField(_("state"), max_length=10, choices=State.choices, default=State.OPEN, db_default=State.OPEN)
+    state = models.CharField(
+        _("state"), max_length=10, choices=State.choices, default=State.OPEN, db_default=State.OPEN
+    )
     value = models.DecimalField(_("value"), max_digits=16, decimal_places=4, null=True, blank=True)
     # Goes up by one with every change; a change names the version it was made from (compare-and-set).
     version = models.PositiveIntegerField(default=0, db_default=0)
@@ -99,7 +101,8 @@ class Task(models.Model):
                 | (~Q(state="verified") & Q(verified_by__isnull=True, verified_at__isnull=True)),
             ),
             models.CheckConstraint(
-                name="task_verified_by_someone_else", condition=Q(verified_by__isnull=True) | ~Q(verified_by=F("done_by"))
+                name="task_verified_by_someone_else",
+                condition=Q(verified_by__isnull=True) | ~Q(verified_by=F("done_by")),
             ),
         ]
         indexes = [

@@ -62,10 +62,9 @@ def counts_by_unit(campaign: Campaign, user: Cadre, *, on: date) -> dict[str, tu
         .annotate(**sums, overdue=Coalesce(Sum("tasks", filter=late), 0))
         .filter(Q(open__gt=0) | Q(done__gt=0) | Q(verified__gt=0) | Q(returned__gt=0) | Q(waived__gt=0))
     )
-    counts = {row.pop("unit_id"): Counts(**row) for row in rows}
-    units = Unit.objects.visible_to(user).filter(
-        Exists(Tally.objects.filter(campaign=campaign, unit=OuterRef("code")))
-    )
+    names = [*State.values, "overdue"]
+    counts = {unit: Counts(*numbers) for unit, *numbers in rows.values_list("unit_id", *names)}
+    units = Unit.objects.visible_to(user).filter(Exists(Tally.objects.filter(campaign=campaign, unit=OuterRef("code"))))
     return {unit.code: (unit, counts[unit.code]) for unit in units.order_by("code") if unit.code in counts}
 
 
@@ -121,9 +120,7 @@ def _cell(campaign: Campaign, unit: Unit, counts: Counts, *, is_own: bool = Fals
     return Cell(unit, counts, counts.light(red_percent=campaign.red_percent), is_own)
 
 
-def vacancies(
-    campaign: Campaign, user: Cadre, figures: dict[str, tuple[Unit, Counts]], *, on: date
-) -> list[Vacancy]:
+def vacancies(campaign: Campaign, user: Cadre, figures: dict[str, tuple[Unit, Counts]], *, on: date) -> list[Vacancy]:
     """Visible units with tasks of their own that nobody first or directly answers for. One query."""
     needed = (Responsibility.Kind.FIRST, Responsibility.Kind.DIRECT)
     held = set(

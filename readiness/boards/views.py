@@ -49,12 +49,16 @@ def my_tasks(request: CadreRequest) -> HttpResponse:
     tasks = _filtered(mine, form, on=today).for_list().order_by("due_on", "unit_id", "item__position")
     page = Paginator(tasks, PER_PAGE).get_page(request.GET.get("page"))
     week_ends = today + timedelta(days=6 - today.weekday())
-    return render(request, "boards/my_tasks.html", {
-        "form": form,
-        "page": page,
-        "groups": _by_day(lines(page.object_list, request.user), today=today, week_ends=week_ends),
-        "show_unit": len({grant.unit for grant in access.grants(request.user)}) > 1,
-    })  # fmt: skip
+    return render(
+        request,
+        "boards/my_tasks.html",
+        {
+            "form": form,
+            "page": page,
+            "groups": _by_day(lines(page.object_list, request.user), today=today, week_ends=week_ends),
+            "show_unit": len({grant.unit for grant in access.grants(request.user)}) > 1,
+        },
+    )
 
 
 def _by_day(rows: list[dict[str, Any]], *, today: date, week_ends: date) -> list[tuple[str, list[dict[str, Any]]]]:
@@ -105,9 +109,13 @@ def campaigns(request: CadreRequest) -> HttpResponse:
     order = {Campaign.Status.ACTIVE: 0, Campaign.Status.DRAFT: 1, Campaign.Status.CLOSED: 2}
     rows = sorted(found, key=lambda campaign: (order[Campaign.Status(campaign.status)], campaign.inspects_on))
     today = timezone.localdate()
-    return render(request, "boards/campaigns.html", {
-        "rows": [(campaign, campaign.days_left(today)) for campaign in rows],
-    })  # fmt: skip
+    return render(
+        request,
+        "boards/campaigns.html",
+        {
+            "rows": [(campaign, campaign.days_left(today)) for campaign in rows],
+        },
+    )
 
 
 @require_safe
@@ -118,15 +126,19 @@ def board(request: CadreRequest, campaign_id: int) -> HttpResponse:
     )
     today = timezone.localdate()
     figures = queries.counts_by_unit(campaign, request.user, on=today)
-    return render(request, "boards/board.html", {
-        "campaign": campaign,
-        "days_left": campaign.days_left(today),
-        "board": queries.board(campaign, figures),
-        "phases": campaign.phases.all(),
-        "vacancies": queries.vacancies(campaign, request.user, figures, on=today),
-        "orphans": queries.orphans(campaign, request.user),
-        "may_run": access.may_run(request.user, campaign.host_id),
-    })  # fmt: skip
+    return render(
+        request,
+        "boards/board.html",
+        {
+            "campaign": campaign,
+            "days_left": campaign.days_left(today),
+            "board": queries.board(campaign, figures),
+            "phases": campaign.phases.all(),
+            "vacancies": queries.vacancies(campaign, request.user, figures, on=today),
+            "orphans": queries.orphans(campaign, request.user),
+            "may_run": access.may_run(request.user, campaign.host_id),
+        },
+    )
 
 
 @require_safe
@@ -140,12 +152,16 @@ def campaign_tasks(request: CadreRequest, campaign_id: int) -> HttpResponse:
     page = Paginator(tasks.for_list().order_by("due_on", "unit_id", "item__position"), PER_PAGE).get_page(
         request.GET.get("page")
     )
-    return render(request, "boards/campaign_tasks.html", {
-        "campaign": campaign,
-        "form": form,
-        "page": page,
-        "lines": lines(page.object_list, request.user),
-    })  # fmt: skip
+    return render(
+        request,
+        "boards/campaign_tasks.html",
+        {
+            "campaign": campaign,
+            "form": form,
+            "page": page,
+            "lines": lines(page.object_list, request.user),
+        },
+    )
 
 
 @require_safe
@@ -169,23 +185,25 @@ def unit_page(request: CadreRequest, campaign_id: int, code: str) -> HttpRespons
     for line in lines(tasks, request.user):
         line["said"] = said.get(line["task"].pk)
         sections.setdefault(line["task"].item.section, []).append(line)
-    return render(request, "boards/unit.html", {
-        "campaign": campaign,
-        "unit": unit,
-        "counts": counts,
-        "light": counts.light(red_percent=campaign.red_percent),
-        "sections": sections,
-        "blocked": [line for section in sections.values() for line in section if line["said"]],
-        "answers": Responsibility.objects.visible_to(request.user)
-        .filter(campaign=campaign, unit=unit)
-        .in_office(today)
-        .select_related("cadre"),
-        "may_call": access.may_call(request.user, unit.code),
-        "has_below": units.filter(parent=unit).exists(),
-    })  # fmt: skip
+    return render(
+        request,
+        "boards/unit.html",
+        {
+            "campaign": campaign,
+            "unit": unit,
+            "counts": counts,
+            "light": counts.light(red_percent=campaign.red_percent),
+            "sections": sections,
+            "blocked": [line for section in sections.values() for line in section if line["said"]],
+            "answers": Responsibility.objects.visible_to(request.user)
+            .filter(campaign=campaign, unit=unit)
+            .in_office(today)
+            .in_order(),
+            "may_call": access.may_call(request.user, unit.code),
+            "has_below": units.filter(parent=unit).exists(),
+        },
+    )
 
 
 def _count(task: Task, *, on: date) -> Counts:
     return Counts(**{task.state: 1, "overdue": int(task.is_overdue(on))})
-
-

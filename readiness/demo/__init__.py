@@ -1,7 +1,7 @@
 """The demo: a real district with invented people, three and a half weeks into its census campaign.
 
 The townships and villages are those of Xuzhou district (511504). Every cadre is made up (a common family
-name and a plant, a water or a weather), every phone number lies in a block that is never assigned (100…),
+name and a plant or a water), every phone number lies in a block that is never assigned (100…),
 and what they do is a story. Nothing here says anything about the real offices.
 
 The same day gives the same demo: one seeded generator, drawn from in a fixed order. First it is decided how
@@ -86,25 +86,18 @@ def make(*, on: date) -> Made:
     if Campaign.objects.filter(template__slug=TEMPLATE, host=HOST).exists():
         raise NoDemo("The demo is there already; nothing was changed.")
     if Cadre.objects.exists():
-        raise NoDemo(
-            "There are cadres in this database already. The demo is for one without; nothing was changed."
-        )
+        raise NoDemo("There are cadres in this database already. The demo is for one without; nothing was changed.")
     rng = random.Random(SEED)  # noqa: S311 - a story, not a secret
     import_units(UNITS)
     Unit.objects.bulk_create(
-        [
-            Unit(code=f"{HOST}D{n:03}", name=name, parent_id=HOST)
-            for n, name in enumerate(DEPARTMENTS, start=1)
-        ],
+        [Unit(code=f"{HOST}D{n:03}", name=name, parent_id=HOST) for n, name in enumerate(DEPARTMENTS, start=1)],
         ignore_conflicts=True,
     )
     roster = Roster(rng, since=on - timedelta(days=365))
     roster.fill(list(Unit.objects.under(HOST).order_by("code")))
     campaign = _launch(roster.at[HOST, Role.CAMPAIGN_ADMIN][0], on=on)
     story = Story(rng, on)
-    tasks = list(
-        Task.objects.filter(campaign=campaign).select_related("item").order_by("unit_id", "item__position")
-    )
+    tasks = list(Task.objects.filter(campaign=campaign).select_related("item").order_by("unit_id", "item__position"))
     # A township with its villages, then the departments: each with a mood and a care in checking of its own.
     for n, (_row, owed_there) in enumerate(groupby(tasks, key=lambda task: task.unit_id[:9])):
         mood, care = MOODS[n % len(MOODS)], rng.uniform(0.35, 0.85)
@@ -133,9 +126,7 @@ def _launch(admin: Cadre, *, on: date) -> Campaign:
         starts, ends = PHASES[phase.key]
         phase.starts_on, phase.ends_on = on + timedelta(days=starts), on + timedelta(days=ends)
     Phase.objects.bulk_update(phases, ["starts_on", "ends_on"])
-    due = {
-        number: on + timedelta(days=days) for days, numbers in TIMETABLE.items() for number in numbers.split()
-    }
+    due = {number: on + timedelta(days=days) for days, numbers in TIMETABLE.items() for number in numbers.split()}
     items = list(campaign.items.all())
     for item in items:
         item.due_on = due[number_of(item)]

@@ -28,9 +28,9 @@ LIAISON = ["511504101203", "511504101204", "511504101205", "511504101206"]  # vi
 VILLAGE = LIAISON[0]  # 黄河村, of `village`
 WITHOUT_STAFF = "511504202"
 WITHOUT_DEPUTY = "511504203"
-# Family name and given name: all invented.
-FAMILY = "赵钱孙李周吴郑王冯陈蒋沈韩杨朱秦许何吕张孔曹严华金魏陶姜谢邹苏潘葛范彭鲁马方袁柳"
-GIVEN = "松竹梅兰菊荷桂桐杉枫柏榆槐桃杏梨橘茶禾稻麦粟江河湖溪泉川云雨雪霜露虹星月晨曦岩峰"
+# Family name and given name, a plant or a water: all invented.
+FAMILY = "赵钱孙李周吴郑王冯陈蒋沈韩杨朱秦尤许何吕施张孔曹严魏陶姜谢邹潘葛范彭鲁方袁史唐薛雷贺倪汤"
+GIVEN = "松竹梅兰荷桂桐杉枫柏榆槐桃杏梨橘茶禾稻麦粟椿樟柚苇芦葵蓼芹柳河湖溪川雨霜露"
 PASSWORD = "readiness-demo"  # noqa: S105 - printed at every start
 LOGINS = ["admin", "leader", "town", "liaison", "village"]
 

@@ -69,5 +69,3 @@ def digests(on: date) -> Iterator[Digest]:
     )
     for row in rows.iterator():
         yield Digest(row["cadre_id"], row["cadre__email"], row["overdue"], row["soon"], row["first_due"])
-
-

@@ -6,7 +6,7 @@ from readiness.celery import app
 from readiness.reminders import outbox
 
 
-@app.task(name="readiness.reminders.send")  # type: ignore[untyped-decorator]
+@app.task(name="readiness.reminders.send")
 def send() -> None:
     """Writes today's notices and sends what is waiting."""
     outbox.write(timezone.localdate())

@@ -22,7 +22,7 @@ LONGEST_NAME = 80
 EDGES = " \t\u00a0\u200b\u2060\u3000\ufeff"
 EXCEL_TEXT_MARK = "'"
 
-WELL_FORMED = re.compile(CODE_PATTERN)
+WELL_FORMED = re.compile(CODE_PATTERN, re.ASCII)
 EXCEL_NUMBER = re.compile(r"\d+\.\d+|\d+(?:\.\d+)?E\+?\d+", re.ASCII | re.IGNORECASE)
 PARENT_DIGITS = {2: 0, 4: 2, 6: 4, 9: 6, 12: 9}
 # Control, format, surrogate and separator characters. Private ones (Co) may be: rare place names need them.

@@ -22,7 +22,9 @@ class Problem:
             return self.reason
         if self.column:
             return _("line %(line)s, column %(column)s, “%(value)s”: %(reason)s") % vars(self)
-        return _("line %(line)s, “%(value)s”: %(reason)s") % vars(self)
+        if self.value:
+            return _("line %(line)s, “%(value)s”: %(reason)s") % vars(self)
+        return _("line %(line)s: %(reason)s") % vars(self)
 
 
 class BadFile(Exception):

@@ -7,9 +7,7 @@ from readiness import demo
 
 
 class Command(BaseCommand):
-    help = (
-        "Makes the demo: a district, invented people, a campaign under way. Only where DEBUG is on, and once."
-    )
+    help = "Makes the demo: a district, invented people, a campaign under way. Only where DEBUG is on, and once."
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:

@@ -60,7 +60,7 @@ class Command(BaseCommand):
         self._say("建立数据表 · Preparing the database …")
         call_command("migrate", verbosity=0, interactive=False)
         call_command("load_catalog")
-        if demo and not Unit.objects.exists():
+        if demo and settings.DEBUG and not Unit.objects.exists():
             self._say("生成演示数据 · Creating the demo …")
             call_command("demo")
         if not settings.DEBUG:  # under DEBUG they are served from where they are

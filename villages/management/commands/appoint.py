@@ -36,7 +36,9 @@ class Command(BaseCommand):
                 username=options["username"], name=options["name"], phone=options["phone"], email=options["email"]
             )
             cadre.set_password(password)
-        post = Post(cadre=cadre, unit=unit, role=options["role"], title=options["title"], principal=options["principal"])
+        post = Post(
+            cadre=cadre, unit=unit, role=options["role"], title=options["title"], principal=options["principal"]
+        )
         try:
             cadre.full_clean()
             cadre.save()

@@ -15,16 +15,12 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("file", type=Path, help="UTF-8 or GB18030, with a header")
-        parser.add_argument(
-            "--progress", action="store_true", help="show a progress bar without a terminal too"
-        )
+        parser.add_argument("--progress", action="store_true", help="show a progress bar without a terminal too")
 
     def handle(self, *args: Any, file: Path, progress: bool, **options: Any) -> None:
         size = file.stat().st_size if file.is_file() else None
         # disable=None: unless stderr is a terminal.
-        with tqdm(
-            total=size, unit="B", unit_scale=True, leave=False, disable=False if progress else None
-        ) as bar:
+        with tqdm(total=size, unit="B", unit_scale=True, leave=False, disable=False if progress else None) as bar:
 
             def advance(position: int) -> None:
                 bar.update(position - bar.n)
@@ -60,6 +56,4 @@ class Command(BaseCommand):
         if outcome.kept:
             self.stdout.write(_("Not in the file and kept: %(kept)s units.") % vars(outcome))
         if outcome.ignored_columns:
-            self.stdout.write(
-                _("Columns not read: %(columns)s") % {"columns": ", ".join(outcome.ignored_columns)}
-            )
+            self.stdout.write(_("Columns not read: %(columns)s") % {"columns": ", ".join(outcome.ignored_columns)})
