@@ -89,6 +89,7 @@ class TaskFilter(forms.Form):
 
     SHOW = [
         ("owed", _("Still owed")),
+        ("check", _("Waiting for my check")),
         ("overdue", _("Overdue")),
         ("done", _("Claimed, not yet verified")),
         ("verified", _("Verified")),

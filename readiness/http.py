@@ -20,7 +20,7 @@ def page(request: HttpRequest) -> dict[str, Any]:
     return {
         "today": timezone.localdate(),
         "unread": lambda: Notice.objects.visible_to(user).unread().count(),
-        "owes_tasks": access.owes_tasks(user),
+        "has_tasks": access.owes_tasks(user) or access.checks_tasks(user),
     }
 
 

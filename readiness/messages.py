@@ -25,7 +25,6 @@ SKIPPED = {"migrations", "__pycache__", "node_modules"}
 PO = Path("readiness", "locale", "zh_Hans", "LC_MESSAGES", "django.po")
 HEADER = """\
 # The pages in Chinese. `manage.py messages` keeps the msgids; people write what stands below them.
-# One word per meaning: docs/words.md.
 msgid ""
 msgstr ""
 "Content-Type: text/plain; charset=utf-8\\n"
@@ -231,7 +230,8 @@ class _Reader(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag in ("script", "style"):
             self._silent = tag
-        spoken = SPOKEN_ATTRIBUTES | ({"value"} if dict(attrs).get("type") in ("submit", "button", "reset") else set())
+        is_button = tag == "input" and dict(attrs).get("type") in ("submit", "button", "reset")
+        spoken = SPOKEN_ATTRIBUTES | ({"value"} if is_button else set())
         for name, value in attrs:
             if name in spoken and value:
                 self._note(value, f'{name}="{value}"')

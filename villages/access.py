@@ -221,6 +221,11 @@ def owes_tasks(user: Person) -> bool:
     return any(grant.role in RIGHTS[Action.OWE] for grant in grants(user))
 
 
+def checks_tasks(user: Person) -> bool:
+    """Whether claimed tasks may wait for the user's look."""
+    return any(grant.role in RIGHTS[Action.CHECK] for grant in grants(user))
+
+
 def runs_campaigns(user: Person) -> bool:
     """Whether the user is a campaign admin anywhere."""
     return any(grant.role in RIGHTS[Action.RUN] for grant in grants(user))

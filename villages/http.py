@@ -7,8 +7,8 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth import logout
 from django.contrib.auth.middleware import LoginRequiredMiddleware
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
-from django.shortcuts import redirect, render
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
+from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone, translation
 from django.utils.http import url_has_allowed_host_and_scheme
@@ -77,9 +77,7 @@ def form_too_old(request: HttpRequest, reason: str = "") -> HttpResponse:
     Shows the typed text again, so that it can be taken along. Also Django's CSRF_FAILURE_VIEW.
     """
     typed = {name: request.POST[name] for name in ("value", "note") if request.POST.get(name)}
-    page = request.POST.get("next", "")
-    if not url_has_allowed_host_and_scheme(page, allowed_hosts=None):
-        page = reverse("home")
+    page = _next_path(request) or reverse("home")
     return render(request, "form_too_old.html", {"typed": typed, "page": page}, status=403)
 
 
@@ -97,8 +95,13 @@ def private_pages(get_response: Handler) -> Handler:
 
 def back(request: HttpRequest, otherwise: str) -> HttpResponse:
     """Redirects to the form's `next`, if that is a path of ours, else to `otherwise`."""
+    return HttpResponseRedirect(_next_path(request) or otherwise)
+
+
+def _next_path(request: HttpRequest) -> str:
+    """The form's `next` if it is a path on this host, else empty. Never the name of a route, as redirect() takes it."""
     target = request.POST.get("next", "")
-    return redirect(target if url_has_allowed_host_and_scheme(target, allowed_hosts=None) else otherwise)
+    return target if target.startswith("/") and url_has_allowed_host_and_scheme(target, allowed_hosts=None) else ""
 
 
 def _moment(raw: str | None) -> datetime | None:

@@ -21,7 +21,7 @@ from villages import access
 from villages.access import Role
 
 # Digits of the national division code, then at most one department and at most one site.
-# Twins: the constraint `unit_code_is_well_formed`, villages/importing.py and the URL converter.
+# Twins: the constraint `unit_code_is_well_formed`, villages/importing/cells.py and the URL converter.
 CODE_PATTERN = r"(?:\d{2}|\d{4}|\d{6}|\d{9}|\d{12})(?:D\d{3})?(?:S\d{4})?"
 
 

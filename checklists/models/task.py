@@ -42,6 +42,11 @@ class TaskQuerySet(models.QuerySet["Task"]):
         """Tasks that are the user's own work, by the posts they hold at that very unit."""
         return self.filter(access.reached("unit__code", user, access.Action.OWE))
 
+    def to_check_by(self, user: access.Person) -> Self:
+        """Claimed by somebody else, and waiting for this user's look."""
+        waiting = self.filter(access.reached("unit__code", user, access.Action.CHECK), state=State.DONE)
+        return waiting.exclude(done_by=getattr(user, "pk", None))
+
     def under(self, code: str) -> Self:
         """Tasks of the unit and everything below it."""
         return self.filter(unit__code__startswith=code)

@@ -1,7 +1,7 @@
 """Figures for the boards: a scoped queryset in, frozen values out, a fixed number of queries."""
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 
 from django.db.models import Exists, OuterRef, Q, Sum
@@ -29,6 +29,7 @@ class Row:
     """One upper unit (a township, or the county with its departments) and the cells below it."""
 
     unit: Unit | None  # None where the reader sees the cells but not the unit above them
+    under: str  # what the codes of its units begin with
     counts: Counts
     light: Light
     cells: list[Cell] = field(default_factory=list)
@@ -41,6 +42,11 @@ class Board:
     total: Counts
     rows: list[Row]
     lights: list[tuple[Light, int]]
+
+    def only(self, light: Light) -> list[Row]:
+        """The rows with just their cells of one colour."""
+        rows = [replace(row, cells=[cell for cell in row.cells if cell.light == light]) for row in self.rows]
+        return [row for row in rows if row.cells]
 
 
 @dataclass(frozen=True)
@@ -73,32 +79,39 @@ def board(campaign: Campaign, figures: dict[str, tuple[Unit, Counts]]) -> Board:
     own = own_counts(figures)
     # A county's rows are its townships; above a county they are counties. Cells are one level below.
     digits = 9 if len(campaign.host_id) >= 6 else 6
-    rows: dict[str, Row] = {}
+    cells: dict[str, list[Cell]] = {}
     for code, (unit, counts) in figures.items():
-        if code.isdigit() and len(code) <= digits:
-            cells = [_cell(campaign, unit, own[code], is_own=True)] if own[code].total else []
-            rows[code] = Row(unit, counts, counts.light(red_percent=campaign.red_percent), cells)
-    strays: list[Cell] = []
+        if not code.isdigit() or len(code) > digits:
+            cells.setdefault(unit.parent_id or "", []).append(_cell(campaign, unit, counts))
+        elif own[code].total:
+            cells.setdefault(code, []).insert(0, _cell(campaign, unit, own[code], is_own=True))
+    rows = []
     for code, (unit, counts) in figures.items():
-        if code in rows or (code.isdigit() and len(code) > digits + 3):
-            continue
-        cell = _cell(campaign, unit, counts)
-        row = rows.get(unit.parent_id or "")
-        if row is not None:
-            row.cells.append(cell)
-        elif not any(code.startswith(other) for other in figures if other != code):
-            strays.append(cell)
-    shown = [row for row in rows.values() if row.cells]
+        if code in cells and code.isdigit() and len(code) == digits:
+            rows.append(Row(unit, code, counts, counts.light(red_percent=campaign.red_percent), cells.pop(code)))
+        elif code in cells and code.isdigit() and len(code) < digits:
+            rows.append(_loose_row(campaign, unit, f"{code}D", cells.pop(code)))
+    # What is left hangs below units that the reader does not see, or below a cell that already counts it.
+    strays = [cell for found in cells.values() for cell in found if not _counted(cell, figures)]
     if strays:
-        total = sum((cell.counts for cell in strays), Counts())
-        shown.append(Row(None, total, total.light(red_percent=campaign.red_percent), strays))
+        rows.append(_loose_row(campaign, None, "", strays))
     tops = [code for code in figures if not any(_above(other, code) for other in figures)]
-    lights = Counter(cell.light for row in shown for cell in row.cells)
+    lights = Counter(cell.light for row in rows for cell in row.cells)
     return Board(
         total=sum((figures[code][1] for code in tops), Counts()),
-        rows=shown,
+        rows=rows,
         lights=[(light, lights[light]) for light in (Light.RED, Light.AMBER, Light.GREEN)],
     )
+
+
+def _loose_row(campaign: Campaign, unit: Unit | None, under: str, cells: list[Cell]) -> Row:
+    """A row that stands for its cells alone: the departments of a county, or units whose township is out of sight."""
+    counts = sum((cell.counts for cell in cells), Counts())
+    return Row(unit, under, counts, counts.light(red_percent=campaign.red_percent), cells)
+
+
+def _counted(cell: Cell, figures: dict[str, tuple[Unit, Counts]]) -> bool:
+    return any(_above(code, cell.unit.code) for code in figures)
 
 
 def own_counts(figures: dict[str, tuple[Unit, Counts]]) -> dict[str, Counts]:

@@ -15,10 +15,10 @@ from django.views.decorators.http import require_safe
 
 from checklists import ticks
 from checklists.forms import TaskFilter
-from checklists.models import Campaign, Responsibility, Task, TaskEvent
+from checklists.models import Campaign, Responsibility, State, Task, TaskEvent
 from checklists.models.task import TaskQuerySet
 from readiness.boards import queries
-from readiness.boards.light import Counts
+from readiness.boards.light import Counts, Light
 from villages import access
 from villages.http import CadreRequest
 from villages.models import Cadre, Unit
@@ -44,25 +44,31 @@ def home(request: CadreRequest) -> HttpResponse:
 def my_tasks(request: CadreRequest) -> HttpResponse:
     """What I still owe, by when: overdue, today, this week, later."""
     today = timezone.localdate()
-    form = TaskFilter(request.GET, user=request.user)
-    mine = Task.objects.owed_by(request.user).running()
+    usual = "owed" if access.owes_tasks(request.user) else "check"
+    form = TaskFilter({"show": usual} | request.GET.dict(), user=request.user)
+    to_check = Task.objects.to_check_by(request.user).running()
+    checking = form.data["show"] == "check"
+    mine = to_check if checking else Task.objects.owed_by(request.user).running()
     tasks = _filtered(mine, form, on=today).for_list().order_by("due_on", "unit_id", "item__position")
     page = Paginator(tasks, PER_PAGE).get_page(request.GET.get("page"))
-    week_ends = today + timedelta(days=6 - today.weekday())
+    rows = lines(page.object_list, request.user)
     return render(
         request,
         "boards/my_tasks.html",
         {
             "form": form,
             "page": page,
-            "groups": _by_day(lines(page.object_list, request.user), today=today, week_ends=week_ends),
-            "show_unit": len({grant.unit for grant in access.grants(request.user)}) > 1,
+            "groups": [(_("Waiting for my check"), rows)] if checking and rows else _by_day(rows, on=today),
+            "checking": checking,
+            "to_check": to_check.count() if access.checks_tasks(request.user) else 0,
+            "show_unit": checking or len({grant.unit for grant in access.grants(request.user)}) > 1,
         },
     )
 
 
-def _by_day(rows: list[dict[str, Any]], *, today: date, week_ends: date) -> list[tuple[str, list[dict[str, Any]]]]:
-    """Lines under the heading of their day; finished ones under one of their own."""
+def _by_day(rows: list[dict[str, Any]], *, on: date) -> list[tuple[str, list[dict[str, Any]]]]:
+    """Lines under the heading of their day; finished ones under one of their own. A week ends on Sunday."""
+    week_ends = on + timedelta(days=6 - on.weekday())
     groups: dict[str, list[dict[str, Any]]] = {
         name: [] for name in (_("Overdue"), _("Today"), _("This week"), _("Later"), _("No longer owed"))
     }
@@ -71,9 +77,9 @@ def _by_day(rows: list[dict[str, Any]], *, today: date, week_ends: date) -> list
         task: Task = row["task"]
         if not task.is_owed:
             finished.append(row)
-        elif task.due_on < today:
+        elif task.due_on < on:
             overdue.append(row)
-        elif task.due_on == today:
+        elif task.due_on == on:
             now.append(row)
         else:
             (week if task.due_on <= week_ends else later).append(row)
@@ -95,6 +101,8 @@ def _filtered(tasks: TaskQuerySet, form: TaskFilter, *, on: date) -> TaskQuerySe
     match chosen.get("show"):
         case "all":
             return tasks
+        case "check":
+            return tasks.filter(state=State.DONE)
         case "overdue":
             return tasks.overdue(on)
         case ("done" | "verified" | "returned" | "waived") as state:
@@ -126,13 +134,17 @@ def board(request: CadreRequest, campaign_id: int) -> HttpResponse:
     )
     today = timezone.localdate()
     figures = queries.counts_by_unit(campaign, request.user, on=today)
+    shown = queries.board(campaign, figures)
+    light = next((light for light in Light if light == request.GET.get("light")), None)
     return render(
         request,
         "boards/board.html",
         {
             "campaign": campaign,
             "days_left": campaign.days_left(today),
-            "board": queries.board(campaign, figures),
+            "board": shown,
+            "rows": shown.only(light) if light else shown.rows,
+            "chosen_light": light,
             "phases": campaign.phases.all(),
             "vacancies": queries.vacancies(campaign, request.user, figures, on=today),
             "orphans": queries.orphans(campaign, request.user),

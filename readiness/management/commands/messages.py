@@ -8,7 +8,9 @@ from readiness import messages
 
 
 class Command(BaseCommand):
-    help = "Keeps the Chinese of the pages: collects msgids into the .po and compiles it. Needs no gettext, no database."
+    help = (
+        "Keeps the Chinese of the pages: collects msgids into the .po and compiles it. Needs no gettext, no database."
+    )
     requires_system_checks = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -23,7 +25,9 @@ class Command(BaseCommand):
         elif options["check"]:
             found = messages.faults(root)
             if found:
-                raise CommandError("\n".join([*found, f"{len(found)} in all. Run: manage.py messages, then translate."]))
+                raise CommandError(
+                    "\n".join([*found, f"{len(found)} in all. Run: manage.py messages, then translate."])
+                )
             self.stdout.write("Every msgid has its Chinese; no bare text in the templates.")
         else:
             renewed = messages.renew(root)

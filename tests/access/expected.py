@@ -1,0 +1,283 @@
+"""Who gets which answer where, written down by hand and without asking the policy (villages/access.py)."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from tests.access.world import HOSTS, NEVER, NEVER_CODES, PLACES
+
+# What each person may do at each place: s sees it, o owes its tasks, t ticks, c checks (verifies, returns), w waives,
+# p sees telephone numbers in full.
+#
+#   lan    village cadre of Willow      bao   staff of East Township         mei  leader of the county
+#   hong   village cadre of Maple       tang  leader of East Township        ada  campaign admin of the county
+#   lin    linked to Willow and Maple   deng  cadre of a county department   su   supervisor of the county
+#   qin    cadre of the site in Willow  he    village cadre of Willow and    an   auditor of the county
+#   wang   village cadre in the West          supervisor of the county       chen village cadre in another county
+#
+# Without a post that counts today: nobody never had one, left and gone had one until today and until yesterday,
+# early gets one tomorrow.
+AT_PLACES = """
+        market  willow  maple   east    lake    west    bureau  county  city  bridge  street  river
+lan     sotp    sotp    -       -       -       -       -       -       -     -       -       -
+hong    -       -       sotp    -       -       -       -       -       -     -       -       -
+lin     sotcwp  sotcwp  sotcwp  -       -       -       -       -       -     -       -       -
+qin     sotp    -       -       -       -       -       -       -       -     -       -       -
+wang    -       -       -       -       sotp    -       -       -       -     -       -       -
+bao     stcwp   stcwp   stcwp   sotp    -       -       -       -       -     -       -       -
+tang    scwp    scwp    scwp    scwp    -       -       -       -       -     -       -       -
+deng    -       -       -       -       -       -       sotp    -       -     -       -       -
+he      sotcp   sotcp   sc      sc      sc      sc      sc      sc      -     -       -       -
+mei     sp      sp      sp      sp      sp      sp      sp      sp      -     -       -       -
+ada     scwp    scwp    scwp    scwp    scwp    scwp    scwp    scwp    -     -       -       -
+su      sc      sc      sc      sc      sc      sc      sc      sc      -     -       -       -
+an      s       s       s       s       s       s       s       s       -     -       -       -
+chen    -       -       -       -       -       -       -       -       -     sotp    -       -
+nobody  -       -       -       -       -       -       -       -       -     -       -       -
+left    -       -       -       -       -       -       -       -       -     -       -       -
+gone    -       -       -       -       -       -       -       -       -     -       -       -
+early   -       -       -       -       -       -       -       -       -     -       -       -
+"""
+
+# What each person may do with a campaign: s sees it, r runs (closes) it. "east" is run by East Township, "far" by
+# the other county; the others by the county and by what is above it.
+WITH_CAMPAIGNS = """
+        county  draft   closed  east    city    province  far   far_draft
+lan     s       -       s       s       s       s         -     -
+hong    s       -       s       s       s       s         -     -
+lin     s       -       s       s       s       s         -     -
+qin     s       -       s       s       s       s         -     -
+wang    s       -       s       -       s       s         -     -
+bao     s       -       s       s       s       s         -     -
+tang    s       -       s       s       s       s         -     -
+deng    s       -       s       -       s       s         -     -
+he      s       -       s       s       s       s         -     -
+mei     s       -       s       s       s       s         -     -
+ada     sr      sr      sr      sr      s       s         -     -
+su      s       -       s       s       s       s         -     -
+an      s       -       s       s       s       s         -     -
+chen    -       -       -       -       -       s         s     -
+nobody  -       -       -       -       -       -         -     -
+left    -       -       -       -       -       -         -     -
+gone    -       -       -       -       -       -         -     -
+early   -       -       -       -       -       -         -     -
+"""
+
+# What a person needs to bring a task from where it stands (left) to another state (top).
+# = it is so already; - there is no such step (409).
+STEPS_OF_A_TASK = """
+          open  done  verified  returned  waived
+open      t     t     -         -         w
+done      t     t     c         c         w
+verified  -     -     =         c         -
+returned  -     t     -         t         w
+waived    w     -     -         -         =
+"""
+# Whoever has none of these never gets a task to this state and is told so (403), wherever the task stands.
+LEADS_TO = {"open": "tw", "done": "t", "verified": "c", "returned": "ct", "waived": "w"}
+
+
+def grid(text: str) -> dict[str, dict[str, str]]:
+    """Rows and columns by their names."""
+    head, *rows = text.strip("\n").splitlines()
+    columns = head.replace("at \\ to", "").split()
+    found = {}
+    for row in rows:
+        name, *cells = row.split()
+        found[name] = dict(zip(columns, cells, strict=True))
+    return found
+
+
+MAY = {who: {place: may.strip("-") for place, may in row.items()} for who, row in grid(AT_PLACES).items()}
+CAMPAIGNS = {who: {name: may.strip("-") for name, may in row.items()} for who, row in grid(WITH_CAMPAIGNS).items()}
+STEPS = grid(STEPS_OF_A_TASK)
+MEMBERS = list(MAY)
+STRANGERS = ["anonymous", "barred"]  # barred was logged in when the right to log in was taken away
+METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
+UNDER = {
+    "county": {"market", "willow", "maple", "east", "lake", "west", "bureau", "county"},
+    "east": {"market", "willow", "maple", "east"},
+    "far": {"bridge", "street", "river"},
+}
+UNDER |= {"draft": UNDER["county"], "closed": UNDER["county"], "far_draft": UNDER["far"]}
+UNDER |= {"city": UNDER["county"] | {"city"}, "province": UNDER["county"] | UNDER["far"] | {"city"}}
+
+Outcome = int | str
+Rule = Callable[..., Outcome]
+
+
+def page(who: str) -> Outcome:
+    return 200
+
+
+def moved(who: str) -> Outcome:
+    return 302
+
+
+def no_method(who: str, *ids: object) -> Outcome:
+    return 405
+
+
+def only_strangers(who: str) -> Outcome:
+    """The log-in page; whoever is logged in is sent on."""
+    return 302 if who in MEMBERS else 200
+
+
+def sees_campaign(who: str, campaign: object) -> Outcome:
+    return 200 if "s" in CAMPAIGNS[who].get(campaign, "") else 404
+
+
+def closes(who: str, campaign: object) -> Outcome:
+    may = CAMPAIGNS[who].get(campaign, "")
+    return 302 if "r" in may else 403 if "s" in may else 404
+
+
+def sees_unit(who: str, place: object) -> Outcome:
+    return 200 if "s" in MAY[who].get(place, "") else 404
+
+
+def sees_unit_in_campaign(who: str, campaign: object, place: object) -> Outcome:
+    both = sees_campaign(who, campaign) == sees_unit(who, place) == 200
+    return 200 if both and place in UNDER[str(campaign)] else 404
+
+
+def sees_task(who: str, task: object) -> Outcome:
+    return sees_unit(who, task[1]) if isinstance(task, tuple) else 404
+
+
+def claims(who: str, task: object) -> Outcome:
+    return takes_step(who, *task[:2], at="open", to="done") if isinstance(task, tuple) else 404
+
+
+def takes_step(who: str, campaign: str, place: str, *, at: str, to: str, mine: bool = False) -> Outcome:
+    """The answer to bringing a task from a state to a state; who ticked it (`mine`) cannot check it."""
+    may = MAY[who].get(place, "")
+    if "s" not in may:
+        return 404
+    if mine:
+        may = may.replace("c", "")
+    if not set(LEADS_TO[to]) & set(may):
+        return 403
+    if campaign == "closed":
+        return 409
+    step = STEPS[at][to]
+    if step in "=-":
+        return 302 if step == "=" else 409
+    return 302 if step in may else 403
+
+
+@dataclass(frozen=True)
+class Route:
+    """What an address answers to those who are logged in."""
+
+    of: str  # what its parameters name
+    answers: dict[str, Rule]  # by method
+    otherwise: Rule = no_method
+    public: bool = False  # else strangers are sent to the log-in page; their forms are refused
+
+
+def reads(rule: Rule) -> dict[str, Rule]:
+    return {"GET": rule, "HEAD": rule}
+
+
+def writes(rule: Rule) -> dict[str, Rule]:
+    return {"POST": rule}
+
+
+ROUTES = {
+    "home": Route("", reads(moved)),
+    "my_tasks": Route("", reads(page)),
+    "campaigns": Route("", reads(page)),
+    "board": Route("campaign", reads(sees_campaign)),
+    "campaign_tasks": Route("campaign", reads(sees_campaign)),
+    "events": Route("campaign", reads(sees_campaign)),
+    "close": Route("campaign", writes(closes)),
+    "unit_tasks": Route("campaign unit", reads(sees_unit_in_campaign)),
+    "task": Route("task", reads(sees_task)),
+    "tick": Route("task", writes(claims)),  # every other step: `steps` below
+    "units": Route("", reads(page)),
+    "unit": Route("unit", reads(sees_unit)),
+    "inbox": Route("", reads(page)),
+    "inbox_read": Route("", writes(moved)),
+    "healthz": Route("", reads(page), public=True),
+    # Django's own views: they answer OPTIONS, and PUT like POST (an empty form: nothing is saved).
+    "login": Route("", dict.fromkeys(["GET", "HEAD", "POST", "PUT", "OPTIONS"], only_strangers),
+                   otherwise=lambda who: 302 if who in MEMBERS else 405, public=True),
+    "logout": Route("", {"POST": moved, "OPTIONS": page}),
+    "password": Route("", dict.fromkeys(["GET", "HEAD", "POST", "PUT", "OPTIONS"], page)),
+    "language": Route("", {}, otherwise=moved, public=True),
+}  # fmt: skip
+
+UNITS = [*PLACES, *NEVER_CODES, "511504-1", "5" * 30]
+TASKS = [
+    *(("county", place, "open") for place in PLACES if place in UNDER["county"]),
+    *(("far", place, "open") for place in PLACES if place in UNDER["far"]),
+    ("closed", "willow", "open"), ("closed", "lake", "open"), ("east", "east", "one"), ("city", "willow", "one"),
+    *NEVER,
+]  # fmt: skip
+IDS: dict[str, list[tuple[Any, ...]]] = {
+    "": [()],
+    "campaign": [(campaign,) for campaign in [*HOSTS, *NEVER]],
+    "unit": [(unit,) for unit in UNITS],
+    "campaign unit": [
+        *((campaign, unit) for campaign in HOSTS for unit in PLACES),
+        *((campaign, "willow") for campaign in NEVER),
+        *(("county", unit) for unit in UNITS if unit not in PLACES),
+    ],
+    "task": [(task,) for task in TASKS],
+}
+# For methods that an address does not have: somebody's own, somebody else's, nobody's.
+FEW: dict[str, list[tuple[Any, ...]]] = {
+    "": [()],
+    "campaign": [("county",), ("far",), (NEVER[0],)],
+    "unit": [("willow",), ("bridge",), (NEVER_CODES[0],)],
+    "campaign unit": [("county", "willow"), ("far", "bridge"), (NEVER[0], "willow")],
+    "task": [(("county", "willow", "open"),), (("far", "bridge", "open"),), (NEVER[0],)],
+}
+NO_ADDRESS = {-1, "511504-1", "5" * 30}  # no converter lets these through
+
+
+class Cell(NamedTuple):
+    """One request and the answer that it must get."""
+
+    who: str
+    method: str
+    route: str
+    ids: tuple[Any, ...]
+    want: Outcome
+    state: str = "done"  # asked for, where the route is a tick
+    mine: bool = False  # the asker had ticked the task before
+
+
+def cells(who: str) -> Iterator[Cell]:
+    """Every address × method × object for one person."""
+    for name, route in ROUTES.items():
+        for method in METHODS:
+            rule = route.answers.get(method, route.otherwise)
+            # Reading a unit's page by HEAD is tried on fewer: it is the same view, and there are many pairs.
+            few = method not in route.answers or (method, route.of) == ("HEAD", "campaign unit")
+            for ids in (FEW if few else IDS)[route.of]:
+                if NO_ADDRESS.intersection(ids):
+                    want: Outcome = 404
+                elif who in MEMBERS or route.public:
+                    want = rule(who, *ids)
+                else:
+                    want = "login" if method in ("GET", "HEAD") else 403
+                yield Cell(who, method, name, ids, want)
+
+
+def steps(who: str) -> Iterator[Cell]:
+    """Every step of a task, from each state to each, at each place, also of tasks that the asker had ticked.
+
+    Out of sight the state makes no difference to the answer, so two are tried there.
+    """
+    for campaign in ("county", "far", "closed"):
+        for place in PLACES:
+            if place not in UNDER[campaign]:
+                continue
+            seen = "s" in MAY[who][place]
+            for at in STEPS if seen else ("open", "done"):
+                for mine in (False, True) if seen and at == "done" and campaign != "closed" else (False,):
+                    for to in STEPS:
+                        want = takes_step(who, campaign, place, at=at, to=to, mine=mine)
+                        yield Cell(who, "POST", "tick", ((campaign, place, at),), want, to, mine)

@@ -1,0 +1,262 @@
+"""A small world in which everything that can be refused exists, and how to ask it.
+
+Two counties, a person for every role and every way of having none, campaigns of every status and host, tasks in
+every state. Built once per test module, in a transaction that is rolled back.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from http.cookies import SimpleCookie
+from typing import Any
+
+from django.apps import apps
+from django.conf import settings
+from django.db import connection, transaction
+from django.http import HttpResponse
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver
+from django.utils import timezone
+
+from checklists.models import Campaign, State, Task, TaskEvent
+from readiness.models import Heartbeat, Notice
+from tests import factories
+from villages.access import Role
+from villages.models import Cadre, Post
+
+PLACES = {
+    "market": factories.MARKET,
+    "willow": factories.WILLOW,
+    "maple": factories.MAPLE,
+    "east": factories.EAST,
+    "lake": factories.LAKE,
+    "west": factories.WEST,
+    "bureau": factories.BUREAU,
+    "county": factories.COUNTY,
+    "city": "5115",
+    "bridge": factories.OTHER_VILLAGE,
+    "street": factories.OTHER_TOWNSHIP,
+    "river": factories.OTHER_COUNTY,
+}
+HOSTS = {
+    "county": factories.COUNTY,
+    "draft": factories.COUNTY,
+    "closed": factories.COUNTY,
+    "east": factories.EAST,
+    "city": "5115",
+    "province": "51",
+    "far": factories.OTHER_COUNTY,
+    "far_draft": factories.OTHER_COUNTY,
+}
+EVERYWHERE = ["village", "site", "township", "department", "county"]
+NOBODYS = 987_654_321  # the id of nothing
+NEVER = (NOBODYS, 0, -1, 10**29)
+NEVER_CODES = ("511504101299", "511504999", "99", "510502001999")
+
+
+@dataclass
+class World:
+    """Who is there, and what."""
+
+    people: dict[str, Cadre]
+    clients: dict[str, Client]
+    campaigns: dict[str, int]
+    tasks: dict[tuple[str, str, str], int]  # campaign, place, number of the item
+
+    def number(self, name: Any) -> Any:
+        """What stands in an address for a campaign, a place or a task; what is none of them stands for itself."""
+        return self.campaigns.get(name) or self.tasks.get(name) or PLACES.get(name) or name
+
+    def ask(self, who: str, method: str, address: str, data: Any = None, **headers: str) -> HttpResponse:
+        """The answer to one request; what the answer says about cookies is forgotten."""
+        client = self.clients[who]
+        kept = client.cookies
+        client.cookies = SimpleCookie({name: cookie.value for name, cookie in kept.items()})
+        try:
+            return getattr(client, method.lower())(address, data or ({} if method == "POST" else ""), headers=headers)
+        finally:
+            client.cookies = kept
+
+
+@contextmanager
+def rolled_back() -> Iterator[None]:
+    """What happens inside has not happened."""
+    with transaction.atomic():
+        yield
+        transaction.set_rollback(True)
+
+
+@contextmanager
+def build() -> Iterator[World]:
+    """The world, for as long as the block lasts."""
+    with rolled_back():
+        factories.units()
+        people = factories.cast() | _extras()
+        world = World(people, {}, {}, {})
+        _campaigns(world)
+        for who in people:
+            Notice.objects.create(
+                cadre=people[who],
+                rule="digest",
+                on=timezone.localdate(),
+                channel=Notice.Channel.INBOX,
+                subject=f"给 {people[who].name}",
+                body="3 项逾期",
+            )
+        for part in ("worker", "beat"):
+            Heartbeat.objects.create(part=part, at=timezone.now() + timedelta(hours=1))
+        for who in ("anonymous", *people):
+            world.clients[who] = log_in(people.get(who))
+        Cadre.objects.filter(username="barred").update(is_active=False)
+        yield world
+
+
+def _extras() -> dict[str, Cadre]:
+    """People beside the cast: of a site, of the other township, with two posts, and with none that counts today."""
+    today = timezone.localdate()
+    day = timedelta(days=1)
+    people = {
+        "qin": factories.cadre("Qin", Role.VILLAGE_CADRE, factories.MARKET),
+        "wang": factories.cadre("Wang", Role.VILLAGE_CADRE, factories.LAKE, principal=True),
+        "he": factories.cadre("He", Role.VILLAGE_CADRE, factories.WILLOW),
+        "left": factories.cadre("Left", Role.VILLAGE_CADRE, factories.WILLOW, until=today),
+        "gone": factories.cadre("Gone", Role.CAMPAIGN_ADMIN, factories.COUNTY, until=today - day),
+        "early": factories.cadre("Early", Role.SUPERVISOR, factories.COUNTY, since=today + day),
+        "barred": factories.cadre("Barred", Role.VILLAGE_CADRE, factories.WILLOW),
+    }
+    factories.appoint(people["he"], Role.SUPERVISOR, factories.COUNTY)
+    return people
+
+
+def _campaigns(world: World) -> None:
+    full = factories.template("full", [factories.line(number, owed_by=EVERYWHERE) for number in State.values])
+    slim = factories.template("slim", [factories.line("one", owed_by=EVERYWHERE)])
+    today = timezone.localdate()
+    for days, (name, host) in enumerate(HOSTS.items(), start=20):
+        campaign = factories.campaign(
+            host,
+            on=today,
+            days=days,
+            of=full if name in ("county", "closed", "far") else slim,
+            status=Campaign.Status.DRAFT if "draft" in name else Campaign.Status.ACTIVE,
+        )
+        Campaign.objects.filter(pk=campaign.pk).update(title=f"活动{name}", title_en=f"Campaign {name}")
+        world.campaigns[name] = campaign.pk
+    lan, su, now = world.people["lan"], world.people["su"], timezone.now()
+    claimed = {"done_by": lan, "done_at": now}
+    for state, fields in {
+        "done": claimed,
+        "verified": claimed | {"verified_by": su, "verified_at": now},
+        "returned": {},
+        "waived": {},
+    }.items():
+        Task.objects.filter(item__number=state).update(state=state, **fields)
+    Campaign.objects.get(pk=world.campaigns["closed"]).close(by=world.people["ada"])
+    names = {pk: name for name, pk in world.campaigns.items()}
+    places = {code: place for place, code in PLACES.items()}
+    for pk, campaign_id, unit, number in Task.objects.values_list("pk", "campaign_id", "unit_id", "item__number"):
+        world.tasks[names[campaign_id], places[unit], number] = pk
+    TaskEvent.objects.bulk_create(events(Task.objects.filter(state="done"), by=lan))
+
+
+def events(tasks: Iterable[Task], *, by: Cadre) -> list[TaskEvent]:
+    """One line of history for each task."""
+    return [
+        TaskEvent(
+            id=factories.body()["event"], task=task, by=by, from_state="open", to_state="done", note=f"看过{task.unit_id}"
+        )
+        for task in tasks
+    ]
+
+
+def log_in(person: Cadre | None, **options: Any) -> Client:
+    """A client with a session that has begun; mistakes of ours come as a 500, not as an exception."""
+    client = Client(raise_request_exception=False, **options)
+    if person is not None:
+        client.force_login(person)
+        client.get("/inbox/")
+    client.cookies = SimpleCookie({name: cookie.value for name, cookie in client.cookies.items() if name == "sessionid"})
+    return client
+
+
+def post_of(who: str) -> Any:
+    """The person's posts."""
+    return Post.objects.filter(cadre__username=who)
+
+
+def routes() -> dict[str, str]:
+    """Every address of the house by its name, such as {"task": "/tasks/<int:task_id>/"}."""
+    found = list(_walk(get_resolver().url_patterns, "/"))
+    assert len({name for name, _, _ in found}) == len(found), "every address has a name of its own"
+    return {name: route for name, route, _ in found}
+
+
+def views() -> dict[str, Any]:
+    """Every view by the name of its address."""
+    return {name: view for name, _, view in _walk(get_resolver().url_patterns, "/")}
+
+
+def _walk(patterns: list[Any], prefix: str) -> Iterator[tuple[str, str, Any]]:
+    for entry in patterns:
+        route = prefix + str(entry.pattern)
+        if isinstance(entry, URLResolver):
+            yield from _walk(entry.url_patterns, route)
+        else:
+            assert isinstance(entry, URLPattern)
+            assert entry.name, f"{route} has no name"
+            yield entry.name, route, entry.callback
+
+
+def address(route: str, *ids: object) -> str:
+    """The route with its parameters filled in from the left, also with what no converter would let out."""
+    left = iter(ids)
+    return re.sub(r"<[^>]+>", lambda _: str(next(left)), route)
+
+
+def ours() -> list[Any]:
+    """Our models, each table once."""
+    models = [model for app in ("villages", "checklists", "readiness") for model in apps.get_app_config(app).get_models()]
+    return [model for model in models if not model._meta.proxy]
+
+
+def fingerprint() -> tuple[Any, ...]:
+    """All rows of all our tables, in short. Sessions are not ours."""
+    tables = sorted(model._meta.db_table for model in ours())
+    parts = [
+        f"SELECT '{table}', count(*), coalesce(sum(hashtextextended(t::text, 0)), 0) FROM {table} t"  # noqa: S608
+        for table in tables
+    ]
+    with connection.cursor() as cursor:
+        cursor.execute(" UNION ALL ".join(parts))
+        return tuple(cursor.fetchall())
+
+
+def said(response: HttpResponse) -> tuple[int, list[tuple[str, str]], bytes]:
+    """All that an answer tells: status, headers, body."""
+    return response.status_code, sorted(response.headers.items()), response.content
+
+
+def outcome(response: HttpResponse) -> int | str:
+    """The status; "login" for a redirect to the log-in page."""
+    to_login = response.headers.get("Location", "").startswith(f"/{settings.LOGIN_URL}/?next=")
+    return "login" if response.status_code == 302 and to_login else response.status_code
+
+
+def unsafe(response: HttpResponse, *, logged_in: bool) -> list[str]:
+    """What is missing from an answer's headers."""
+    policy = response.headers.get("Content-Security-Policy", "")
+    wrong = []
+    if "default-src 'self'" not in policy or "unsafe" in policy or "frame-ancestors 'none'" not in policy:
+        wrong.append(f"Content-Security-Policy: {policy}")
+    for name, value in {
+        "X-Content-Type-Options": "nosniff",
+        "X-Frame-Options": "DENY",
+        "Referrer-Policy": "same-origin",
+    }.items():
+        if response.headers.get(name) != value:
+            wrong.append(f"{name}: {response.headers.get(name)}")
+    if logged_in and "no-store" not in response.headers.get("Cache-Control", ""):
+        wrong.append("no-store")
+    return wrong
