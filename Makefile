@@ -57,7 +57,6 @@ lint: .venv/.development node_modules/.development messages
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
-	$(PY) -m djlint templates --check --quiet
 	$(PY) -m djlint templates --lint --quiet
 	$(TESTING) $(PY) manage.py makemigrations --check --dry-run
 	$(PY) manage.py messages --check

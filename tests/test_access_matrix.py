@@ -47,13 +47,12 @@ def violations(world: World, wanted: Iterable[Cell]) -> Iterator[str]:
 
 
 def _wrong(world: World, cell: Cell, untouched: object, nothing: dict[tuple[str, str], object]) -> Iterator[str]:
-    ids = [world.number(name) for name in cell.ids]
+    ids = [world.number(*pair) for pair in zip(ROUTES[cell.route].of.split(), cell.ids, strict=True)]
     data = None
     if cell.route == "tick":
         data = factories.body(cell.state, note="" if _so_already(cell) else "因为")
     if cell.mine:
-        verifiers = Task.objects.filter(pk=ids[0])
-        verifiers.update(done_by=world.people[cell.who])
+        Task.objects.filter(pk=ids[0]).update(done_by=world.people[cell.who])
         untouched = fingerprint()
     response = world.ask(cell.who, cell.method, address(ADDRESSES[cell.route], *ids), data)
     got = outcome(response)

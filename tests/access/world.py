@@ -65,9 +65,10 @@ class World:
     campaigns: dict[str, int]
     tasks: dict[tuple[str, str, str], int]  # campaign, place, number of the item
 
-    def number(self, name: Any) -> Any:
-        """What stands in an address for a campaign, a place or a task; what is none of them stands for itself."""
-        return self.campaigns.get(name) or self.tasks.get(name) or PLACES.get(name) or name
+    def number(self, kind: str, name: Any) -> Any:
+        """What stands in an address for a campaign, a unit or a task of this name; nobody's names stand for themselves."""
+        known: dict[Any, Any] = {"campaign": self.campaigns, "unit": PLACES, "task": self.tasks}[kind]
+        return known.get(name, name)
 
     def ask(self, who: str, method: str, address: str, data: Any = None, **headers: str) -> HttpResponse:
         """The answer to one request; what the answer says about cookies is forgotten."""
