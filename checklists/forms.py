@@ -1,8 +1,9 @@
 """What people send about a task, checked before anything is written."""
 
+import re
 import unicodedata
 import uuid
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 from django import forms
@@ -14,6 +15,7 @@ from villages import access
 
 LONGEST_NOTE = 2000
 LARGEST_VALUE = Decimal(10) ** 12
+PLAIN_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)")
 
 
 class TickForm(forms.Form):
@@ -49,8 +51,11 @@ class TickForm(forms.Form):
         self.task = task
 
     def clean_event(self) -> uuid.UUID:
-        """As a UUID."""
-        return uuid.UUID(self.cleaned_data["event"])
+        """As a UUID; all zeros is what a program sends that has none."""
+        event = uuid.UUID(self.cleaned_data["event"])
+        if not event.int:
+            raise ValidationError(self.fields["event"].error_messages["invalid"])
+        return event
 
     def clean_value(self) -> Decimal | None:
         """A number ≥ 0, at most four places; full-width digits and a % sign after a percentage are understood."""
@@ -60,12 +65,10 @@ class TickForm(forms.Form):
         item = self.task.item
         if item.is_percentage:
             raw = raw.removesuffix("%").strip()
-        try:
-            value = Decimal(raw)
-        except InvalidOperation:
-            value = Decimal("NaN")
-        if not value.is_finite():
+        # Decimal alone would also take 1_000, 1e9 and NaN.
+        if not PLAIN_NUMBER.fullmatch(raw):
             raise ValidationError(_("“%(raw)s” is not a number. Write it like 12 or 12.5."), params={"raw": raw})
+        value = Decimal(raw)
         if value < 0:
             raise ValidationError(_("A value cannot be below 0."))
         if item.is_percentage and value > 100:

@@ -100,9 +100,21 @@ class Unfit(Refused):
         self.field = field
 
 
+@dataclass(frozen=True)
+class _Anywhere:
+    """A task of this unit, whoever ticked it."""
+
+    unit_id: str
+    done_by_id: None = None
+
+
 def may(user: Cadre, task: Task, state: str) -> access.Verdict:
-    """Whether the user may ask for this state from anywhere; `record` then looks at where the task stands."""
-    verdicts = [MAY[verb](user, task) for verb in Verb if any(VERBS[way] is verb for way in VERBS if way[1] == state)]
+    """Whether the user may ask for this state from anywhere; `record` then looks at where the task stands.
+
+    Who ticked it does not count here: a repeat must be answered alike even if its sender ticked since.
+    """
+    where = _Anywhere(task.unit_id)
+    verdicts = [MAY[verb](user, where) for verb in Verb if any(VERBS[way] is verb for way in VERBS if way[1] == state)]
     return next((verdict for verdict in verdicts if verdict), verdicts[0])
 
 
@@ -144,7 +156,7 @@ def record(
     if task.state == state and value is None and not note and state != State.RETURNED:
         return Outcome(task, Result.ALREADY)
     if seen is not None and seen != task.version:
-        if task.state == state and value in (None, task.value):
+        if task.state == state and value in (None, task.value) and not note:
             return Outcome(task, Result.ALREADY)
         raise Conflict(_("Someone changed this task since you opened it. Look at what happened, then decide."), task)
     verb = VERBS.get((task.state, state))
@@ -161,7 +173,9 @@ def record(
 
 def _check(task: Task, verb: Verb, *, value: Decimal | None, note: str) -> None:
     """Refuses a value or a note that does not fit the item."""
-    if verb in (Verb.WAIVE, Verb.RETURN) and not note:
+    # The database asks for a reason with every line of the history that leads to waived or returned.
+    stays_returned = verb is Verb.NOTE and task.state == State.RETURNED and value is not None
+    if (verb in (Verb.WAIVE, Verb.RETURN) or stays_returned) and not note:
         raise Unfit(_("Give a reason: it stays in the history."), task, "note")
     if verb is Verb.NOTE and value is None and not note:
         raise Unfit(_("Enter a value or a note."), task, "note")
@@ -205,7 +219,8 @@ def _write(task: Task, verb: Verb, event: TaskEvent) -> Outcome:
         constraint = getattr(getattr(error.__cause__, "diag", None), "constraint_name", "")
         if constraint == "task_of_a_closed_campaign_stays":
             raise Conflict(
-                _("This campaign is closed and takes no more changes. Your entry was not saved."), task
+                _("This campaign is closed and takes no more changes. Your entry was not saved."),
+                Task.objects.for_list().get(pk=task.pk),
             ) from error
         if constraint != "checklists_taskevent_pkey":
             raise
@@ -216,7 +231,7 @@ def _write(task: Task, verb: Verb, event: TaskEvent) -> Outcome:
     earlier = TaskEvent.objects.select_related("by").filter(pk=event.pk).first()
     if earlier is not None:
         return _repeat(earlier, task, by=event.by, state=event.to_state, value=event.value, note=event.note)
-    if task.state == event.to_state and event.value in (None, task.value):
+    if task.state == event.to_state and event.value in (None, task.value) and not event.note:
         return Outcome(task, Result.ALREADY)
     raise Conflict(_("Someone changed this task since you opened it. Look at what happened, then decide."), task)
 

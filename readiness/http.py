@@ -1,9 +1,13 @@
 """The frame of every page, and the pages that say no."""
 
+import sys
+from collections.abc import Callable
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.conf import settings
+from django.db import OperationalError
+from django.http import Http404, HttpRequest, HttpResponse
+from django.template.loader import render_to_string
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -24,14 +28,20 @@ def page(request: HttpRequest) -> dict[str, Any]:
     }
 
 
-def _refusal(request: HttpRequest, status: int, title: str, words: str) -> HttpResponse:
-    """A page; under htmx the same words where the page shows its messages."""
-    htmx = bool(getattr(request, "htmx", False))
-    response = render(request, "refusal.html", {"htmx": htmx, "title": title, "words": words}, status=status)
-    if htmx:
-        response["HX-Retarget"] = "#alerts"
-        response["HX-Reswap"] = "innerHTML"
-    return response
+class Refusals:
+    """Says no in our own words on a laptop too, where Django would show its insides; a busy database is no crash."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        if settings.DEBUG and response.status_code == 404:
+            return not_found(request, Http404())
+        return response
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        return broken(request) if isinstance(exception, OperationalError) else None
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -47,9 +57,24 @@ def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def broken(request: HttpRequest) -> HttpResponse:
-    """Something of ours failed; nothing was saved. Touches no database: that may be what failed."""
-    return HttpResponse(
-        "出错了,没有保存任何内容。请稍后再试。 / Something failed; nothing was saved. Please try again later.",
-        status=500,
-        content_type="text/plain; charset=utf-8",
+    """503 while the database is busy or away, else 500; nothing was saved. Touches no database."""
+    if isinstance(sys.exc_info()[1], OperationalError):
+        response = _refusal(
+            request, 503, _("Busy"), _("The server is busy or restarting; nothing was saved. Try again in a moment.")
+        )
+        response["Retry-After"] = "3"
+        return response
+    return _refusal(
+        request, 500, _("Something failed"), _("This should not happen; nothing was saved. Please tell your admin.")
     )
+
+
+def _refusal(request: HttpRequest, status: int, title: str, words: str) -> HttpResponse:
+    """A page; under htmx the same words where the page shows its messages."""
+    htmx = bool(getattr(request, "htmx", False))
+    page = render_to_string("refusal.html", {"htmx": htmx, "title": title, "words": words})
+    response = HttpResponse(page, status=status)
+    if htmx:
+        response["HX-Retarget"] = "#alerts"
+        response["HX-Reswap"] = "innerHTML"
+    return response

@@ -5,25 +5,38 @@ nothing, out of sight reads byte for byte like what never existed, the headers a
 policy on purpose and must be noticed.
 """
 
-import itertools
+import logging
 import re
 from collections.abc import Callable, Iterable, Iterator
 
 import pytest
+from django.conf import settings
 from django.db.models import Q
-from django.http import HttpRequest
-from django.utils import timezone
+from django.http import HttpRequest, HttpResponse
 
+import readiness.http
 from checklists import ticks
 from checklists.models import Task
+from readiness.boards import queries
 from tests import factories
-from tests.access import expected
-from tests.access.expected import CAMPAIGNS, MAY, MEMBERS, METHODS, ROUTES, STEPS, STRANGERS, UNDER, Cell, cells, steps
+from tests.access.expected import CAMPAIGNS, MAY, MEMBERS, ROUTES, STEPS, STRANGERS, UNDER, Cell, cells, steps
 from tests.access.world import (
-    NOBODYS, PLACES, World, address, build, fingerprint, outcome, rolled_back, routes, said, unsafe,
+    HOSTS,
+    NOBODYS,
+    PLACES,
+    World,
+    address,
+    build,
+    fingerprint,
+    outcome,
+    rolled_back,
+    routes,
+    said,
+    unsafe,
 )  # fmt: skip
 from villages import access, http
 from villages.access import Action, Reach, Role
+from villages.login import NameOrPhone
 from villages.models import Cadre, PostQuerySet
 
 pytestmark = pytest.mark.django_db
@@ -33,8 +46,10 @@ NOTHING_THERE = "/tasks/" + str(NOBODYS) + "/"
 
 @pytest.fixture(scope="module")
 def world(django_db_setup: None, django_db_blocker: object) -> Iterator[World]:
+    logging.disable(logging.WARNING)  # refusals are what this is about
     with django_db_blocker.unblock(), build() as built:  # type: ignore[attr-defined]
         yield built
+    logging.disable(logging.NOTSET)
 
 
 def violations(world: World, wanted: Iterable[Cell]) -> Iterator[str]:
@@ -91,3 +106,213 @@ def test_every_address_answers_each_person_as_the_table_says(world: World, who: 
 @pytest.mark.parametrize("who", MEMBERS)
 def test_every_step_of_a_task_is_open_to_those_in_the_table_and_to_nobody_else(world: World, who: str) -> None:
     assert list(violations(world, steps(who))) == []
+
+
+def wrong_offers(world: World, who: str) -> Iterator[str]:
+    """Task pages whose buttons are not the steps that the reader may take."""
+    for campaign in ("county", "closed", "far"):
+        for place in UNDER[campaign]:
+            may = MAY[who][place]
+            if "s" not in may:
+                continue
+            for at, row in STEPS.items():
+                wanted = {to for to, step in row.items() if step in may and campaign != "closed"}
+                page = world.ask(who, "GET", f"/tasks/{world.tasks[campaign, place, at]}/").content.decode()
+                offered = set(re.findall(r'name="state" value="(\w+)"', page))
+                if offered != wanted:
+                    yield f"{who} is offered {offered} instead of {wanted} at {campaign}, {place}, {at}"
+
+
+@pytest.mark.parametrize("who", MEMBERS)
+def test_a_task_offers_exactly_the_steps_that_its_reader_may_take(world: World, who: str) -> None:
+    assert list(wrong_offers(world, who)) == []
+
+
+def wrong_numbers(world: World, who: str) -> Iterator[str]:
+    """Pages that show a telephone number in full to those who may not see it, or hide it from those who may."""
+    campaign = world.campaigns["province"]
+    for place, may in MAY[who].items():
+        if "s" not in may:
+            continue
+        task = world.tasks["county", place, "open"] if place in UNDER["county"] else world.tasks["far", place, "open"]
+        pages = [f"/units/{PLACES[place]}/", f"/campaigns/{campaign}/units/{PLACES[place]}/", f"/tasks/{task}/"]
+        for page in pages:
+            body = world.ask(who, "GET", page).content.decode()
+            full, masked = re.findall(r"\b100\d{8}\b", body), re.findall(r"\b100\*{4}\d{4}\b", body)
+            if masked if "p" in may else full:
+                yield f"{who} sees {full or masked} on {page} ({place})"
+            if page == pages[0] and place != "west" and not (full or masked):
+                yield f"{who} sees no number at all on {page} ({place})"
+
+
+@pytest.mark.parametrize("who", MEMBERS)
+def test_telephone_numbers_are_shown_in_full_to_those_in_the_table(world: World, who: str) -> None:
+    assert list(wrong_numbers(world, who)) == []
+
+
+def wrong_lists(world: World, who: str) -> Iterator[str]:
+    """Lists that do not show exactly what the table says; names of places that lie out of sight."""
+    county, province = world.campaigns["county"], world.campaigns["province"]
+    running = {name for name in CAMPAIGNS[who] if name in ("county", "east", "city", "province", "far")}
+    seen = {place for place, may in MAY[who].items() if "s" in may}
+    owes = {place for place, may in MAY[who].items() if "o" in may}
+    lists = {
+        "/tasks/?show=all": ("tasks", {pk for (name, place, _), pk in world.tasks.items()
+                                       if place in owes and name in running}),
+        "/campaigns/": ("campaigns", {world.campaigns[name] for name, may in CAMPAIGNS[who].items() if "s" in may}),
+        "/units/?q=5": ("units", {PLACES[place] for place in seen}),
+        f"/campaigns/{county}/tasks/?show=all": ("tasks", {
+            pk for (name, place, _), pk in world.tasks.items() if place in seen and name == "county"}),
+        f"/campaigns/{province}/tasks/?show=all": ("tasks", {
+            pk for (name, place, _), pk in world.tasks.items() if place in seen and name == "province"}),
+        f"/campaigns/{county}/events/": ("tasks", {
+            pk for (name, place, number), pk in world.tasks.items()
+            if place in seen and (name, number) == ("county", "done")}),
+        f"/campaigns/{county}/": (f"campaigns/{county}/units", {PLACES[place] for place in seen & UNDER["county"]}),
+    }  # fmt: skip
+    if "willow" in seen:  # a site counts in its village's cell
+        lists[f"/campaigns/{county}/"][1].discard(PLACES["market"])
+    hosts = {HOSTS[name] for name, may in CAMPAIGNS[who].items() if "s" in may}
+    unseen = {factories.UNITS[code] for place, code in PLACES.items() if place not in seen and code not in hosts}
+    for address_, (kind, wanted) in lists.items():
+        response = world.ask(who, "GET", address_)
+        if response.status_code == 404:
+            continue
+        body = response.content.decode()
+        shown = set(re.findall(rf'href="/{kind}/(\w+)/"', body))
+        if shown != {str(one) for one in wanted}:
+            yield f"{who} sees {sorted(shown)} instead of {sorted(map(str, wanted))} on {address_}"
+        yield from (f"{who} reads {name} on {address_}" for name in unseen if name in body)
+
+
+@pytest.mark.parametrize("who", MEMBERS)
+def test_lists_show_exactly_what_lies_in_sight(world: World, who: str) -> None:
+    assert list(wrong_lists(world, who)) == []
+
+
+# ---- Control runs: a broken policy is noticed ---------------------------------------------------------------------
+
+# Whose cells notice a role's wrong rights, and the unit of their post.
+HOLDERS = {
+    Role.VILLAGE_CADRE: ("lan", "willow"), Role.LINKED: ("lin", "willow"), Role.TOWNSHIP_STAFF: ("bao", "east"),
+    Role.TOWNSHIP_LEADER: ("tang", "east"), Role.DEPARTMENT_CADRE: ("deng", "bureau"),
+    Role.COUNTY_LEADER: ("mei", "county"), Role.CAMPAIGN_ADMIN: ("ada", "county"), Role.SUPERVISOR: ("su", "county"),
+    Role.AUDITOR: ("an", "county"),
+}  # fmt: skip
+TELLING = {Action.TICK: ("open", "done"), Action.CHECK: ("done", "verified"), Action.WAIVE: ("open", "waived")}
+
+
+def covers(reach: Reach | None, post: str, codes: Iterable[str]) -> set[str]:
+    """The units that a right of this reach covers."""
+    match reach:
+        case Reach.OWN:
+            return {code for code in codes if code == post or code.startswith(post + "S")}
+        case Reach.BELOW:
+            return {code for code in codes if code != post and code.startswith(post)}
+        case Reach.ALL:
+            return {code for code in codes if code.startswith(post)}
+    return set()
+
+
+def mutants(action: Action) -> Iterator[tuple[str, Reach | None]]:
+    """A right more, less, or reaching elsewhere; only those that make a difference in this world."""
+    codes = set(HOSTS.values()) if action is Action.RUN else set(PLACES.values())
+    for role, (_, place) in HOLDERS.items():
+        known = [covers(access.RIGHTS[action].get(role), PLACES[place], codes)]
+        for reach in (None, *Reach):
+            covered = covers(reach, PLACES[place], codes)
+            if covered not in known:
+                known.append(covered)
+                yield role, reach
+
+
+def noticed(world: World, action: Action, who: str) -> bool:
+    """Whether the table finds anything wrong with what this person may do."""
+    match action:
+        case Action.OWE:
+            wrong = wrong_lists(world, who)
+        case Action.CALL:
+            wrong = wrong_numbers(world, who)
+        case Action.RUN:
+            wrong = violations(world, (cell for cell in cells(who) if cell.route in ("board", "close")))
+        case _:
+            at, to = TELLING[action]
+            wrong = violations(
+                world, (c for c in steps(who) if (c.ids[0][0], c.ids[0][2], c.state) == ("county", at, to))
+            )
+    return next(wrong, None) is not None
+
+
+@pytest.mark.parametrize("action", Action)
+def test_every_right_too_many_or_too_few_is_noticed(
+    world: World, action: Action, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unnoticed = []
+    tried = list(mutants(action))
+    for role, reach in tried:
+        with monkeypatch.context() as mutation:
+            if reach is None:
+                mutation.delitem(access.RIGHTS[action], role)
+            else:
+                mutation.setitem(access.RIGHTS[action], role, reach)
+            if not noticed(world, action, HOLDERS[role][0]):
+                unnoticed.append((role, reach))
+    assert unnoticed == []
+    assert len(tried) >= 8
+
+
+def yes(*_: object) -> access.Verdict:
+    return access.YES
+
+
+BROKEN: dict[str, tuple[str, str, Callable[[pytest.MonkeyPatch], None]]] = {
+    "everybody sees every unit": ("lan", "unit", lambda m: m.setattr(access, "within", lambda path, user: Q())),
+    "everybody sees every task": ("lan", "task", lambda m: m.setattr(access, "within", lambda path, user: Q())),
+    "everybody sees every campaign": ("chen", "board", lambda m: m.setattr(access, "touching", lambda path, user: Q())),
+    "a refusal is forgotten": ("mei", "close", lambda m: m.setattr(access, "require", lambda verdict: None)),
+    "who ticked may verify": ("su", "steps", lambda m: m.setitem(ticks.MAY, ticks.Verb.VERIFY, yes)),
+    "who ticked may return": ("ada", "steps", lambda m: m.setitem(ticks.MAY, ticks.Verb.RETURN, yes)),
+    "posts never end": ("left", "task", lambda m: m.setattr(PostQuerySet, "current", lambda posts, on: posts)),
+    "strangers may enter": ("anonymous", "my_tasks", lambda m: m.setattr(http.LoginRequired, "process_view", nothing)),
+    "the barred may enter": ("barred", "inbox", lambda m: m.setattr(NameOrPhone, "get_user", anybody)),
+    "what is refused is named": ("lan", "unit", lambda m: m.setattr(readiness.http, "_refusal", telling)),
+    "a look changes something": ("mei", "board", lambda m: m.setattr(queries, "vacancies", meddling)),
+    "frames are let in": ("lan", "board", lambda m: m.setattr(settings, "X_FRAME_OPTIONS", "SAMEORIGIN")),
+}  # fmt: skip
+
+
+def nothing(*_: object) -> None:
+    return None
+
+
+def anybody(_: object, user_id: int) -> Cadre:
+    return Cadre.objects.get(pk=user_id)
+
+
+def telling(request: HttpRequest, status: int, title: str, words: str) -> HttpResponse:
+    return HttpResponse(request.path, status=status)
+
+
+def meddling(*_: object, **__: object) -> list[object]:
+    Task.objects.filter(state="open").update(points=9)
+    return []
+
+
+@pytest.mark.parametrize("what", BROKEN)
+def test_a_broken_guard_is_noticed(world: World, what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    who, route, breaks = BROKEN[what]
+    wanted = list(steps(who) if route == "steps" else (cell for cell in cells(who) if cell.route == route))
+    with monkeypatch.context() as mutation:
+        breaks(mutation)
+        assert next(violations(world, wanted), None), f"nobody noticed that {what}"
+
+
+def test_enough_is_checked(capsys: pytest.CaptureFixture[str]) -> None:
+    """Cells of the two matrix tests: 20 people × 19 addresses × 8 methods × objects, and every step of a task."""
+    everybody = [*MEMBERS, *STRANGERS]
+    asked, stepped = sum(len(list(cells(who))) for who in everybody), sum(len(list(steps(who))) for who in MEMBERS)
+    broken = sum(len(list(mutants(action))) for action in Action) + len(BROKEN)
+    with capsys.disabled():
+        print(f"\naccess matrix: {asked} answers, {stepped} steps of tasks; {broken} broken policies noticed")  # noqa: T201
+    assert asked > 8000
+    assert stepped > 3000

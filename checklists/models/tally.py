@@ -83,6 +83,7 @@ def keep_tallies() -> list[pgtrigger.Trigger]:
 
 def _keeper(name: str, operation: pgtrigger.Operation, changes: str, **referencing: str) -> pgtrigger.Trigger:
     # The share lock makes closing a campaign wait for ticks under way, and later ticks see it closed.
+    # MATERIALIZED: else the condition would be applied before the lock, and no running campaign locked.
     return pgtrigger.Trigger(
         name=name,
         level=pgtrigger.Statement,
@@ -90,9 +91,10 @@ def _keeper(name: str, operation: pgtrigger.Operation, changes: str, **referenci
         operation=operation,
         referencing=pgtrigger.Referencing(**referencing),  # type: ignore[no-untyped-call]
         func=f"""
-            IF EXISTS (SELECT 1 FROM (SELECT status FROM checklists_campaign
-                                      WHERE id IN (SELECT campaign_id FROM ({changes}) c) FOR SHARE) c
-                       WHERE c.status = 'closed') THEN
+            IF EXISTS (WITH touched AS MATERIALIZED (
+                           SELECT status FROM checklists_campaign
+                           WHERE id IN (SELECT campaign_id FROM ({changes}) c) FOR SHARE)
+                       SELECT FROM touched WHERE status = 'closed') THEN
                 RAISE EXCEPTION 'The tasks of a closed campaign stay as they are'
                     USING ERRCODE = 'check_violation', CONSTRAINT = 'task_of_a_closed_campaign_stays';
             END IF;

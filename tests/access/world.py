@@ -66,7 +66,7 @@ class World:
     tasks: dict[tuple[str, str, str], int]  # campaign, place, number of the item
 
     def number(self, kind: str, name: Any) -> Any:
-        """What stands in an address for a campaign, a unit or a task of this name; nobody's names stand for themselves."""
+        """What stands in an address for a campaign, a unit or a task; a name of nothing stands for itself."""
         known: dict[Any, Any] = {"campaign": self.campaigns, "unit": PLACES, "task": self.tasks}[kind]
         return known.get(name, name)
 
@@ -145,8 +145,9 @@ def _campaigns(world: World) -> None:
         )
         Campaign.objects.filter(pk=campaign.pk).update(title=f"活动{name}", title_en=f"Campaign {name}")
         world.campaigns[name] = campaign.pk
-    lan, su, now = world.people["lan"], world.people["su"], timezone.now()
-    claimed = {"done_by": lan, "done_at": now}
+    # Ticked by somebody who has left: whatever a person may not do here is for want of a right, not for having ticked.
+    left, su, now = world.people["left"], world.people["su"], timezone.now()
+    claimed = {"done_by": left, "done_at": now}
     for state, fields in {
         "done": claimed,
         "verified": claimed | {"verified_by": su, "verified_at": now},
@@ -159,14 +160,19 @@ def _campaigns(world: World) -> None:
     places = {code: place for place, code in PLACES.items()}
     for pk, campaign_id, unit, number in Task.objects.values_list("pk", "campaign_id", "unit_id", "item__number"):
         world.tasks[names[campaign_id], places[unit], number] = pk
-    TaskEvent.objects.bulk_create(events(Task.objects.filter(state="done"), by=lan))
+    TaskEvent.objects.bulk_create(events(Task.objects.filter(state="done"), by=left))
 
 
 def events(tasks: Iterable[Task], *, by: Cadre) -> list[TaskEvent]:
     """One line of history for each task."""
     return [
         TaskEvent(
-            id=factories.body()["event"], task=task, by=by, from_state="open", to_state="done", note=f"看过{task.unit_id}"
+            id=factories.body()["event"],
+            task=task,
+            by=by,
+            from_state="open",
+            to_state="done",
+            note=f"看过{task.unit_id}",
         )
         for task in tasks
     ]
@@ -178,7 +184,9 @@ def log_in(person: Cadre | None, **options: Any) -> Client:
     if person is not None:
         client.force_login(person)
         client.get("/inbox/")
-    client.cookies = SimpleCookie({name: cookie.value for name, cookie in client.cookies.items() if name == "sessionid"})
+    client.cookies = SimpleCookie(
+        {name: cookie.value for name, cookie in client.cookies.items() if name == "sessionid"}
+    )
     return client
 
 
@@ -218,7 +226,9 @@ def address(route: str, *ids: object) -> str:
 
 def ours() -> list[Any]:
     """Our models, each table once."""
-    models = [model for app in ("villages", "checklists", "readiness") for model in apps.get_app_config(app).get_models()]
+    models = [
+        model for app in ("villages", "checklists", "readiness") for model in apps.get_app_config(app).get_models()
+    ]
     return [model for model in models if not model._meta.proxy]
 
 

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from typing import Any, TypeVar
 
 import psycopg2
-import psycopg2.extensions
 import pytest
 from django.db import connections
 
@@ -62,15 +62,14 @@ class Elsewhere:
     def wait_for_waiting(self, many: int = 1) -> None:
         """Until so many connections wait for a lock."""
         query = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
-        with psycopg2.connect(database_url()) as looking, looking.cursor() as cursor:
-            looking.autocommit = True
+        with closing(psycopg2.connect(database_url())) as looking, looking.cursor() as cursor:
+            looking.autocommit = True  # within one transaction the view would stand still
 
             def waiting() -> bool:
                 cursor.execute(query)
-                return cursor.fetchone() == (many,)
+                return bool(cursor.fetchone() == (many,))
 
             wait_for(waiting, what=f"for {many} connections to wait for a lock")
-        looking.close()
 
     def close(self) -> None:
         self.connection.close()

@@ -50,7 +50,7 @@ STEPS = [
     Step("tick", "v-1", "returned", "done", "bao", did="bao"),
     Step("untick", "v-1", "done", "open", "lan"),
     Step("value", "v-3", "open", "open", "lan", value="12.5"),
-    Step("value", "v-3", "returned", "returned", "lan", value="12.5"),
+    Step("value", "v-3", "returned", "returned", "lan", value="12.5", note="还差一半"),
     Step("value", "v-3", "done", "done", "bao", value="99", did="hong"),
     Step("note", "v-1", "open", "open", "lan", note="等水泥"),
     Step("note", "v-1", "returned", "returned", "lin", note="等水泥"),
@@ -443,6 +443,17 @@ def test_what_a_stale_page_would_add_is_never_dropped_in_silence(
     answer = send(as_("lan"), task, factories.body(**fields, seen=0))
     assert answer.status_code == 409
     assert next(iter(fields.values())) in answer.text
+    assert everything() == before
+
+
+def test_a_value_for_a_returned_task_needs_a_word_about_it(
+    campaign: Campaign, people: dict[str, Cadre], as_: LogIn
+) -> None:
+    task = bring(factories.task(campaign, "v-3"), "returned", people)
+    before = everything()
+    answer = send(as_("lan"), task, factories.body("returned", value="12.5"))
+    assert answer.status_code == 422
+    assert 'value="12.5"' in answer.text
     assert everything() == before
 
 

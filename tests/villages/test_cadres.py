@@ -41,7 +41,7 @@ def test_what_the_database_refuses_of_a_cadre() -> None:
     lan = factories.cadre("Lan")
     refused_by("cadre_has_a_name", lambda: Cadre.objects.create(username="x", name=""))
     refused_by("cadre_has_a_name", lambda: Cadre.objects.create(username="", name="某人"))
-    for phone in ("1380000000", "138000000000", "23800000000", "138 0000000", "", "１３８００００００００"[:11]):
+    for phone in ("1380000000", "23800000000", "138 0000000", "", "１３８００００００００"[:11]):
         refused_by(
             "cadre_phone_is_a_mobile_number",
             lambda phone=phone: Cadre.objects.create(username="x", name="某", phone=phone),
@@ -149,10 +149,10 @@ def test_appoint_gives_a_person_a_further_post_and_leaves_the_password(cast: Cas
         (["wu", "吴", "village_cadre", "999999"], "No unit with code '999999'"),
         (["wu", "吴", "village_cadre", EAST], "这类单位没有这种岗位"),
         (["wu", "吴", "village_cadre", LAKE, "--phone", "123"], "手机号为11位数字"),
-        (["13900000001", "吴", "village_cadre", LAKE], "请输入有效的值|有效值|valid value"),
-        (["wu", "", "village_cadre", LAKE], "此字段不能为空|cannot be blank"),
-        (["wu", "吴", "village_cadre", LAKE, "--email", "nowhere"], "电子邮件|email"),
-        (["lin", "Lin", "linked", WILLOW], "post_held_once_at_a_time|已存在|already exists|违反"),
+        (["13900000001", "吴", "village_cadre", LAKE], "输入一个有效的值"),
+        (["wu", "", "village_cadre", LAKE], "此字段不能为空"),
+        (["wu", "吴", "village_cadre", LAKE, "--email", "nowhere"], "Email 地址"),
+        (["lin", "Lin", "linked", WILLOW], "post_held_once_at_a_time"),
         (["wu", "吴", "king", LAKE], "invalid choice: 'king'"),
     ],
 )
