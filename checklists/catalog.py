@@ -94,3 +94,35 @@ def load(paths: list[Path] | None = None) -> Loaded:
         else:
             outcome.unchanged.append(body["slug"])
     return outcome
+
+
+def table() -> str:
+    """The catalog speech by speech, as docs/catalog.md shows it."""
+    lines = [
+        "# The catalog",
+        "",
+        "Sixteen speeches as templates (`checklists/catalog/*.yaml`).",
+        "Made by `manage.py load_catalog --table docs/catalog.md`.",
+        "A *target* counts if the speech states it; implied ones (none left, all of them) stand behind the plus sign.",
+        "",
+        "| speech | items | owed by villages | targets | deadlines | phases | roles | rules | left out |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for path in sorted(CATALOG.glob("*.yaml")):
+        body = read(path)
+        bases = [item["target"]["basis"] for item in body["items"] if "target" in item]
+        counts = [
+            len(body["items"]),
+            sum("village" in item["owed_by"] for item in body["items"]),
+            f"{bases.count('stated')} + {bases.count('implied')}",
+            sum("due" in item for item in body["items"]),
+            *(len(body[part]) for part in ("phases", "roles", "rules", "left_out")),
+        ]
+        lines.append(f"| {body['title']} · {body['title_en']} (`{body['slug']}`) | {' | '.join(map(str, counts))} |")
+    lines += ["", "## What was left out, and why", ""]
+    for path in sorted(CATALOG.glob("*.yaml")):
+        body = read(path)
+        lines.append(f"- **{body['title']}**")
+        for line in body["left_out"]:
+            lines.append(f"  - {line['what']}: {line['why']} · {line['what_en']}: {line['why_en']}")
+    return "\n".join(lines) + "\n"

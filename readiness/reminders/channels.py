@@ -16,7 +16,7 @@ def mail(notice: Notice) -> None:
     """Sends one mail. The Message-ID is the notice's own, so that a mailbox can know a repeat.
 
     Raises:
-        Refused: the mail server refused the address or the mail, or cannot be reached.
+        Refused: there is no address, the mail server refused it or the mail, or it cannot be reached.
     """
     host = settings.DEFAULT_FROM_EMAIL.rpartition("@")[2].rstrip(">")
     body = f"{notice.body}\n\n{settings.SITE_URL}/" if settings.SITE_URL else notice.body
@@ -27,6 +27,9 @@ def mail(notice: Notice) -> None:
         headers={"Message-ID": f"<notice-{notice.pk}@{host}>"},
     )
     try:
-        message.send()
-    except (smtplib.SMTPException, OSError) as error:
+        sent = message.send()
+    # ValueError: an address that no header can hold. It must not stop the mail behind it.
+    except (smtplib.SMTPException, OSError, ValueError) as error:
         raise Refused(str(error)) from error
+    if not sent:
+        raise Refused("no e-mail address (any more)")

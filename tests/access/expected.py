@@ -220,7 +220,8 @@ IDS: dict[str, list[tuple[Any, ...]]] = {
     "campaign": [(campaign,) for campaign in [*HOSTS, *NEVER]],
     "unit": [(unit,) for unit in UNITS],
     "campaign unit": [
-        *((campaign, unit) for campaign in HOSTS for unit in PLACES),
+        *((campaign, unit) for campaign in ("county", "east", "province") for unit in PLACES),
+        *((campaign, unit) for campaign in HOSTS for unit in ("willow", "county", "bridge")),
         *((campaign, "willow") for campaign in NEVER),
         *(("county", unit) for unit in UNITS if unit not in PLACES),
     ],
