@@ -187,7 +187,7 @@ def _check(task: Task, verb: Verb, *, value: Decimal | None, note: str) -> None:
     if not claims or not task.item.is_measured:
         return
     reached = value if value is not None else task.value
-    if reached is None and task.item.target_is_stated:
+    if reached is None and task.item.asks_value:
         raise Unfit(_("Enter the measured value before you tick this task."), task, "value")
     if reached is not None and not task.item.is_met_by(reached):
         raise Unfit(

@@ -94,6 +94,11 @@ class Item(models.Model):
         return self.target is not None
 
     @property
+    def asks_value(self) -> bool:
+        """Whether a tick needs the measured value: a stated target does, an implied "none left" does not."""
+        return self.is_measured and self.target_is_stated
+
+    @property
     def measure(self) -> str:
         """The measured quantity, in the reader's language."""
         return in_language(self.metric, self.metric_en)

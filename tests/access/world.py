@@ -178,9 +178,9 @@ def events(tasks: Iterable[Task], *, by: Cadre) -> list[TaskEvent]:
     ]
 
 
-def log_in(person: Cadre | None, **options: Any) -> Client:
+def log_in(person: Cadre | None) -> Client:
     """A client with a session that has begun; mistakes of ours come as a 500, not as an exception."""
-    client = Client(raise_request_exception=False, **options)
+    client = Client(raise_request_exception=False)
     if person is not None:
         client.force_login(person)
         client.get("/inbox/")

@@ -7,24 +7,26 @@ page complains about on its console, takes from another host or is refused by it
 import os
 import re
 import shutil
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 from django.conf import settings
 from django.test import Client
 from django.utils import timezone, translation
-from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Playwright, Response, expect, sync_playwright
 
 from checklists import ticks
-from checklists.models import Campaign, State, Task
-from readiness.reminders import outbox
+from checklists.models import Campaign, Task
 from tests import factories, live
 from villages.models import Cadre
 
-PHONE, DESK = (390, 844), (1440, 900)
+PHONE, DESK = 390, 1440
+HEIGHTS = {PHONE: 844, DESK: 900}
 ARGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -33,26 +35,45 @@ ARGS = [
     "--disable-sync",
     "--no-first-run",
 ]
-# A refusal that a test provokes: Chromium and htmx each say so once.
-REFUSED = re.compile(r"status of 4\d\d|Response Status Error Code 4\d\d")
+# A refusal that a test provokes: Chromium and htmx each say so once. Any other word on the console is a fault.
+PROVOKED = re.compile(r"status of 4\d\d|Response Status Error Code 4\d\d|ERR_INTERNET_DISCONNECTED|htmx:sendError")
 
 expect.set_options(timeout=10_000)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    here = Path(__file__).parent
     for item in items:
-        if here in item.path.parents:
+        if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.browser)
 
 
-def say(msgid: str, language: str = "zh-hans") -> str:
-    """What the page says for a msgid."""
+def says(msgid: str, language: str = "zh-hans") -> str:
+    """What a page says for a msgid."""
     with translation.override(language):
         return translation.gettext(msgid)
 
 
-def _chromium(playwright: Playwright) -> str | None:
+def line(page: Page, task: Task) -> str:
+    """The selector of a task's line."""
+    return f"#task-{task.pk}"
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """One browser for all tests; each visit is a profile of its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        # Playwright's loop runs in this thread, which Django would take for asynchronous code.
+        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
+        with sync_playwright() as playwright:
+            program = _program(playwright)
+            if program is None:
+                pytest.skip("no Chromium on this machine")
+            browser = playwright.chromium.launch(executable_path=program, args=ARGS)
+            yield browser
+            browser.close()
+
+
+def _program(playwright: Playwright) -> str | None:
     """The machine's Chromium, else the one that Playwright brought, if any."""
     names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
     found = next(filter(None, map(shutil.which, names)), playwright.chromium.executable_path)
@@ -60,29 +81,8 @@ def _chromium(playwright: Playwright) -> str | None:
 
 
 @pytest.fixture(scope="session")
-def chromium() -> Iterator[Browser]:
-    """One browser for all tests; each visit is a profile of its own."""
-    # Playwright's loop runs in this thread; nothing here is asynchronous for Django.
-    before = os.environ.get("DJANGO_ALLOW_ASYNC_UNSAFE")
-    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
-    try:
-        with sync_playwright() as playwright:
-            program = _chromium(playwright)
-            if program is None:
-                pytest.skip("no Chromium on this machine")
-            browser = playwright.chromium.launch(executable_path=program, args=ARGS)
-            yield browser
-            browser.close()
-    finally:
-        if before is None:
-            del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
-        else:
-            os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = before
-
-
-@pytest.fixture(scope="session")
 def web(django_db_setup: None) -> Iterator[live.Web]:
-    """The web server on the tests' database; each test fills it and empties it again."""
+    """The web server on the tests' database, which each test fills and empties."""
     with live.web() as server:
         yield server
 
@@ -96,6 +96,7 @@ class World:
     today: date
 
     def task(self, number: str = "v-1", unit: str = factories.WILLOW) -> Task:
+        """As it stands now."""
         return factories.task(self.campaign, number, unit)
 
     def due(self, days: int, number: str = "v-1", unit: str = factories.WILLOW) -> Task:
@@ -104,7 +105,96 @@ class World:
         Task.objects.filter(pk=task.pk).update(due_on=self.today + timedelta(days=days))
         return task
 
-    def bring(self, who: str, to: str, number: str, unit: str, note: str = "", value: int | None = None) -> Task:
+    def bring(
+        self, number: str, unit: str, to: str, *, by: str, note: str = "", value: Decimal | None = None
+    ) -> Task:
         """The task after somebody changed it."""
-        sent = factories.sent(to, note=note, value=value) if hasattr(factories, "sent") else {}
-        return ticks.record(self.task(number, unit), by=self.people[who], **sent).task
+        person = Cadre.objects.get(username=by)
+        task = self.task(number, unit)
+        return ticks.record(task, by=person, event=uuid.uuid4(), state=to, note=note, value=value).task
+
+
+@pytest.fixture
+def world(committed: None) -> World:
+    """Lan's village owes four weeks from now, but for one task that is three days late: the village is red."""
+    factories.units()
+    people = factories.cast()
+    today = timezone.localdate()
+    world = World(people, factories.campaign(on=today), today)
+    world.due(-3)
+    return world
+
+
+@dataclass
+class Visits:
+    """Opens pages, each in a browser profile of its own, and keeps what they complain about."""
+
+    browser: Browser
+    url: str
+    people: dict[str, Cadre]
+    contexts: list[BrowserContext] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
+
+    def __call__(
+        self, who: str = "", path: str = "", *, width: int = PHONE, language: str = "", js: bool = True
+    ) -> Page:
+        """A page of somebody who is logged in; of a stranger without a name; blank without a path."""
+        context = self.browser.new_context(
+            base_url=self.url,
+            viewport={"width": width, "height": HEIGHTS[width]},
+            has_touch=width == PHONE,
+            java_script_enabled=js,
+            locale="zh-CN",
+            timezone_id="Asia/Shanghai",
+        )
+        self.contexts.append(context)
+        if language:
+            context.add_cookies([{"name": settings.LANGUAGE_COOKIE_NAME, "value": language, "url": self.url}])
+        if who:
+            context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": self._session(who), "url": self.url}])
+        page = context.new_page()
+        page.on("console", lambda said: said.type in ("error", "warning") and self._note(f"{said.text} at {page.url}"))
+        page.on("pageerror", lambda error: self._note(f"{error} at {page.url}"))
+        page.on("response", self._look_at)
+        page.on("request", lambda asked: asked.url.startswith((self.url, "data:")) or self._note(f"asks {asked.url}"))
+        if path:
+            page.goto(path)
+        return page
+
+    def _session(self, who: str) -> str:
+        client = Client()
+        client.force_login(self.people[who])
+        return client.cookies[settings.SESSION_COOKIE_NAME].value
+
+    def _look_at(self, response: Response) -> None:
+        if response.status >= 500 or (response.status >= 400 and "/static/" in response.url):
+            self._note(f"{response.status} {response.url}")
+
+    def _note(self, complaint: str) -> None:
+        if not PROVOKED.search(complaint):
+            self.complaints.append(complaint)
+
+
+@pytest.fixture
+def visit(chromium: Browser, web: live.Web, world: World) -> Iterator[Visits]:
+    """Pages of the world."""
+    visits = Visits(chromium, web.url, world.people)
+    yield visits
+    for context in visits.contexts:
+        context.close()
+    assert visits.complaints == []
+
+
+@pytest.fixture(params=[PHONE, DESK], ids=["phone", "desk"])
+def width(request: pytest.FixtureRequest) -> int:
+    """On a phone and on a desk."""
+    return int(request.param)
+
+
+@pytest.fixture(params=[True, False], ids=["js", "nojs"])
+def js(request: pytest.FixtureRequest) -> bool:
+    """With JavaScript and without."""
+    return bool(request.param)
+
+
+Visit = Callable[..., Page]

@@ -307,8 +307,9 @@ def test_the_database_itself_holds_that_nothing_doubles(cast: Cast, quiet: Campa
     run()
     assert Notice.objects.filter(cadre=cast["hong"]).count() == 1
     with connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
         cursor.execute(
-            "SET CONSTRAINTS ALL IMMEDIATE; ALTER TABLE readiness_notice DROP CONSTRAINT notice_once_per_cadre_campaign_rule_day_and_channel"
+            "ALTER TABLE readiness_notice DROP CONSTRAINT notice_once_per_cadre_campaign_rule_day_and_channel"
         )
     run()
     assert Notice.objects.filter(cadre=cast["hong"]).count() == 2

@@ -1,0 +1,149 @@
+"""Every page, on a phone and on a desk, in Chinese and in English: for everyone, and without anything sticking out."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.contrib.sessions.models import Session
+from playwright.sync_api import Page, expect
+
+from checklists.models import State
+from readiness.reminders import outbox
+from tests.browser.conftest import PHONE, Visit, World
+from tests.factories import BUREAU, EAST, LAKE, MAPLE, MARKET, WILLOW
+
+AXE = (settings.BASE_DIR / "node_modules" / "axe-core" / "axe.min.js").read_text()
+RUN = "() => axe.run(document, {resultTypes: ['violations']}).then(found => found.violations)"
+WIDE = "[document.documentElement.scrollWidth, window.innerWidth]"
+# What a thumb aims at. Links inside text are not among them.
+AIMS = ".btn, .places a, .me-menu summary, .form-control, .form-select, .cell, a[href^='tel:']"
+SMALL = """aims => aims.filter(it => it.checkVisibility()).map(it => [it.textContent.trim(), it.getBoundingClientRect()])
+  .filter(([words, box]) => box.height < 39.9 || box.width < 39.9).map(([words, box]) => `${words} ${box.width}x${box.height}`)"""
+# Text cut off by its own box: nothing here scrolls or hides its overflow on purpose, but for what only ears get.
+CUT = """() => [...document.querySelectorAll("body *")].filter(it => it.checkVisibility() && it.textContent.trim()
+    && !it.closest(".visually-hidden, .visually-hidden-focusable, progress, select, option")
+    && getComputedStyle(it).overflow !== "visible"
+    && (it.scrollWidth > it.clientWidth + 1 || it.scrollHeight > it.clientHeight + 1))
+  .map(it => it.outerHTML.slice(0, 200))"""
+
+
+@pytest.fixture
+def full(world: World) -> World:
+    """Something of everything: tasks in every state, notes, notices, a value."""
+    world.bring("v-2", WILLOW, "open", by="lan", note="户主外出，回来就办，已经电话联系过三次")
+    world.bring("v-1", MAPLE, "done", by="hong")
+    world.bring("v-1", MAPLE, "verified", by="lin")
+    world.bring("v-2", MAPLE, "done", by="hong")
+    world.bring("v-2", MAPLE, "returned", by="lin", note="台账缺三户签字")
+    world.bring("v-3", MAPLE, "done", by="hong", value=95)
+    world.bring("v-1", LAKE, "waived", by="ada", note="这个村没有这类场所")
+    outbox.write(world.today)
+    return world
+
+
+def pages(world: World) -> Iterator[tuple[str, str]]:
+    """Who looks at what."""
+    campaign = f"/campaigns/{world.campaign.pk}/"
+    yield "", "/login/"
+    for path in ("/password/", "/tasks/", "/tasks/?show=all", "/tasks/?q=nothing", "/campaigns/", "/inbox/"):
+        yield "lan", path
+    yield "lin", "/tasks/?show=check"
+    for who in ("mei", "lan", "ada"):
+        yield who, campaign
+    yield "mei", f"{campaign}?light=red"
+    for number, unit in (("v-1", WILLOW), ("v-1", MAPLE), ("v-2", MAPLE), ("v-3", MAPLE)):
+        yield "bao", world.task(number, unit).get_absolute_url()
+    yield "lan", world.task("v-3").get_absolute_url()
+    yield "ada", world.task("v-1", LAKE).get_absolute_url()
+    yield "bao", f"{campaign}tasks/?show=all"
+    for unit in (WILLOW, EAST, BUREAU, MARKET):
+        yield "mei", f"{campaign}units/{unit}/"
+    yield "lan", f"{campaign}units/{WILLOW}/"
+    yield "mei", f"{campaign}events/"
+    yield "ada", "/units/"
+    yield "ada", f"/units/?under={EAST}"
+    yield "ada", f"/units/{WILLOW}/"
+    yield "lan", "/nothing/"
+
+
+@contextmanager
+def all_at_once(wrong: list[str]) -> Iterator[None]:
+    """Every fault of every page in one message."""
+    yield
+    assert not wrong, "\n".join(["", *wrong])
+
+
+def faults(page: Page) -> list[str]:
+    """What axe finds wrong, but for what it calls minor."""
+    page.evaluate(AXE)
+    found: list[dict[str, Any]] = page.evaluate(RUN)
+    return [
+        f"{violation['impact']} {violation['id']}: {node['html'][:200]} – {node['failureSummary']}"
+        for violation in found
+        if violation["impact"] != "minor"
+        for node in violation["nodes"]
+    ]
+
+
+@pytest.mark.parametrize("language", ["zh-hans", "en"])
+def test_axe_finds_nothing_and_nothing_sticks_out(visit: Visit, full: World, width: int, language: str) -> None:
+    browsers: dict[str, Page] = {}
+    wrong = []
+    for who, path in pages(full):
+        page = browsers.setdefault(who, visit(who, width=width, language=language))
+        page.goto(path)
+        expect(page.locator("h1")).to_have_count(1)
+        wrong += [f"{path} ({who}): {fault}" for fault in faults(page)]
+        is_wide, has = page.evaluate(WIDE)
+        if is_wide > has:
+            wrong.append(f"{path} ({who}): {is_wide} px wide on {has}")
+        if width == PHONE:
+            wrong += [f"{path} ({who}): small: {aim}" for aim in page.locator(AIMS).evaluate_all(SMALL)]
+        page.evaluate("document.documentElement.style.fontSize = '200%'")
+        wrong += [f"{path} ({who}): cut at 200 %: {html}" for html in page.evaluate(CUT)]
+        is_wide, has = page.evaluate(WIDE)
+        if width != PHONE and is_wide > has:
+            wrong.append(f"{path} ({who}): {is_wide} px wide on {has} at 200 %")
+    with all_at_once(wrong):
+        pass
+
+
+def test_the_answers_to_a_form_are_for_everyone_too(visit: Visit, full: World, width: int) -> None:
+    """What is wrong, what somebody else did, what was refused, what came too late."""
+    page = visit("lan", "/tasks/", width=width)
+    page.click(f"#task-{full.task().pk} .btn-tick")
+    expect(page.locator(".word")).to_be_visible()
+    page.fill(f"#task-{full.task('v-3').pk} [name=value]", "8")
+    page.click(f"#task-{full.task('v-3').pk} .btn-tick")
+    expect(page.locator(".complaint")).to_be_visible()
+    wrong = faults(page)
+
+    page.goto(full.task("v-2").get_absolute_url())
+    full.bring("v-2", WILLOW, "open", by="bao", note="明天去看")
+    page.fill("#note-open", "还差一户")
+    page.click("#to-open button")
+    expect(page.locator(".alert-warning")).to_contain_text("还差一户")
+    wrong += faults(page)
+    Session.objects.all().delete()
+    page.fill("#note-open", "还差一户")
+    page.click("#to-open button")
+    expect(page.locator("#typed-note")).to_have_value("还差一户")
+    wrong += faults(page)
+
+    page = visit("mei", f"/campaigns/{full.campaign.pk}/", width=width)  # 403: a leader closes nothing
+    page.evaluate(
+        """path => {
+          const form = document.querySelector("form[action='/logout/']");
+          form.action = path;
+          form.submit();
+        }""",
+        f"/campaigns/{full.campaign.pk}/close/",
+    )
+    expect(page.locator("h1")).to_be_visible()
+    expect(page.locator(".me-menu")).to_have_count(0)
+    wrong += faults(page)
+    with all_at_once(wrong):
+        pass
+    assert full.task("v-2").state == State.OPEN
