@@ -34,8 +34,9 @@ from tests.access.world import (
     said,
     unsafe,
 )  # fmt: skip
-from villages import access, http
+from villages import access
 from villages.access import Action, Reach, Role
+from villages.http import LoginRequired
 from villages.login import NameOrPhone
 from villages.models import Cadre, PostQuerySet
 
@@ -273,7 +274,7 @@ BROKEN: dict[str, tuple[str, str, Callable[[pytest.MonkeyPatch], None]]] = {
     "who ticked may verify": ("su", "steps", lambda m: m.setitem(ticks.MAY, ticks.Verb.VERIFY, yes)),
     "who ticked may return": ("ada", "steps", lambda m: m.setitem(ticks.MAY, ticks.Verb.RETURN, yes)),
     "posts never end": ("left", "task", lambda m: m.setattr(PostQuerySet, "current", lambda posts, on: posts)),
-    "strangers may enter": ("anonymous", "my_tasks", lambda m: m.setattr(http.LoginRequired, "process_view", nothing)),
+    "strangers may enter": ("anonymous", "inbox", lambda m: m.setattr(LoginRequired, "handle_no_permission", nothing)),
     "the barred may enter": ("barred", "inbox", lambda m: m.setattr(NameOrPhone, "get_user", anybody)),
     "what is refused is named": ("lan", "unit", lambda m: m.setattr(readiness.http, "_refusal", telling)),
     "a look changes something": ("mei", "board", lambda m: m.setattr(queries, "vacancies", meddling)),

@@ -108,8 +108,11 @@ class Person(Protocol):
 class OwedTask(Protocol):
     """As much of a task as decides who may touch it."""
 
-    unit_id: str
-    done_by_id: int | None
+    @property
+    def unit_id(self) -> str: ...
+
+    @property
+    def done_by_id(self) -> int | None: ...
 
 
 @dataclass(frozen=True)

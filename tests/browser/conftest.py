@@ -4,7 +4,6 @@
 page complains about on its console, takes from another host or is refused by its own security policy fails the test.
 """
 
-import os
 import re
 import shutil
 import uuid
@@ -13,10 +12,14 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.conf import settings
+from django.db import DEFAULT_DB_ALIAS, connection, connections
+from django.db.backends.base.creation import TEST_DATABASE_PREFIX
 from django.test import Client
+from django.test.utils import setup_databases, teardown_databases
 from django.utils import timezone, translation
 from playwright.sync_api import Browser, BrowserContext, Page, Playwright, Response, expect, sync_playwright
 
@@ -36,7 +39,9 @@ ARGS = [
     "--no-first-run",
 ]
 # A refusal that a test provokes: Chromium and htmx each say so once. Any other word on the console is a fault.
-PROVOKED = re.compile(r"status of 4\d\d|Response Status Error Code 4\d\d|ERR_INTERNET_DISCONNECTED|htmx:sendError")
+PROVOKED = re.compile(
+    r"status of 4\d\d|Status Error Code 4\d\d|ERR_INTERNET_DISCONNECTED|htmx:(sendError|afterRequest)"
+)
 
 expect.set_options(timeout=10_000)
 
@@ -59,12 +64,26 @@ def line(page: Page, task: Task) -> str:
 
 
 @pytest.fixture(scope="session")
-def chromium() -> Iterator[Browser]:
+def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+    """The tests' database also when only tests with `committed` are run: pytest-django sets up none for them."""
+    with django_db_blocker.unblock():
+        is_ready = connection.settings_dict["NAME"].startswith(TEST_DATABASE_PREFIX)
+        made = [] if is_ready else setup_databases(verbosity=0, interactive=False)
+    yield
+    with django_db_blocker.unblock():
+        teardown_databases(made, verbosity=0)
+
+
+@pytest.fixture(scope="session")
+def chromium(django_db_setup: None) -> Iterator[Browser]:
     """One browser for all tests; each visit is a profile of its own."""
     with pytest.MonkeyPatch.context() as patch:
-        # Playwright's loop runs in this thread, which Django would take for asynchronous code.
+        # Playwright's loop runs in this thread. Django takes what happens here for asynchronous code: it would refuse
+        # to work and would open a database connection of its own, to the database that is not the tests'.
         patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
+        ours = connections[DEFAULT_DB_ALIAS]
         with sync_playwright() as playwright:
+            connections[DEFAULT_DB_ALIAS] = ours
             program = _program(playwright)
             if program is None:
                 pytest.skip("no Chromium on this machine")
@@ -105,9 +124,7 @@ class World:
         Task.objects.filter(pk=task.pk).update(due_on=self.today + timedelta(days=days))
         return task
 
-    def bring(
-        self, number: str, unit: str, to: str, *, by: str, note: str = "", value: Decimal | None = None
-    ) -> Task:
+    def bring(self, number: str, unit: str, to: str, *, by: str, note: str = "", value: Decimal | None = None) -> Task:
         """The task after somebody changed it."""
         person = Cadre.objects.get(username=by)
         task = self.task(number, unit)
@@ -144,6 +161,7 @@ class Visits:
             viewport={"width": width, "height": HEIGHTS[width]},
             has_touch=width == PHONE,
             java_script_enabled=js,
+            reduced_motion="reduce",  # nothing still glides when it is looked at
             locale="zh-CN",
             timezone_id="Asia/Shanghai",
         )

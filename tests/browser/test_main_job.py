@@ -22,9 +22,7 @@ def log_out(page: Page) -> None:
     expect(page).to_have_url(re.compile("/login/$"))
 
 
-def test_a_village_ticks_and_the_leader_sees_its_cell_change(
-    visit: Visit, world: World, width: int, js: bool
-) -> None:
+def test_a_village_ticks_and_the_leader_sees_its_cell_change(visit: Visit, world: World, width: int, js: bool) -> None:
     task = world.task()
     mei = visit(width=width, js=js)
     log_in(mei, "mei")

@@ -15,7 +15,7 @@ from django.core.management import call_command
 from django.db import IntegrityError, OperationalError, connection, transaction
 from django.db.models import F, Sum
 from django.utils import timezone
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
@@ -194,8 +194,9 @@ class Anything(RuleBasedStateMachine):
 
     @rule(seed=seeds)
     def delete_tasks_that_have_no_history(self, seed: int) -> None:
-        with self.refusable():
-            Task.objects.filter(pk__in=self.some(seed, 10), events=None).delete()
+        if Task.objects.count() > 12:  # the other rules need some to work on
+            with self.refusable():
+                Task.objects.filter(pk__in=self.some(seed, 5), events=None).delete()
 
     @rule(number=st.integers(0, 1))
     def launch_again(self, number: int) -> None:
@@ -248,8 +249,15 @@ class Anything(RuleBasedStateMachine):
         assert not Tally.objects.filter(points__lt=0).exists()
 
 
+# A failure is printed as it was found: making it shorter takes minutes. Add Phase.shrink when there is one.
 SEQUENCES = settings(
-    max_examples=25, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck), database=None
+    max_examples=25,
+    stateful_step_count=30,
+    deadline=None,
+    database=None,
+    phases=[Phase.generate],
+    report_multiple_bugs=False,
+    suppress_health_check=list(HealthCheck),
 )
 
 
@@ -263,9 +271,8 @@ def test_the_sequences_find_it_out_if_a_trigger_is_off(trigger: str, cast: dict[
     """The control: what finds nothing when nothing is kept proves nothing."""
     factories.template()
     turn_off(trigger)
-    quick = settings(SEQUENCES, report_multiple_bugs=False, phases=[*settings.default.phases][:3])
     with pytest.raises(AssertionError):
-        run_state_machine_as_test(Anything, settings=quick)  # type: ignore[no-untyped-call]
+        run_state_machine_as_test(Anything, settings=SEQUENCES)  # type: ignore[no-untyped-call]
 
 
 def turn_off(trigger: str) -> None:

@@ -22,6 +22,7 @@ from pytest_django import Settings
 from readiness import embedded
 from readiness.health import PARTS, Pulse
 from readiness.models import Heartbeat
+from tests import live
 
 ROOT = Path(project.BASE_DIR)
 CLOSED = "127.0.0.1:1"  # where nobody listens
@@ -97,7 +98,7 @@ def test_who_never_gave_a_sign_is_down() -> None:
 
 @pytest.mark.django_db
 def test_who_gave_no_sign_for_long_is_down(settings: Settings) -> None:
-    assert settings.HEARTBEAT_LATE == timedelta(seconds=90)
+    assert timedelta(seconds=90) == settings.HEARTBEAT_LATE
     lives("beat")
     lives("worker", ago=timedelta(seconds=85))
     assert health() == (200, "ok\n")
@@ -167,8 +168,7 @@ def writes(pulse: Pulse) -> int:
     return sum(query["sql"].startswith(("INSERT", "UPDATE")) for query in queries)
 
 
-@pytest.mark.django_db
-def test_a_pulse_writes_at_most_once_in_its_time() -> None:
+def test_a_pulse_writes_at_most_once_in_its_time(committed: None) -> None:
     pulse = Pulse("worker", every=0.3)
     assert [writes(pulse) for _ in range(50)] == [1] + [0] * 49
     first = Heartbeat.objects.get(part="worker").at
@@ -177,8 +177,7 @@ def test_a_pulse_writes_at_most_once_in_its_time() -> None:
     assert Heartbeat.objects.get(part="worker").at > first
 
 
-@pytest.mark.django_db
-def test_parts_do_not_speak_for_each_other() -> None:
+def test_parts_do_not_speak_for_each_other(committed: None) -> None:
     Pulse("worker").beat()
     Pulse("beat").beat()
     Pulse("worker").beat()  # started again
@@ -193,19 +192,15 @@ def test_a_pulse_without_a_database_is_only_logged() -> None:
 
 @pytest.mark.slow
 def test_a_real_beat_leaves_a_sign(committed: None, tmp_path: Path) -> None:
-    url = os.environ["DATABASE_URL"].rpartition("/")[0] + f"/{connection.settings_dict['NAME']}"
     beat: subprocess.Popen[Any] = subprocess.Popen(
         [sys.executable, "-m", "celery", "-A", "readiness", "beat", f"--schedule={tmp_path / 'beat'}", "--pidfile="],
         cwd=ROOT,
-        env=os.environ | {"DATABASE_URL": url},
+        env=os.environ | {"DATABASE_URL": live.database_url()},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
     try:
-        deadline = time.monotonic() + 30
-        while not Heartbeat.objects.filter(part="beat").exists():
-            assert time.monotonic() < deadline, "no sign of life"
-            time.sleep(0.1)
+        live.wait_for(lambda: Heartbeat.objects.filter(part="beat").exists(), 30, what="for a sign of life")
     finally:
         beat.terminate()
         beat.wait(30)

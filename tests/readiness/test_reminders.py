@@ -31,7 +31,7 @@ from readiness.celery import app
 from readiness.health import down
 from readiness.models import Notice
 from readiness.reminders import outbox, plan, tasks
-from tests import factories
+from tests import factories, live
 from tests.factories import BUREAU, EAST, LAKE, MAPLE, TODAY, WILLOW
 from villages.access import Role
 from villages.models import Cadre, Post
@@ -592,11 +592,8 @@ def test_without_the_claim_two_senders_would_send_twice(committed: None, monkeyp
 @pytest.fixture
 def elsewhere(post_office: PostOffice) -> dict[str, str]:
     """The environment of a process of our own, on this test's database and mail server."""
-    database = project.DATABASES["default"]
-    url = os.environ["DATABASE_URL"].rpartition("/")[0] + f"/{connection.settings_dict['NAME']}"
-    assert database["NAME"] in url
     return os.environ | {
-        "DATABASE_URL": url,
+        "DATABASE_URL": live.database_url(),
         "DEBUG": "1",
         "EMAIL_BACKEND": SMTP,
         "EMAIL_HOST": "127.0.0.1",
@@ -674,13 +671,6 @@ def own_redis(data: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[embedded.
         yield servers
 
 
-def wait_for(condition: Callable[[], Any], seconds: float = 40) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.1)
-
-
 @pytest.mark.slow
 def test_a_real_worker_hears_of_it_through_a_real_redis(
     committed: None,
@@ -703,8 +693,8 @@ def test_a_real_worker_hears_of_it_through_a_real_redis(
             with celery.Celery(broker=servers.redis_url, set_as_current=False) as sender:
                 for _ in range(2):  # twice, as two beats would
                     sender.send_task("readiness.reminders.send", ignore_result=True)
-            wait_for(lambda: Notice.objects.filter(status="sent", channel="mail").count() == 3)
-            wait_for(lambda: "worker" not in down())  # it also leaves a sign of life
+            live.wait_for(lambda: Notice.objects.filter(status="sent", channel="mail").count() == 3)
+            live.wait_for(lambda: "worker" not in down())  # it also leaves a sign of life
         finally:
             worker.terminate()
             assert worker.wait(30) == 0

@@ -1,0 +1,279 @@
+"""The database refuses nonsense, history stays, and a start without what production needs ends with a hint."""
+
+import io
+import os
+import re
+import subprocess
+import sys
+import uuid
+from collections.abc import Callable
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.apps import apps
+from django.core.management import call_command
+from django.db import Error, IntegrityError, connection, models, transaction
+from django.utils import timezone
+
+from checklists.models import Campaign, Phase, Responsibility, Tally, Task, TaskEvent
+from readiness.models import Notice
+from tests import factories
+from villages.models import Cadre, Post, Unit
+
+ROOT = Path(__file__).resolve().parent.parent
+NOW, DAY = timezone.now(), date(2026, 6, 10)
+Cast = dict[str, Cadre]
+
+
+@pytest.fixture
+def task(cast: Cast, campaign: Campaign) -> Task:
+    """Willow's first task, open."""
+    return factories.task(campaign)
+
+
+def change(row: models.Model, **fields: Any) -> None:
+    """An UPDATE past every form and every method of ours."""
+    assert type(row)._default_manager.filter(pk=row.pk).update(**fields) == 1
+
+
+def again(row: models.Model, **fields: Any) -> None:
+    """The same row once more, with these fields changed."""
+    columns = [field for field in row._meta.concrete_fields if not field.primary_key and not field.generated]
+    kept = {column.attname: getattr(row, column.attname) for column in columns}
+    type(row)._default_manager.bulk_create([type(row)(**kept | fields)])
+
+
+def event(task: Task, by: Cadre, **fields: Any) -> None:
+    one = {"id": uuid.uuid4(), "task": task, "by": by, "from_state": "open", "to_state": "done"} | fields
+    TaskEvent.objects.bulk_create([TaskEvent(**one)])
+
+
+def notice(by: Cadre, **fields: Any) -> Notice:
+    one = {"cadre": by, "rule": "digest", "on": DAY, "channel": "inbox", "subject": "逾期", "body": "3 项"} | fields
+    return Notice.objects.bulk_create([Notice(**one)])[0]
+
+
+def unit(code: str, parent: str | None, name: str = "新村") -> None:
+    Unit.objects.bulk_create([Unit(code=code, name=name, parent_id=parent)])
+
+
+def post(by: Cadre) -> Post:
+    return by.posts.get()
+
+
+def claimed(task: Task, by: Cadre, **fields: Any) -> None:
+    change(task, **{"state": "verified", "done_by": by, "done_at": NOW} | fields)
+
+
+# One way to break each rule of each table; `t` is Willow's open task, `c` the cast.
+BREAKS: dict[str, Callable[[Task, Cast], object]] = {
+    "unit_code_is_well_formed": lambda t, c: unit("5115041", "511504"),
+    "unit_code_continues_its_parents": lambda t, c: unit("510502001002", "511504101"),
+    "unit_has_a_name": lambda t, c: unit("511504101203", "511504101", name=""),
+    "cadre_has_a_name": lambda t, c: change(c["lan"], name=""),
+    "cadre_phone_is_a_mobile_number": lambda t, c: change(c["lan"], phone="8310000"),
+    "post_held_once_at_a_time": lambda t, c: again(post(c["lan"])),
+    "post_ends_after_it_began": lambda t, c: change(post(c["lan"]), until=date(2025, 12, 31)),
+    "post_role_is_known": lambda t, c: change(post(c["lan"]), role="king"),
+    "campaign_once_per_template_host_and_day": lambda t, c: again(t.campaign),
+    "campaign_status_is_known": lambda t, c: change(t.campaign, status="paused"),
+    "campaign_starts_before_the_inspection": lambda t, c: change(t.campaign, starts_on=date(2999, 1, 1)),
+    "campaign_closed_by_someone_at_some_time": lambda t, c: change(t.campaign, closed_at=NOW),
+    "campaign_red_is_a_percentage": lambda t, c: change(t.campaign, red_percent=101),
+    "phase_once_per_campaign": lambda t, c: again(phase(t.campaign)),
+    "phase_ends_after_it_starts": lambda t, c: change(phase(t.campaign), ends_on=DAY - timedelta(days=1)),
+    "responsibility_once_per_kind": lambda t, c: again(answer(t), cadre_id=c["lin"].pk),
+    "responsibility_kind_is_known": lambda t, c: change(answer(t), kind="somehow"),
+    "item_number_once_per_campaign": lambda t, c: again(t.item),
+    "item_and_campaign": lambda t, c: again(t.item, id=t.item_id, number="other"),
+    "item_measure_is_whole": lambda t, c: change(t.item, metric="知晓率"),
+    "item_is_owed_by_someone": lambda t, c: change(t.item, owed_by=[]),
+    "tally_once_per_key": lambda t, c: again(Tally.objects.filter(campaign=t.campaign)[0]),
+    "task_once_per_item_and_unit": lambda t, c: again(t),
+    "task_state_is_known": lambda t, c: change(t, state="nearly"),
+    "task_claimed_by_someone_at_some_time": lambda t, c: change(t, state="done", done_by=c["lan"]),
+    "task_verified_by_someone_at_some_time": lambda t, c: claimed(t, c["lan"], verified_at=NOW),
+    "task_verified_by_someone_else": lambda t, c: claimed(t, c["lin"], verified_by=c["lin"], verified_at=NOW),
+    "event_states_are_known": lambda t, c: event(t, c["lan"], to_state="nearly"),
+    "event_gives_a_reason": lambda t, c: event(t, c["lan"], to_state="waived"),
+    "notice_once_per_cadre_campaign_rule_day_and_channel": lambda t, c: again(notice(c["lan"])),
+    "notice_leased_only_while_being_sent": lambda t, c: notice(c["lan"], status="sending"),
+    "notice_sent_at_some_time": lambda t, c: notice(c["lan"], status="sent"),
+}  # fmt: skip
+# Lets a task refer to both columns; the key of its table alone refuses what would break it.
+REFUSED_BEFORE = {"item_and_campaign": "checklists_item_pkey"}
+# Rules that a migration or a trigger writes in SQL.
+IN_SQL: dict[str, Callable[[Task, Cast], object]] = {
+    "task_in_its_items_campaign": lambda t, c: change(t, campaign=factories.campaign(on=DAY, days=400)),
+    "task_of_a_closed_campaign_stays": lambda t, c: (t.campaign.close(by=c["ada"]), change(t, points=9)),
+}
+# The other half of a rule with two halves: nothing without its pair, nor the pair without it.
+HALVES: list[tuple[str, Callable[[Task, Cast], object]]] = [
+    ("unit_code_is_well_formed", lambda t, c: unit("511504101203S1", "511504101")),
+    ("unit_code_is_well_formed", lambda t, c: unit("511504101203\n", "511504101")),
+    ("unit_code_continues_its_parents", lambda t, c: change(t.unit, parent=t.unit)),
+    ("cadre_has_a_name", lambda t, c: change(c["lan"], username="")),
+    ("campaign_red_is_a_percentage", lambda t, c: change(t.campaign, red_percent=0)),
+    ("campaign_closed_by_someone_at_some_time", lambda t, c: change(t.campaign, closed_by=c["ada"])),
+    ("campaign_closed_by_someone_at_some_time", lambda t, c: change(t.campaign, closed_by=c["ada"], closed_at=NOW)),
+    ("item_measure_is_whole", lambda t, c: change(t.item, target=90)),
+    ("item_measure_is_whole", lambda t, c: change(t.item, metric="知晓率", operator="~", target=90)),
+    ("task_claimed_by_someone_at_some_time", lambda t, c: change(t, done_by=c["lan"], done_at=NOW)),
+    ("task_claimed_by_someone_at_some_time", lambda t, c: change(t, state="done", done_at=NOW)),
+    ("task_verified_by_someone_at_some_time", lambda t, c: claimed(t, c["lan"], verified_by=c["su"])),
+    ("task_verified_by_someone_at_some_time", lambda t, c: claimed(
+        t, c["lan"], state="done", verified_by=c["su"], verified_at=NOW)),
+    ("event_gives_a_reason", lambda t, c: event(t, c["su"], from_state="done", to_state="returned")),
+    ("event_states_are_known", lambda t, c: event(t, c["su"], from_state="")),
+    ("notice_leased_only_while_being_sent", lambda t, c: notice(c["lan"], leased_until=NOW)),
+    ("notice_once_per_cadre_campaign_rule_day_and_channel", lambda t, c: again(notice(c["lan"], campaign=t.campaign))),
+    ("task_of_a_closed_campaign_stays", lambda t, c: (t.campaign.close(by=c["ada"]), t.delete())),
+    ("task_of_a_closed_campaign_stays", lambda t, c: (t.campaign.close(by=c["ada"]), again(t, unit_id=factories.EAST))),
+    ("task_of_a_closed_campaign_stays", lambda t, c: (
+        t.campaign.close(by=c["ada"]), Task.objects.all().update(state="waived"))),
+]  # fmt: skip
+
+
+def phase(campaign: Campaign) -> Phase:
+    return Phase.objects.create(campaign=campaign, key="p-1", title="动员", starts_on=DAY, ends_on=DAY)
+
+
+def answer(task: Task) -> Responsibility:
+    return Responsibility.objects.get(campaign=task.campaign, unit=task.unit, kind="first")
+
+
+def models_of_ours() -> list[type[models.Model]]:
+    return [model for app in ("villages", "checklists", "readiness") for model in apps.get_app_config(app).get_models()]
+
+
+def test_every_rule_of_a_table_has_a_test_that_breaks_it() -> None:
+    assert set(BREAKS) == {constraint.name for model in models_of_ours() for constraint in model._meta.constraints}
+
+
+@pytest.mark.django_db
+def test_every_rule_that_the_database_has_is_known_here() -> None:
+    """Beside what Django adds by itself: keys, references, and `>= 0` of positive numbers."""
+    tables = [model._meta.db_table for model in models_of_ours()]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT conname FROM pg_constraint WHERE conrelid = ANY (%s::regclass[]) AND contype IN ('c', 'u', 'f')"
+            r" AND conname !~ '(_key|_check|_uniq|_fk_\w+)$'",
+            [tables],
+        )
+        assert {name for (name,) in cursor.fetchall()} <= {*BREAKS, *IN_SQL}
+
+
+@pytest.mark.parametrize(
+    ("rule", "breaks"),
+    [*BREAKS.items(), *IN_SQL.items(), *HALVES],
+    ids=[*BREAKS, *IN_SQL, *(f"{rule}-too" for rule, _ in HALVES)],
+)
+def test_the_database_refuses_what_breaks(
+    rule: str, breaks: Callable[[Task, Cast], object], task: Task, cast: Cast
+) -> None:
+    with pytest.raises(IntegrityError) as refusal, transaction.atomic():
+        breaks(task, cast)
+        connection.check_constraints()  # some rules are looked at when the transaction ends
+    assert refusal.value.__cause__.diag.constraint_name == REFUSED_BEFORE.get(rule, rule)
+
+
+def test_every_reference_is_held_by_the_database() -> None:
+    """No soft links: each ForeignKey has its constraint, so nothing points at what is gone."""
+    fields = [field for model in models_of_ours() for field in model._meta.local_fields]
+    keys = [field for field in fields if isinstance(field, models.ForeignKey)]
+    assert [str(key) for key in keys if not key.db_constraint] == []
+
+
+# ---- History stays ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("what", "statement"),
+    [
+        ("Cannot update or delete", "UPDATE checklists_taskevent SET note = 'forged'"),
+        ("Cannot update or delete", "UPDATE checklists_taskevent SET by_id = by_id"),
+        ("Cannot update or delete", "DELETE FROM checklists_taskevent"),
+        ("never emptied", "TRUNCATE checklists_taskevent"),
+        ("never emptied", "TRUNCATE checklists_task CASCADE"),
+        ("never emptied", "TRUNCATE villages_cadre CASCADE"),
+    ],
+)
+def test_history_is_only_added_to(what: str, statement: str, task: Task, cast: Cast) -> None:
+    event(task, cast["lan"], note="看过")
+    connection.check_constraints()  # PostgreSQL truncates nothing that still has a reference to look at
+    with pytest.raises(Error, match=what), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(statement)
+    assert list(TaskEvent.objects.values_list("note", flat=True)) == ["看过"]
+
+
+def test_what_has_a_history_cannot_be_deleted(task: Task, cast: Cast) -> None:
+    event(task, cast["lan"])
+    for row in (task, cast["lan"], task.unit, task.item, task.campaign):
+        with pytest.raises(models.ProtectedError), transaction.atomic():
+            row.delete()
+
+
+def test_a_closed_campaign_keeps_its_figures_while_others_go_on(task: Task, cast: Cast) -> None:
+    """The control beside the refusals: only the closed campaign is frozen."""
+    other = factories.campaign(on=timezone.localdate(), days=60)
+    task.campaign.close(by=cast["ada"])
+    before = list(Tally.objects.filter(campaign=task.campaign).order_by("pk").values())
+    assert Task.objects.filter(campaign=other).update(state="waived") > 0
+    assert list(Tally.objects.filter(campaign=task.campaign).order_by("pk").values()) == before
+
+
+# ---- Starting -----------------------------------------------------------------------------------------------------
+
+PRODUCTION = {
+    "SECRET_KEY": "only-for-this-test-" + "x" * 20 + "0123456789" + "abcdefghij",
+    "ALLOWED_HOSTS": "ready.example.gov.cn",
+    "DATABASE_URL": "postgres://user:password@127.0.0.1:5432/readiness",
+    "REDIS_URL": "redis://127.0.0.1:6379/0",
+}
+
+
+def start(*words: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    """Django with these settings and no others of ours."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "SYSTEMROOT") if name in os.environ}
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-m", "django", *words],
+        env=kept | {"DJANGO_SETTINGS_MODULE": "readiness.settings", "PYTHONIOENCODING": "utf-8"} | settings,
+        cwd=ROOT, capture_output=True, text=True, encoding="utf-8", check=False, timeout=60,
+    )  # fmt: skip
+
+
+def test_production_settings_pass_the_check_for_deployment() -> None:
+    done = start("check", "--deploy", "--fail-level", "WARNING", **PRODUCTION)
+    assert done.returncode == 0, done.stderr
+    assert "no issues" in done.stdout
+
+
+def test_the_check_for_deployment_can_fail() -> None:
+    done = start("check", "--deploy", "--fail-level", "WARNING", **PRODUCTION, SECURE_SSL_REDIRECT="0")
+    assert done.returncode != 0
+    assert "security.W008" in done.stderr
+
+
+@pytest.mark.parametrize("missing", [(name,) for name in PRODUCTION] + [tuple(PRODUCTION)], ids=" ".join)
+def test_production_does_not_start_without(missing: tuple[str, ...]) -> None:
+    """The hint names each that is missing, with an example, and none that is there."""
+    given = {name: value for name, value in PRODUCTION.items() if name not in missing}
+    done = start("check", **given)
+    assert done.returncode != 0
+    assert set(re.findall(r"^  ([A-Z_]+)=\S", done.stderr, re.MULTILINE)) == set(missing)
+    assert PRODUCTION["SECRET_KEY"] not in done.stderr + done.stdout
+
+
+def test_an_empty_value_is_a_missing_one() -> None:
+    done = start("check", **PRODUCTION | {"SECRET_KEY": " "})
+    assert done.returncode != 0
+    assert "SECRET_KEY=" in done.stderr
+
+
+@pytest.mark.django_db
+def test_models_and_migrations_say_the_same() -> None:
+    said = io.StringIO()
+    call_command("makemigrations", check=True, dry_run=True, stdout=said)
+    assert "No changes" in said.getvalue()
