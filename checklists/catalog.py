@@ -37,13 +37,13 @@ def read(path: Path) -> dict[str, Any]:
     """
     if path.stat().st_size > LARGEST_FILE:
         raise BadTemplate(_("%(file)s: larger than 1 MB") % {"file": path.name})
-    text = path.read_text(encoding="utf-8")
     try:
+        text = path.read_text(encoding="utf-8")
         # Aliases can make a small file grow without limit, and nothing here needs them.
         if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text)):
             raise BadTemplate(_("%(file)s: YAML aliases are not allowed") % {"file": path.name})
         body = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise BadTemplate(_("%(file)s: not readable as YAML: %(why)s") % {"file": path.name, "why": error}) from error
     schema = json.loads((CATALOG / "schema.json").read_text(encoding="utf-8"))
     fault = jsonschema.exceptions.best_match(jsonschema.Draft202012Validator(schema).iter_errors(body))
@@ -52,14 +52,26 @@ def read(path: Path) -> dict[str, Any]:
         raise BadTemplate(
             _("%(file)s, at %(where)s: %(why)s") % {"file": path.name, "where": where, "why": fault.message[:300]}
         )
+    try:
+        json.dumps(body, allow_nan=False)  # for a schema, .nan lies between any two bounds
+    except ValueError as error:
+        raise BadTemplate(_("%(file)s: not readable as YAML: %(why)s") % {"file": path.name, "why": error}) from error
     _check_references(path, body)
     return dict(body)
 
 
 def _check_references(path: Path, body: dict[str, Any]) -> None:
-    """What a schema cannot say: the name, unique ids, and phases that exist."""
+    """What a schema cannot say: the name, unique ids, phases that exist and do not end before they start."""
     if body["slug"] != path.stem:
         raise BadTemplate(_("%(file)s: the slug must equal the file's name") % {"file": path.name})
+    keys = [phase["key"] for phase in body["phases"]]
+    for phase in body["phases"]:
+        if keys.count(phase["key"]) > 1 or phase["ends"] < phase["starts"]:
+            why = "doubled" if keys.count(phase["key"]) > 1 else "ends before it starts"
+            raise BadTemplate(
+                _("%(file)s, at %(where)s: %(why)s")
+                % {"file": path.name, "where": f"phases/{phase['key']}", "why": why}
+            )
     ids = [item["id"] for item in body["items"]]
     twice = {number for number in ids if ids.count(number) > 1}
     phases = {phase["key"] for phase in body["phases"]}

@@ -47,10 +47,17 @@ def launch(
     Raises:
         CannotLaunch: the inspection day is past, or the campaign is closed.
     """
-    campaign = Campaign.objects.filter(template=template, host=host, inspects_on=inspects_on).first()
+    # Two launches at once wait for each other, and a closing for them; ticks are not held up.
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtext('launch'), %s)", [template.pk])
+    known = Campaign.objects.raw(
+        "SELECT * FROM checklists_campaign WHERE template_id = %s AND host_id = %s AND inspects_on = %s FOR SHARE",
+        [template.pk, host.pk, inspects_on],
+    )
+    campaign = next(iter(known), None)
+    if inspects_on < on and (campaign is None or campaign.status == Campaign.Status.DRAFT):
+        raise CannotLaunch(_("The inspection day %(day)s is already past.") % {"day": inspects_on})
     if campaign is None:
-        if inspects_on < on:
-            raise CannotLaunch(_("The inspection day %(day)s is already past.") % {"day": inspects_on})
         campaign = Campaign.objects.create(
             template=template,
             host=host,
@@ -63,13 +70,12 @@ def launch(
         )
     elif campaign.status == Campaign.Status.CLOSED:
         raise CannotLaunch(_("This campaign is closed; it keeps its figures and takes no more tasks."))
-    # Two launches at once wait for each other; ticks are not held up.
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtext('launch'), %s)", [campaign.pk])
     items = add_items(campaign, template.body)
     if status == Campaign.Status.ACTIVE and campaign.status == Campaign.Status.DRAFT:
         campaign.status = Campaign.Status.ACTIVE
-        campaign.save(update_fields=["status"])
+        campaign.starts_on = on
+        campaign.save(update_fields=["status", "starts_on"])
+        campaign.items.filter(due_on__lt=on).update(due_on=on)
     tasks = add_tasks(campaign) if campaign.is_running else 0
     responsibilities = add_responsibilities(campaign, on=on) if campaign.is_running else 0
     return Launched(campaign, items, tasks, responsibilities)
@@ -165,7 +171,7 @@ def add_tasks(campaign: Campaign) -> int:
             JOIN villages_unit u ON u.kind = ANY (i.owed_by) AND u.code LIKE %(host)s || '%%'
             WHERE i.campaign_id = %(campaign)s
               AND (u.kind <> 'department' OR cardinality(i.departments) = 0
-                   OR EXISTS (SELECT FROM unnest(i.departments) ending WHERE u.name LIKE '%%' || ending))
+                   OR EXISTS (SELECT FROM unnest(i.departments) ending WHERE right(u.name, length(ending)) = ending))
             ON CONFLICT (item_id, unit_id) DO NOTHING
             """,
             {"campaign": campaign.pk, "host": campaign.host_id},

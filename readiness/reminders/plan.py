@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
+from itertools import groupby
 
-from django.db.models import Count, Exists, F, Min, OuterRef, Q
+from django.db.models import Count, Exists, Min, OuterRef, Q
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from checklists.models import Responsibility
-from checklists.models.task import OWED
+from checklists.models import Responsibility, Task
 from villages.models import Post
 
 # How many days ahead a deadline is announced.
@@ -49,23 +49,34 @@ class Digest:
 def digests(on: date) -> Iterator[Digest]:
     """One for each cadre who answers first, directly or as linked cadre for a task that is overdue or due soon.
 
-    Only those who still hold a post at that very unit: nobody is reminded of what they cannot see.
+    Only those who still hold a post at that very unit: nobody is reminded of what they cannot see. Two queries:
+    counts by campaign and unit, and who answers there; whoever answers twice for a unit counts it once.
     """
+    due = _due(on)
     in_office = Post.objects.current(on).filter(cadre=OuterRef("cadre"), unit=OuterRef("unit"))
-    owing = Q(campaign__status="active", campaign__tasks__unit=F("unit"), campaign__tasks__state__in=OWED)
-    late = Q(campaign__tasks__due_on__lt=on)
-    near = Q(campaign__tasks__due_on__gte=on, campaign__tasks__due_on__lte=on + timedelta(days=AHEAD))
-    rows = (
+    answers = (
         Responsibility.objects.filter(Exists(in_office), cadre__is_active=True)
         .exclude(kind=Responsibility.Kind.LEAD)
-        .filter(owing & (late | near))
-        .values("cadre_id", "cadre__email")
-        .annotate(
-            overdue=Count("campaign__tasks", filter=late, distinct=True),
-            soon=Count("campaign__tasks", filter=near, distinct=True),
-            first_due=Min("campaign__tasks__due_on"),
-        )
         .order_by("cadre_id")
+        .values_list("cadre_id", "cadre__email", "campaign_id", "unit_id")
+        .distinct()
     )
-    for row in rows.iterator():
-        yield Digest(row["cadre_id"], row["cadre__email"], row["overdue"], row["soon"], row["first_due"])
+    for (cadre_id, email), rows in groupby(answers, key=lambda row: row[:2]):
+        found = [due[row[2:]] for row in rows if row[2:] in due]
+        if found:
+            late, near, first = zip(*found, strict=True)
+            yield Digest(cadre_id, email, sum(late), sum(near), min(first))
+
+
+def _due(on: date) -> dict[tuple[int, str], tuple[int, int, date]]:
+    """Campaign and unit -> tasks overdue, tasks due within AHEAD days, the earliest deadline; where there are any."""
+    late, last = Q(due_on__lt=on), on + timedelta(days=AHEAD)
+    rows = (
+        Task.objects.running()
+        .still_owed()
+        .filter(due_on__lte=last)
+        .values_list("campaign_id", "unit_id")
+        .annotate(overdue=Count("pk", filter=late), near=Count("pk", filter=~late), first=Min("due_on"))
+        .order_by()
+    )
+    return {(campaign, unit): (overdue, near, first) for campaign, unit, overdue, near, first in rows}

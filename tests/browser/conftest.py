@@ -58,11 +58,6 @@ def says(msgid: str, language: str = "zh-hans") -> str:
         return translation.gettext(msgid)
 
 
-def line(page: Page, task: Task) -> str:
-    """The selector of a task's line."""
-    return f"#task-{task.pk}"
-
-
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
     """The tests' database also when only tests with `committed` are run: pytest-django sets up none for them."""
@@ -87,7 +82,12 @@ def chromium(django_db_setup: None) -> Iterator[Browser]:
             program = _program(playwright)
             if program is None:
                 pytest.skip("no Chromium on this machine")
-            browser = playwright.chromium.launch(executable_path=program, args=ARGS)
+            browser = playwright.chromium.launch(
+                executable_path=program,
+                args=ARGS,
+                # People's browsers keep the page that was left as it was; Playwright's would not.
+                ignore_default_args=["--disable-back-forward-cache"],
+            )
             yield browser
             browser.close()
 

@@ -89,8 +89,7 @@ def layout(page: Page, width: int) -> list[str]:
         found += [f"small: {aim}" for aim in page.locator(AIMS).evaluate_all(SMALL)]
     page.evaluate("document.documentElement.style.fontSize = '200%'")
     found += [f"cut at 200 %: {html}" for html in page.evaluate(CUT)]
-    if width != PHONE:
-        found += [f"{wide} px wide at 200 %" for wide in page.evaluate(WIDER)]
+    found += [f"{wide} px wide at 200 %" for wide in page.evaluate(WIDER)]
     page.evaluate("document.documentElement.style.fontSize = ''")
     return found
 

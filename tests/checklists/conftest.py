@@ -7,7 +7,9 @@ from typing import Any, TypeVar
 
 import psycopg2
 import pytest
-from django.db import connections
+from django.db import connection, connections
+from django.db.backends.base.creation import TEST_DATABASE_PREFIX
+from django.test.utils import setup_databases, teardown_databases
 
 from tests.live import database_url, wait_for
 
@@ -32,6 +34,17 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
         terminalreporter.section("measured")
         for words in told:
             terminalreporter.write_line(words)
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+    """The tests' database also when only tests with `committed` are run: pytest-django sets up none for them."""
+    with django_db_blocker.unblock():
+        is_ready = connection.settings_dict["NAME"].startswith(TEST_DATABASE_PREFIX)
+        made = [] if is_ready else setup_databases(verbosity=0, interactive=False)
+    yield
+    with django_db_blocker.unblock():
+        teardown_databases(made, verbosity=0)
 
 
 class Elsewhere:

@@ -1,24 +1,31 @@
 """Template files: what loads, and what is refused with its reason. The speeches themselves: test_speeches.py."""
 
 import copy
+import datetime
 import io
+import math
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 
 from checklists import catalog
 from checklists.models import Template
+from tests import factories
 
 pytestmark = pytest.mark.django_db
+PHASE: dict[str, Any] = catalog.read(catalog.CATALOG / "provincial-sanitary-city.yaml")["phases"][0]
+TARGET = factories.AWARENESS | {"unit_en": "%"}
 GOOD: dict[str, Any] = catalog.read(catalog.CATALOG / "district-publicity-work.yaml")
 
 
 def written(folder: Path, body: Any, name: str = "district-publicity-work") -> Path:
     path = folder / f"{name}.yaml"
-    path.write_text(body if isinstance(body, str) else yaml.safe_dump(body, allow_unicode=True), encoding="utf-8")
+    text = body if isinstance(body, str | bytes) else yaml.safe_dump(body, allow_unicode=True)
+    path.write_bytes(text.encode() if isinstance(text, str) else text)
     return path
 
 
@@ -84,7 +91,25 @@ BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a]\nc: [*b,*b,*b
         ("", "object"),
         ("title: [", "YAML"),
         ("x: '" + "长" * 400_000 + "'", "1 MB"),
+        ("title: 甲".encode("gbk"), "YAML"),
+        (b"title: \xff\xfe", "YAML"),
+        ("title: \0", "YAML"),
+        ("[" * 3_000, "YAML"),
+        ("a: 1\n---\nb: 2", "YAML"),
+        (with_item(target=TARGET | {"value": math.nan}), "YAML.*range"),
+        (with_item(target=TARGET | {"value": math.inf}), "items/0/target/value"),
+        (with_item(due={"before": -1, "says": "x"}), "items/0/due"),
+        (with_item(due={"before": 3, "says": "x"}, vague="尽快"), "items/0"),
+        (with_item(due={"phase": "nowhere", "edge": "end", "says": "x"}), "nowhere"),
+        (with_item(owed_by=["village"], departments=["经科局"]), "items/0"),
+        (with_item(title=datetime.date(2026, 1, 1)), "items/0/title"),
+        (with_item(standard="长" * 201), "items/0/standard"),
+        (spoil(version=0), "version"),
+        (spoil(slug="District Publicity"), "slug"),
+        (spoil(phases=[PHASE | {"starts": -3, "ends": -9}]), PHASE["key"]),
+        (spoil(phases=[PHASE, dict(PHASE)]), PHASE["key"]),
     ],
+    ids=lambda part: repr(part)[:30],
 )
 def test_a_file_that_does_not_fit_is_refused_with_the_place_and_the_reason(
     body: Any, says: str, tmp_path: Path
@@ -98,3 +123,41 @@ def test_a_file_that_does_not_fit_is_refused_with_the_place_and_the_reason(
 def test_a_file_under_another_name_is_refused(tmp_path: Path) -> None:
     with pytest.raises(catalog.BadTemplate, match=r"other\.yaml"):
         catalog.load([written(tmp_path, GOOD, name="other")])
+
+
+def test_the_command_names_the_file_that_does_not_fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "schema.json").write_bytes((catalog.CATALOG / "schema.json").read_bytes())
+    written(tmp_path, spoil(title=None))
+    monkeypatch.setattr(catalog, "CATALOG", tmp_path)
+    with pytest.raises(CommandError, match=r"district-publicity-work\.yaml.*title"):
+        call_command("load_catalog")
+    assert not Template.objects.exists()
+
+
+def test_a_bomb_of_aliases_is_refused_before_it_grows(tmp_path: Path) -> None:
+    """Ten lines that would become ten thousand million words."""
+    lines = ["a0: &a0 [x,x,x,x,x,x,x,x,x,x]"]
+    lines += [f"a{n}: &a{n} [{','.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 10)]
+    started = time.monotonic()
+    with pytest.raises(catalog.BadTemplate):
+        catalog.read(written(tmp_path, "\n".join(lines)))
+    assert time.monotonic() - started < 2
+
+
+@pytest.mark.parametrize("path", sorted(catalog.CATALOG.glob("*.yaml")), ids=lambda path: path.stem)
+def test_each_speech_can_be_launched(path: Path) -> None:
+    """Nothing in it is longer than its column, and every unit kind it names gets its tasks."""
+    factories.units()
+    catalog.load([path])
+    template = Template.objects.get()
+    campaign = factories.campaign(of=template, days=200)
+    assert campaign.items.count() == len(template.body["items"])
+    numbers = {
+        item["id"] for item in template.body["items"] if {"village", "township", "county"} & set(item["owed_by"])
+    }
+    assert numbers <= set(campaign.tasks.values_list("item__number", flat=True))
+    assert all(item.due_on <= campaign.inspects_on or item.phase or item.due_says for item in campaign.items.all())
+
+
+def test_a_target_in_the_form_of_the_tests_above_would_be_good(tmp_path: Path) -> None:
+    assert catalog.load([written(tmp_path, with_item(target=TARGET))]).added == ["district-publicity-work"]

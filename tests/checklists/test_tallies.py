@@ -80,9 +80,7 @@ def test_a_task_counts_for_its_unit_and_each_above_it_down_from_the_county(campa
         ("51", []),
     ],
 )
-def test_a_task_of_any_kind_of_unit_counts_for_those_above_it(
-    code: str, above: list[str], campaign: Campaign
-) -> None:
+def test_a_task_of_any_kind_of_unit_counts_for_those_above_it(code: str, above: list[str], campaign: Campaign) -> None:
     for unit in (*reversed(above), code):
         Unit.objects.get_or_create(code=unit, defaults={"name": unit})
     before = set(Tally.objects.values_list("unit_id", "tasks"))
@@ -145,7 +143,9 @@ class Anything(RuleBasedStateMachine):
 
     seeds = st.integers(0, 10_000)
 
-    @rule(seed=seeds, person=st.integers(0, 100), to=st.sampled_from(State.values), value=st.sampled_from([None, 40, 95]))
+    @rule(
+        seed=seeds, person=st.integers(0, 100), to=st.sampled_from(State.values), value=st.sampled_from([None, 40, 95])
+    )
     def record(self, seed: int, person: int, to: str, value: int | None) -> None:
         task = Task.objects.for_list().get(pk=self.some(seed)[0])
         with contextlib.suppress(ticks.Refused, PermissionDenied):
@@ -338,7 +338,9 @@ def test_the_tallies_follow_a_copy(campaign: Campaign) -> None:
     item = factories.task(campaign).item
     rows = "".join(f"{campaign.pk}\t{item.pk}\t{unit}\t2030-01-01\t4\n" for unit in ("51", "5115", factories.MARKET))
     with connection.cursor() as cursor:
-        cursor.copy_expert("COPY checklists_task (campaign_id, item_id, unit_id, due_on, points) FROM STDIN", StringIO(rows))
+        cursor.copy_expert(
+            "COPY checklists_task (campaign_id, item_id, unit_id, due_on, points) FROM STDIN", StringIO(rows)
+        )
     assert counts(campaign, factories.MARKET) == {"open": (1, 4)}
     assert drift() == []
 
@@ -366,7 +368,11 @@ def test_the_tasks_of_a_closed_campaign_stay_as_they_are(
 ) -> None:
     campaign.close(by=cast["ada"])
     before = list(Tally.objects.order_by("pk").values())
-    with pytest.raises(IntegrityError, match="closed campaign stay"), transaction.atomic(), connection.cursor() as cursor:
+    with (
+        pytest.raises(IntegrityError, match="closed campaign stay"),
+        transaction.atomic(),
+        connection.cursor() as cursor,
+    ):
         cursor.execute(statement)
     assert list(Tally.objects.order_by("pk").values()) == before
 

@@ -121,9 +121,7 @@ def check_written(step: Step, before: Task, event: str) -> None:
 
 
 @steps
-def test_every_verb_through_the_view(
-    step: Step, campaign: Campaign, people: dict[str, Cadre], as_: LogIn
-) -> None:
+def test_every_verb_through_the_view(step: Step, campaign: Campaign, people: dict[str, Cadre], as_: LogIn) -> None:
     task = bring(factories.task(campaign, step.number), step.at, people)
     body = body_of(step, seen=task.version)
     answer = send(as_(step.by), task, body)
@@ -212,9 +210,7 @@ def test_a_repeated_verification_is_answered_alike_though_its_sender_ticked_sinc
     assert everything() == before
 
 
-def test_a_second_tap_with_another_event_is_told_that_it_was_so_already(
-    campaign: Campaign, as_: LogIn
-) -> None:
+def test_a_second_tap_with_another_event_is_told_that_it_was_so_already(campaign: Campaign, as_: LogIn) -> None:
     task, lan = factories.task(campaign), as_("lan")
     send(lan, task, factories.body(seen=0))
     before = everything()
@@ -252,9 +248,7 @@ def test_the_same_event_with_another_body_is_refused(
 
 
 @pytest.mark.parametrize("value", ["91", "91.0", "９１", " 91.0000 ", "91%"])
-def test_the_same_value_written_otherwise_is_the_same_event(
-    value: str, campaign: Campaign, as_: LogIn
-) -> None:
+def test_the_same_value_written_otherwise_is_the_same_event(value: str, campaign: Campaign, as_: LogIn) -> None:
     task, lan, body = factories.task(campaign, "v-3"), as_("lan"), factories.body(value="91")
     send(lan, task, body)
     assert send(lan, task, body | {"value": value}).status_code == 302
@@ -292,9 +286,7 @@ def test_who_ticked_cannot_verify_by_a_second_role_either(
 def test_the_database_refuses_one_person_as_both(campaign: Campaign, people: dict[str, Cadre]) -> None:
     task = bring(factories.task(campaign), "done", people, did="lan")
     with pytest.raises(IntegrityError, match="task_verified_by_someone_else"), transaction.atomic():
-        Task.objects.filter(pk=task.pk).update(
-            state="verified", verified_by=people["lan"], verified_at=timezone.now()
-        )
+        Task.objects.filter(pk=task.pk).update(state="verified", verified_by=people["lan"], verified_at=timezone.now())
 
 
 @pytest.mark.parametrize(
@@ -552,9 +544,7 @@ def test_closing_waits_for_a_tick_under_way(elsewhere: Elsewhere, real: Task) ->
 # --- Two requests that both looked before either wrote ----------------------------------------------------
 
 
-def test_the_same_event_twice_at_once_is_one_event_and_two_equal_answers(
-    elsewhere: Elsewhere, real: Task
-) -> None:
+def test_the_same_event_twice_at_once_is_one_event_and_two_equal_answers(elsewhere: Elsewhere, real: Task) -> None:
     lan, body = client_of("lan"), factories.body(seen=0)
     elsewhere.run("SELECT FROM checklists_task WHERE id = %s FOR UPDATE", real.pk)
     answers = [elsewhere.start(lambda: send(lan, real, body)) for _ in range(2)]
@@ -603,9 +593,7 @@ def test_a_tick_and_a_waiver_at_once_one_wins_and_the_other_is_told(elsewhere: E
     ],
     ids=str,
 )
-def test_htmx_gets_the_line_that_changed(
-    body: dict[str, str], status: int, campaign: Campaign, as_: LogIn
-) -> None:
+def test_htmx_gets_the_line_that_changed(body: dict[str, str], status: int, campaign: Campaign, as_: LogIn) -> None:
     task = factories.task(campaign)
     answer = send(as_("lan"), task, factories.body() | body, htmx=True)
     assert answer.status_code == status
@@ -621,9 +609,7 @@ def test_htmx_gets_the_line_that_changed(
     assert 'class="complaint"' in answer.text or status == 200
 
 
-def test_the_form_of_the_answer_carries_a_fresh_event_and_the_new_version(
-    campaign: Campaign, as_: LogIn
-) -> None:
+def test_the_form_of_the_answer_carries_a_fresh_event_and_the_new_version(campaign: Campaign, as_: LogIn) -> None:
     task, body = factories.task(campaign), factories.body()
     text = send(as_("lan"), task, body, htmx=True).text
     assert 'name="seen" value="1"' in text
@@ -632,9 +618,7 @@ def test_the_form_of_the_answer_carries_a_fresh_event_and_the_new_version(
 
 
 @pytest.mark.parametrize("path", ["/tasks/?show=all", "/campaigns/", "/tasks/#later"])
-def test_without_htmx_one_goes_back_to_where_the_form_stood(
-    path: str, campaign: Campaign, as_: LogIn
-) -> None:
+def test_without_htmx_one_goes_back_to_where_the_form_stood(path: str, campaign: Campaign, as_: LogIn) -> None:
     answer = send(as_("lan"), factories.task(campaign), factories.body(next=path))
     assert (answer.status_code, answer.headers["Location"]) == (302, path)
 
@@ -692,9 +676,7 @@ def test_the_history_cannot_be_rewritten(campaign: Campaign, as_: LogIn) -> None
     assert TaskEvent.objects.get().note == ""
 
 
-def test_the_history_of_a_campaign_shows_what_lies_in_sight_and_nothing_else(
-    campaign: Campaign, as_: LogIn
-) -> None:
+def test_the_history_of_a_campaign_shows_what_lies_in_sight_and_nothing_else(campaign: Campaign, as_: LogIn) -> None:
     for name, unit, note in (("lan", factories.WILLOW, "柳村的话"), ("hong", factories.MAPLE, "枫村的话")):
         send(as_(name), factories.task(campaign, unit=unit), factories.body(note=note))
     page = f"/campaigns/{campaign.pk}/events/"

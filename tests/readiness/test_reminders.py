@@ -242,10 +242,11 @@ def test_the_plan_equals_a_recount_by_hand(cast: Cast, seed: int) -> None:
     assert planned() == expected
 
 
-def test_the_plan_costs_one_query(cast: Cast, quiet: Campaign, django_assert_num_queries: Any) -> None:
+def test_the_plan_costs_two_queries(cast: Cast, quiet: Campaign, django_assert_num_queries: Any) -> None:
     owing(quiet, WILLOW, -1, 1)
-    with django_assert_num_queries(1):
-        list(plan.digests(TODAY))
+    owing(quiet, MAPLE, -1, 1)
+    with django_assert_num_queries(2):
+        assert len(list(plan.digests(TODAY))) == 3
 
 
 def test_the_words_of_a_notice() -> None:
