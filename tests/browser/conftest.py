@@ -69,9 +69,9 @@ def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[N
         teardown_databases(made, verbosity=0)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def chromium(django_db_setup: None) -> Iterator[Browser]:
-    """One browser for all tests; each visit is a profile of its own."""
+    """One browser for all tests; each visit is a profile of its own. Gone with the last: other tests want no loop."""
     with pytest.MonkeyPatch.context() as patch:
         # Playwright's loop runs in this thread. Django takes what happens here for asynchronous code: it would refuse
         # to work and would open a database connection of its own, to the database that is not the tests'.
@@ -99,7 +99,7 @@ def _program(playwright: Playwright) -> str | None:
     return found if Path(found).exists() else None
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def web(django_db_setup: None) -> Iterator[live.Web]:
     """The web server on the tests' database, which each test fills and empties."""
     with live.web() as server:

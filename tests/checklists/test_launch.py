@@ -144,7 +144,6 @@ def test_an_item_keeps_what_the_speech_says(units: None) -> None:
         (["township", "village"], {EAST, WEST, WILLOW, MAPLE, LAKE}),
         (["site", "department", "county"], {MARKET, BUREAU, COUNTY}),
     ],
-    ids=str,
 )
 def test_units_of_the_named_kinds_owe_it(kinds: list[str], codes: set[str], units: None) -> None:
     assert launched(template(line("x-1", owed_by=kinds))).tasks == len(codes)

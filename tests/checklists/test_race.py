@@ -5,13 +5,14 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import psutil
 import pytest
-from django.db import connection
+from django.db.models import F
 from django.utils import timezone
 
 from checklists.models import Campaign, Task, TaskEvent
-from checklists.models.tally import DRIFT
 from tests import factories, live
+from tests.checklists.test_tallies import drift
 from tests.factories import WILLOW, line
 from villages.access import Role
 
@@ -48,21 +49,23 @@ def tick_at_once(url: str, tasks: list[int]) -> list[int]:
         return [status for answers in both.map(ticks, ["lan", "ming"]) for status in answers]
 
 
-def drift() -> list[Any]:
-    with connection.cursor() as cursor:
-        cursor.execute(DRIFT)
-        return cursor.fetchall()
+def seconds(pid: int) -> float:
+    """How long a process has computed."""
+    return float(psutil.Process(pid).cpu_times().user)
 
 
 def test_of_two_at_once_one_changes_the_task_and_the_other_is_told(
     tasks: list[int], tell: Callable[[str], None]
 ) -> None:
     with live.web(workers=2) as web:
+        before = {pid: seconds(pid) for pid in web.pids()}
         answers = tick_at_once(web.url, tasks)
+        assert all(seconds(pid) - computed > 0.1 for pid, computed in before.items()), "one worker did all the work"
     assert set(answers) == {302}
     assert len(answers) == 2 * PAIRS
     assert TaskEvent.objects.count() == PAIRS
     assert Task.objects.filter(state="done", version=1).count() == PAIRS
+    assert not TaskEvent.objects.exclude(by=F("task__done_by")).exists()
     winners = set(TaskEvent.objects.values_list("by__name", flat=True))
     assert winners == {"Lan", "Ming"}, "both win now and then, else they did not meet"
     assert drift() == []
