@@ -105,6 +105,7 @@ class TaskFilter(forms.Form):
     )
     show = forms.ChoiceField(label=_("Show"), choices=SHOW, required=False)
     under = forms.RegexField(r"^[0-9DS]{2,20}$", required=False, widget=forms.HiddenInput)
+    beside = forms.RegexField(r"^[0-9]{2,12}$", required=False, widget=forms.HiddenInput)
     q = forms.CharField(label=_("Search"), max_length=60, required=False)
 
     def __init__(self, *args: Any, user: access.Person, **kwargs: Any) -> None:

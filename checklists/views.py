@@ -74,11 +74,13 @@ def _answer(
 
 def _line(request: CadreRequest, task: Task) -> dict[str, Any]:
     """Context of checklists/_task.html."""
+    today = timezone.localdate()
     return {
         "task": task,
         "choices": ticks.choices(request.user, task),
         "event": uuid.uuid4(),
-        "today": timezone.localdate(),
+        "late": (today - task.due_on).days,
+        "today": today,
         "next": request.POST.get("next", ""),
         "show_unit": request.POST.get("show_unit", ""),
     }
@@ -88,6 +90,9 @@ def _task_page(
     request: CadreRequest, task: Task, *, form: TickForm | None = None, conflict: str = "", status: int = 200
 ) -> HttpResponse:
     choices = ticks.choices(request.user, task)
+    lost = form is not None and form.data.get("state") not in choices
+    if form is not None and lost and form.errors:  # the page has no place for this form any more
+        conflict = conflict or form.complaint
     context = {
         "task": task,
         "events": task.events.select_related("by"),
@@ -101,7 +106,7 @@ def _task_page(
             if verb in choices
         ],
         "conflict": conflict,
-        "typed": form.data.get("note", "") if form else "",
+        "typed": [form.data[name] for name in ("value", "note") if form.data.get(name)] if form else [],
         "may_call": access.may_call(request.user, task.unit_id),
     }
     return render(request, "checklists/task.html", context, status=status)

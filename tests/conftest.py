@@ -1,15 +1,30 @@
 """Fixtures that many tests share. The cast: tests/factories.py."""
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pgtrigger
 import pytest
 from django.core.management import call_command
+from django.db import connection
+from django.db.backends.base.creation import TEST_DATABASE_PREFIX
 from django.test import Client
+from django.test.utils import setup_databases, teardown_databases
 
 from checklists.models import Campaign
 from tests import factories
 from villages.models import Cadre
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+    """The tests' database also when only tests with `committed` are run: pytest-django sets up none for them."""
+    with django_db_blocker.unblock():
+        is_ready = connection.settings_dict["NAME"].startswith(TEST_DATABASE_PREFIX)
+        made = [] if is_ready else setup_databases(verbosity=0, interactive=False)
+    yield
+    with django_db_blocker.unblock():
+        teardown_databases(made, verbosity=0)
 
 
 @pytest.fixture

@@ -116,7 +116,7 @@ def wrong_offers(world: World, who: str) -> Iterator[str]:
             may = MAY[who][place]
             if "s" not in may:
                 continue
-            for at, row in STEPS.items():
+            for at, row in STEPS.items() if campaign != "closed" else [("done", STEPS["done"])]:
                 wanted = {to for to, step in row.items() if step in may and campaign != "closed"}
                 page = world.ask(who, "GET", f"/tasks/{world.tasks[campaign, place, at]}/").content.decode()
                 offered = set(re.findall(r'name="state" value="(\w+)"', page))

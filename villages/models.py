@@ -13,7 +13,6 @@ from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Case, F, Q, Value, When
-from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -59,7 +58,7 @@ class UnitQuerySet(models.QuerySet["Unit"]):
 class Unit(models.Model):
     """Anything that can owe a task: a province … a village, a department, a site."""
 
-    code = models.CharField(_("code"), max_length=20, primary_key=True, db_collation="C")
+    code = models.CharField(_("code"), max_length=24, primary_key=True, db_collation="C")
     name = models.CharField(_("name"), max_length=80)
     parent = models.ForeignKey(
         "self", models.PROTECT, null=True, blank=True, related_name="children", verbose_name=_("belongs to")
@@ -284,7 +283,7 @@ class Post(models.Model):
     title = models.CharField(_("title"), max_length=40, blank=True)
     # The one who answers first (第一责任人): village secretary, township head.
     principal = models.BooleanField(_("answers first"), default=False)
-    since = models.DateField(_("since"), db_default=Now())
+    since = models.DateField(_("since"), default=timezone.localdate)
     until = models.DateField(_("until"), null=True, blank=True)
 
     objects = PostQuerySet.as_manager()

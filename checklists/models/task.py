@@ -55,6 +55,11 @@ class TaskQuerySet(models.QuerySet["Task"]):
         """Tasks of campaigns that are under way."""
         return self.filter(campaign__status=Campaign.Status.ACTIVE)
 
+    def beside(self, code: str) -> Self:
+        """Tasks of the unit itself, of its departments and its sites, without the units a level below it."""
+        own = Q(unit=code)
+        return self.filter(own | Q(unit__code__startswith=f"{code}D") | Q(unit__code__startswith=f"{code}S"))
+
     def still_owed(self) -> Self:
         """Neither claimed nor waived: open or sent back."""
         return self.filter(state__in=OWED)
@@ -65,7 +70,7 @@ class TaskQuerySet(models.QuerySet["Task"]):
 
     def for_list(self) -> Self:
         """With what a line of a list shows, in one query."""
-        return self.select_related("item", "item__campaign", "unit", "done_by", "verified_by")
+        return self.select_related("campaign", "item", "item__campaign", "unit", "done_by", "verified_by")
 
 
 class Task(models.Model):

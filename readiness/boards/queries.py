@@ -29,10 +29,15 @@ class Row:
     """One upper unit (a township, or the county with its departments) and the cells below it."""
 
     unit: Unit | None  # None where the reader sees the cells but not the unit above them
-    under: str  # what the codes of its units begin with
+    tasks: str  # the filter that lists the tasks behind its figures
     counts: Counts
     light: Light
     cells: list[Cell] = field(default_factory=list)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it stands for everything below its unit, not only for the unit and its departments."""
+        return self.tasks.startswith("under")
 
 
 @dataclass(frozen=True)
@@ -88,9 +93,11 @@ def board(campaign: Campaign, figures: dict[str, tuple[Unit, Counts]]) -> Board:
     rows = []
     for code, (unit, counts) in figures.items():
         if code in cells and code.isdigit() and len(code) == digits:
-            rows.append(Row(unit, code, counts, counts.light(red_percent=campaign.red_percent), cells.pop(code)))
+            rows.append(
+                Row(unit, f"under={code}", counts, counts.light(red_percent=campaign.red_percent), cells.pop(code))
+            )
         elif code in cells and code.isdigit() and len(code) < digits:
-            rows.append(_loose_row(campaign, unit, f"{code}D", cells.pop(code)))
+            rows.append(_loose_row(campaign, unit, f"beside={code}", cells.pop(code)))
     # What is left hangs below units that the reader does not see, or below a cell that already counts it.
     strays = [cell for found in cells.values() for cell in found if not _counted(cell, figures)]
     if strays:
@@ -104,10 +111,10 @@ def board(campaign: Campaign, figures: dict[str, tuple[Unit, Counts]]) -> Board:
     )
 
 
-def _loose_row(campaign: Campaign, unit: Unit | None, under: str, cells: list[Cell]) -> Row:
+def _loose_row(campaign: Campaign, unit: Unit | None, tasks: str, cells: list[Cell]) -> Row:
     """A row that stands for its cells alone: the departments of a county, or units whose township is out of sight."""
     counts = sum((cell.counts for cell in cells), Counts())
-    return Row(unit, under, counts, counts.light(red_percent=campaign.red_percent), cells)
+    return Row(unit, tasks, counts, counts.light(red_percent=campaign.red_percent), cells)
 
 
 def _counted(cell: Cell, figures: dict[str, tuple[Unit, Counts]]) -> bool:

@@ -15,7 +15,7 @@ from django.views.decorators.http import require_safe
 
 from checklists import ticks
 from checklists.forms import TaskFilter
-from checklists.models import Campaign, Responsibility, State, Task, TaskEvent
+from checklists.models import Campaign, Responsibility, Task, TaskEvent
 from checklists.models.task import TaskQuerySet
 from readiness.boards import queries
 from readiness.boards.light import Counts, Light
@@ -26,9 +26,17 @@ from villages.models import Cadre, Unit
 PER_PAGE = 60
 
 
-def lines(tasks: Iterable[Task], user: Cadre) -> list[dict[str, Any]]:
-    """Context of checklists/_task.html for each task: what the reader may do, and a fresh event id."""
-    return [{"task": task, "choices": ticks.choices(user, task), "event": uuid.uuid4()} for task in tasks]
+def lines(tasks: Iterable[Task], user: Cadre, *, on: date) -> list[dict[str, Any]]:
+    """Context of checklists/_task.html for each task: what the reader may do, a fresh event id, days overdue."""
+    return [
+        {
+            "task": task,
+            "choices": ticks.choices(user, task),
+            "event": uuid.uuid4(),
+            "late": (on - task.due_on).days,
+        }
+        for task in tasks
+    ]
 
 
 @require_safe
@@ -49,9 +57,11 @@ def my_tasks(request: CadreRequest) -> HttpResponse:
     to_check = Task.objects.to_check_by(request.user).running()
     checking = form.data["show"] == "check"
     mine = to_check if checking else Task.objects.owed_by(request.user).running()
-    tasks = _filtered(mine, form, on=today).for_list().order_by("due_on", "unit_id", "item__position")
+    tasks = (
+        _filtered(mine, form, user=request.user, on=today).for_list().order_by("due_on", "unit_id", "item__position")
+    )
     page = Paginator(tasks, PER_PAGE).get_page(request.GET.get("page"))
-    rows = lines(page.object_list, request.user)
+    rows = lines(page.object_list, request.user, on=today)
     return render(
         request,
         "boards/my_tasks.html",
@@ -86,13 +96,15 @@ def _by_day(rows: list[dict[str, Any]], *, on: date) -> list[tuple[str, list[dic
     return [(name, found) for name, found in groups.items() if found]
 
 
-def _filtered(tasks: TaskQuerySet, form: TaskFilter, *, on: date) -> TaskQuerySet:
+def _filtered(tasks: TaskQuerySet, form: TaskFilter, *, user: Cadre, on: date) -> TaskQuerySet:
     """The tasks that the filter asks for; a filter that makes no sense shows what is still owed."""
     chosen = form.cleaned_data if form.is_valid() else {}
     if chosen.get("campaign"):
         tasks = tasks.filter(campaign=chosen["campaign"])
     if chosen.get("under"):
         tasks = tasks.under(chosen["under"])
+    if chosen.get("beside"):
+        tasks = tasks.beside(chosen["beside"])
     if chosen.get("q"):
         words = chosen["q"]
         tasks = tasks.filter(
@@ -102,7 +114,7 @@ def _filtered(tasks: TaskQuerySet, form: TaskFilter, *, on: date) -> TaskQuerySe
         case "all":
             return tasks
         case "check":
-            return tasks.filter(state=State.DONE)
+            return tasks.to_check_by(user)
         case "overdue":
             return tasks.overdue(on)
         case ("done" | "verified" | "returned" | "waived") as state:
@@ -160,7 +172,9 @@ def campaign_tasks(request: CadreRequest, campaign_id: int) -> HttpResponse:
     today = timezone.localdate()
     form = TaskFilter(request.GET, user=request.user)
     del form.fields["campaign"]
-    tasks = _filtered(Task.objects.visible_to(request.user).filter(campaign=campaign), form, on=today)
+    tasks = _filtered(
+        Task.objects.visible_to(request.user).filter(campaign=campaign), form, user=request.user, on=today
+    )
     page = Paginator(tasks.for_list().order_by("due_on", "unit_id", "item__position"), PER_PAGE).get_page(
         request.GET.get("page")
     )
@@ -171,7 +185,7 @@ def campaign_tasks(request: CadreRequest, campaign_id: int) -> HttpResponse:
             "campaign": campaign,
             "form": form,
             "page": page,
-            "lines": lines(page.object_list, request.user),
+            "lines": lines(page.object_list, request.user, on=today),
         },
     )
 
@@ -194,7 +208,7 @@ def unit_page(request: CadreRequest, campaign_id: int, code: str) -> HttpRespons
         .select_related("by")
     }
     sections: dict[str, list[dict[str, Any]]] = {}
-    for line in lines(tasks, request.user):
+    for line in lines(tasks, request.user, on=today):
         line["said"] = said.get(line["task"].pk)
         sections.setdefault(line["task"].item.section, []).append(line)
     return render(

@@ -12,14 +12,11 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import pytest
 from django.conf import settings
-from django.db import DEFAULT_DB_ALIAS, connection, connections
-from django.db.backends.base.creation import TEST_DATABASE_PREFIX
+from django.db import DEFAULT_DB_ALIAS, connections
 from django.test import Client
-from django.test.utils import setup_databases, teardown_databases
 from django.utils import timezone, translation
 from playwright.sync_api import Browser, BrowserContext, Page, Playwright, Response, expect, sync_playwright
 
@@ -56,17 +53,6 @@ def says(msgid: str, language: str = "zh-hans") -> str:
     """What a page says for a msgid."""
     with translation.override(language):
         return translation.gettext(msgid)
-
-
-@pytest.fixture(scope="session")
-def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
-    """The tests' database also when only tests with `committed` are run: pytest-django sets up none for them."""
-    with django_db_blocker.unblock():
-        is_ready = connection.settings_dict["NAME"].startswith(TEST_DATABASE_PREFIX)
-        made = [] if is_ready else setup_databases(verbosity=0, interactive=False)
-    yield
-    with django_db_blocker.unblock():
-        teardown_databases(made, verbosity=0)
 
 
 @pytest.fixture(scope="package")

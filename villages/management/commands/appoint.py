@@ -28,20 +28,18 @@ class Command(BaseCommand):
         unit = Unit.objects.filter(code=options["unit_code"]).first()
         if unit is None:
             raise CommandError(f"No unit with code {options['unit_code']!r}. Run import_units first.")
-        cadre = Cadre.objects.filter(username=options["username"]).first()
-        password = ""
-        if cadre is None:
-            password = secrets.token_urlsafe(9)
-            cadre = Cadre(
-                username=options["username"], name=options["name"], phone=options["phone"], email=options["email"]
-            )
+        cadre = Cadre.objects.filter(username=options["username"]).first() or Cadre(username=options["username"])
+        password = "" if cadre.pk else secrets.token_urlsafe(9)
+        if password:
             cadre.set_password(password)
-        post = Post(
-            cadre=cadre, unit=unit, role=options["role"], title=options["title"], principal=options["principal"]
-        )
+        cadre.name = options["name"]
+        cadre.phone = options["phone"] or cadre.phone
+        cadre.email = options["email"] or cadre.email
         try:
             cadre.full_clean()
             cadre.save()
+            fields = {name: options[name] for name in ("role", "title", "principal")}
+            post = Post(cadre=cadre, unit=unit, **fields)
             post.full_clean(exclude=["since"])
         except ValidationError as error:
             raise CommandError("; ".join(error.messages)) from error
