@@ -5,6 +5,8 @@ from datetime import date, timedelta
 from typing import Any
 
 from django.db import connection, transaction
+from django.db.models import DateField, F, Max
+from django.db.models.functions import Coalesce, Greatest
 from django.utils.translation import gettext as _
 
 from checklists.models import Campaign, Item, Phase, Template
@@ -48,37 +50,93 @@ def launch(
         CannotLaunch: the inspection day is past, or the campaign is closed.
     """
     # Two launches at once wait for each other, and a closing for them; ticks are not held up.
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtext('launch'), %s)", [template.pk])
-    known = Campaign.objects.raw(
-        "SELECT * FROM checklists_campaign WHERE template_id = %s AND host_id = %s AND inspects_on = %s FOR SHARE",
-        [template.pk, host.pk, inspects_on],
-    )
-    campaign = next(iter(known), None)
-    if inspects_on < on and (campaign is None or campaign.status == Campaign.Status.DRAFT):
+    _one_at_a_time("launch", template.pk)
+    campaign = _held("template_id = %s AND host_id = %s AND inspects_on = %s", template.pk, host.pk, inspects_on)
+    if campaign is not None and campaign.status == Campaign.Status.CLOSED:
+        raise CannotLaunch(_("This campaign is closed; it keeps its figures and takes no more tasks."))
+    if inspects_on < on and (campaign is None or campaign.is_draft):
         raise CannotLaunch(_("The inspection day %(day)s is already past.") % {"day": inspects_on})
     if campaign is None:
-        campaign = Campaign.objects.create(
-            template=template,
-            host=host,
-            title=template.title,
-            title_en=template.title_en,
-            topics={topic["key"]: [topic["title"], topic["title_en"]] for topic in template.body.get("topics", [])},
-            starts_on=on,
-            inspects_on=inspects_on,
-            created_by=by,
-        )
-    elif campaign.status == Campaign.Status.CLOSED:
+        campaign = draft(template, host, inspects_on=inspects_on, on=on, by=by)
+        items = campaign.items.count()
+    else:
+        items = add_items(campaign, template.body)
+    if status == Campaign.Status.ACTIVE or campaign.is_running:
+        launched = go_live(campaign, on=on)
+        return Launched(campaign, items, launched.tasks, launched.responsibilities)
+    return Launched(campaign, items, 0, 0)
+
+
+@transaction.atomic
+def draft(
+    template: Template | None, host: Unit, *, inspects_on: date, on: date, title: str = "", by: Cadre | None = None
+) -> Campaign:
+    """A campaign to be set up: the template's phases and items, or none, and no tasks.
+
+    Raises:
+        CannotLaunch: the inspection day is past, or there is such a campaign already.
+    """
+    if inspects_on < on:
+        raise CannotLaunch(_("The inspection day %(day)s is already past.") % {"day": inspects_on})
+    if template and Campaign.objects.filter(template=template, host=host, inspects_on=inspects_on).exists():
+        raise CannotLaunch(_("This unit already runs a campaign from this template for that day."))
+    body = template.body if template else {"phases": [], "items": []}
+    campaign = Campaign.objects.create(
+        template=template,
+        host=host,
+        title=title or (template.title if template else _("New campaign")),
+        title_en="" if title or not template else template.title_en,
+        topics={topic["key"]: [topic["title"], topic["title_en"]] for topic in body.get("topics", [])},
+        starts_on=on,
+        inspects_on=inspects_on,
+        created_by=by,
+    )
+    add_items(campaign, body)
+    return campaign
+
+
+@transaction.atomic
+def go_live(campaign: Campaign, *, on: date) -> Launched:
+    """Makes the tasks and names who answers; again, adds what is missing. Makes what setup showed beforehand.
+
+    Raises:
+        CannotLaunch: the inspection day is past, or the campaign is closed.
+    """
+    _one_at_a_time("go live", campaign.pk)
+    held = _held("id = %s", campaign.pk)
+    if held is None or held.status == Campaign.Status.CLOSED:
         raise CannotLaunch(_("This campaign is closed; it keeps its figures and takes no more tasks."))
-    items = add_items(campaign, template.body)
-    if status == Campaign.Status.ACTIVE and campaign.status == Campaign.Status.DRAFT:
+    campaign.refresh_from_db()
+    if campaign.is_draft:
+        if campaign.inspects_on < on:
+            raise CannotLaunch(_("The inspection day %(day)s is already past.") % {"day": campaign.inspects_on})
         campaign.status = Campaign.Status.ACTIVE
         campaign.starts_on = on
         campaign.save(update_fields=["status", "starts_on"])
         campaign.items.filter(due_on__lt=on).update(due_on=on)
-    tasks = add_tasks(campaign) if campaign.is_running else 0
-    responsibilities = add_responsibilities(campaign, on=on) if campaign.is_running else 0
-    return Launched(campaign, items, tasks, responsibilities)
+    return Launched(campaign, 0, add_tasks(campaign), add_responsibilities(campaign, on=on))
+
+
+def _one_at_a_time(what: str, number: int) -> None:
+    """Waits, until the end of the transaction, for whoever does the same to the same."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s), %s)", [what, number])
+
+
+def _held(condition: str, *values: object) -> Campaign | None:
+    """The campaign, which nobody closes before we are through; whoever ticks is not held up."""
+    found = Campaign.objects.raw(f"SELECT * FROM checklists_campaign WHERE {condition} FOR SHARE", values)
+    return next(iter(found), None)
+
+
+@transaction.atomic
+def move_inspection(campaign: Campaign, day: date) -> None:
+    """Moves the inspection day of a draft, and every phase and deadline with it; none before the start."""
+    shift = day - campaign.inspects_on
+    campaign.phases.update(starts_on=F("starts_on") + shift, ends_on=F("ends_on") + shift)
+    campaign.items.update(due_on=Greatest(F("due_on") + shift, campaign.starts_on, output_field=DateField()))
+    campaign.inspects_on = day
+    campaign.save(update_fields=["inspects_on"])
 
 
 def add_items(campaign: Campaign, body: dict[str, Any]) -> int:
@@ -106,6 +164,17 @@ def add_items(campaign: Campaign, body: dict[str, Any]) -> int:
         if line["id"] not in known
     ]
     return len(Item.objects.bulk_create(fresh))
+
+
+@transaction.atomic
+def add_own_item(campaign: Campaign, item: Item) -> Item:
+    """Adds an item that no speech names, numbered `own-1`, `own-2`, …, at the end of the list."""
+    Campaign.objects.select_for_update().get(pk=campaign.pk)
+    item.campaign = campaign
+    item.number = f"own-{campaign.items.filter(number__startswith='own-').count() + 1}"
+    item.position = campaign.items.aggregate(last=Coalesce(Max("position"), 0))["last"] + 1
+    item.save()
+    return item
 
 
 def due_date(line: dict[str, Any], campaign: Campaign, phases: dict[str, Phase]) -> date:
@@ -160,18 +229,25 @@ def _item(campaign: Campaign, position: int, line: dict[str, Any], phases: dict[
     )
 
 
+# Which item is owed by which unit. One text for making tasks and for showing beforehand what would be made.
+OWES = """
+    FROM checklists_item i
+    JOIN villages_unit u ON u.kind = ANY (i.owed_by) AND u.code LIKE %(host)s || '%%'
+    WHERE i.campaign_id = %(campaign)s AND NOT i.struck
+      AND (u.kind <> 'department' OR cardinality(i.departments) = 0
+           OR EXISTS (SELECT FROM unnest(i.departments) ending WHERE right(u.name, length(ending)) = ending))
+      AND NOT EXISTS (SELECT FROM checklists_campaign_excluded e
+                      WHERE e.campaign_id = i.campaign_id AND u.code LIKE e.unit_id || '%%')
+"""
+
+
 def add_tasks(campaign: Campaign) -> int:
-    """One task for every item at every unit of its kinds under the host that has none yet; how many."""
+    """One task for every item at every unit that owes it and has none yet; how many."""
     with connection.cursor() as cursor:
         cursor.execute(
-            """
+            f"""
             INSERT INTO checklists_task (campaign_id, item_id, unit_id, due_on, points)
-            SELECT i.campaign_id, i.id, u.code, i.due_on, i.points
-            FROM checklists_item i
-            JOIN villages_unit u ON u.kind = ANY (i.owed_by) AND u.code LIKE %(host)s || '%%'
-            WHERE i.campaign_id = %(campaign)s
-              AND (u.kind <> 'department' OR cardinality(i.departments) = 0
-                   OR EXISTS (SELECT FROM unnest(i.departments) ending WHERE right(u.name, length(ending)) = ending))
+            SELECT i.campaign_id, i.id, u.code, i.due_on, i.points {OWES}
             ON CONFLICT (item_id, unit_id) DO NOTHING
             """,
             {"campaign": campaign.pk, "host": campaign.host_id},
@@ -179,8 +255,28 @@ def add_tasks(campaign: Campaign) -> int:
         return int(cursor.rowcount)
 
 
+def tasks_by_item(campaign: Campaign) -> dict[int, int]:
+    """How many tasks each item would make; items that no unit owes are missing."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT i.id, count(*) {OWES} GROUP BY i.id", {"campaign": campaign.pk, "host": campaign.host_id}
+        )
+        return dict(cursor.fetchall())
+
+
+def units_by_kind(campaign: Campaign) -> dict[str, int]:
+    """How many units of each kind would have tasks."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT u.kind, count(DISTINCT u.code) {OWES} GROUP BY u.kind",
+            {"campaign": campaign.pk, "host": campaign.host_id},
+        )
+        return dict(cursor.fetchall())
+
+
 # Who answers, by the posts held: kind of responsibility, role, at the unit above?, the principal first?
 # Source: 主要负责人为第一责任人, 分管负责人为直接责任人 (d7c, section 一(二)).
+NEEDED = ("first", "direct")
 ANSWERS: list[tuple[str, str, bool, bool]] = [
     ("first", Role.VILLAGE_CADRE, False, True),
     ("first", Role.TOWNSHIP_LEADER, False, True),
@@ -193,32 +289,60 @@ ANSWERS: list[tuple[str, str, bool, bool]] = [
 ]
 
 
+# Who would answer for which unit: the first post that fits, in the order of ANSWERS.
+WHO = f"""
+    SELECT DISTINCT ON (owing.code, r.kind) owing.code, r.kind, p.cadre_id
+    FROM (SELECT DISTINCT u.code, u.parent_id {OWES}) owing
+    CROSS JOIN unnest(%(kinds)s::text[], %(roles)s::text[], %(above)s::bool[], %(principal)s::bool[])
+        AS r (kind, role, above, principal)
+    JOIN villages_post p
+      ON p.unit_id = CASE WHEN r.above THEN owing.parent_id ELSE owing.code END AND p.role = r.role
+     AND p.since <= %(on)s AND (p.until IS NULL OR p.until > %(on)s)
+    JOIN villages_cadre c ON c.id = p.cadre_id AND c.is_active
+    ORDER BY owing.code, r.kind, (p.principal = r.principal) DESC, p.id
+"""
+
+
+def _who_params(campaign: Campaign, on: date) -> dict[str, Any]:
+    kinds, roles, above, principal = (list(column) for column in zip(*ANSWERS, strict=True))
+    return {
+        "campaign": campaign.pk,
+        "host": campaign.host_id,
+        "on": on,
+        "kinds": kinds,
+        "roles": roles,
+        "above": above,
+        "principal": principal,
+    }
+
+
 def add_responsibilities(campaign: Campaign, *, on: date) -> int:
     """Names who answers for each unit with tasks, where nobody is named yet and a post is held; how many."""
-    kinds, roles, above, principal = zip(*ANSWERS, strict=True)
     with connection.cursor() as cursor:
         cursor.execute(
-            """
+            f"""
             INSERT INTO checklists_responsibility (campaign_id, unit_id, kind, cadre_id)
-            SELECT DISTINCT ON (u.code, r.kind) %(campaign)s, u.code, r.kind, p.cadre_id
-            FROM villages_unit u
-            CROSS JOIN unnest(%(kinds)s::text[], %(roles)s::text[], %(above)s::bool[], %(principal)s::bool[])
-                AS r (kind, role, above, principal)
-            JOIN villages_post p
-              ON p.unit_id = CASE WHEN r.above THEN u.parent_id ELSE u.code END AND p.role = r.role
-             AND p.since <= %(on)s AND (p.until IS NULL OR p.until > %(on)s)
-            JOIN villages_cadre c ON c.id = p.cadre_id AND c.is_active
-            WHERE u.code IN (SELECT unit_id FROM checklists_task WHERE campaign_id = %(campaign)s)
-            ORDER BY u.code, r.kind, (p.principal = r.principal) DESC, p.id
+            SELECT %(campaign)s, who.* FROM ({WHO}) who
             ON CONFLICT (campaign_id, unit_id, kind) DO NOTHING
             """,
-            {
-                "campaign": campaign.pk,
-                "on": on,
-                "kinds": list(kinds),
-                "roles": list(roles),
-                "above": list(above),
-                "principal": list(principal),
-            },
+            _who_params(campaign, on),
         )
         return int(cursor.rowcount)
+
+
+def vacancies(campaign: Campaign, *, on: date) -> list[tuple[Unit, list[str]]]:
+    """Units that would owe tasks but have nobody who answers first or directly, with what is missing."""
+    params = _who_params(campaign, on) | {"needed": list(NEEDED)}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            SELECT u.code, array_agg(n.kind)
+            FROM (SELECT DISTINCT u.code {OWES}) u
+            CROSS JOIN unnest(%(needed)s::text[]) AS n (kind)
+            WHERE NOT EXISTS (SELECT FROM ({WHO}) who WHERE (who.code, who.kind) = (u.code, n.kind))
+            GROUP BY u.code
+            """,
+            params,
+        )
+        missing = dict(cursor.fetchall())
+    return [(unit, missing[unit.code]) for unit in Unit.objects.filter(code__in=missing)]

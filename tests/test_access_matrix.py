@@ -180,7 +180,7 @@ def wrong_lists(world: World, who: str) -> Iterator[str]:
         if response.status_code == 404:
             continue
         body = response.content.decode()
-        shown = set(re.findall(rf'href="/{kind}/(\w+)/"', body))
+        shown = set(re.findall(rf'href="/{kind}/(?!new/)(\w+)/(?:setup/)?"', body))
         if shown != {str(one) for one in wanted}:
             yield f"{who} sees {sorted(shown)} instead of {sorted(map(str, wanted))} on {address_}"
         yield from (f"{who} reads {name} on {address_}" for name in unseen if name in body)

@@ -214,6 +214,16 @@ def may_run(user: Person, host: str) -> Verdict:
     return Verdict(False, _("Only the campaign admin of the host unit can do this."))
 
 
+def runs_for(user: Person) -> Q:
+    """The condition on units (by `code`) for which the user may run campaigns."""
+    return reached("code", user, Action.RUN)
+
+
+def may_run_some(user: Person) -> Verdict:
+    """Set up a campaign at all."""
+    return YES if runs_campaigns(user) else Verdict(False, _("Only campaign admins set campaigns up."))
+
+
 def may_call(user: Person, unit: str) -> bool:
     """See telephone numbers of this unit's cadres in full."""
     return _may(user, Action.CALL, unit)

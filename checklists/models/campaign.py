@@ -65,6 +65,8 @@ class Campaign(models.Model):
     # A unit is red from this share of overdue tasks on (percent of its tasks that apply), amber below it.
     red_percent = models.PositiveSmallIntegerField(_("red from this share overdue"), default=10)
     topics = models.JSONField(default=dict, blank=True)  # key -> [title, title_en], for speeches of several parts
+    # Units that take no part, each with everything below it.
+    excluded = models.ManyToManyField(Unit, blank=True, related_name="+", verbose_name=_("taking no part"))
     created_at = models.DateTimeField(auto_now_add=True)
     created_by = models.ForeignKey(Cadre, models.PROTECT, null=True, blank=True, related_name="+")
     closed_at = models.DateTimeField(null=True, blank=True)
@@ -97,6 +99,11 @@ class Campaign(models.Model):
 
     def __str__(self) -> str:
         return in_language(self.title, self.title_en)
+
+    @property
+    def is_draft(self) -> bool:
+        """Whether it is still being set up: it has items, but no tasks."""
+        return self.status == self.Status.DRAFT
 
     @property
     def is_running(self) -> bool:

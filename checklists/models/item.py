@@ -45,6 +45,8 @@ class Item(models.Model):
     measured_in = models.CharField(_("measured in"), max_length=20, blank=True)
     measured_in_en = models.CharField(max_length=40, blank=True)
     target_is_stated = models.BooleanField(default=False)  # else implied: "none left" and the like
+    # Kept though it makes no tasks, so that launching again does not bring it back from the template.
+    struck = models.BooleanField(_("struck"), default=False)
     gate = models.BooleanField(_("gate"), default=False)
     veto = models.BooleanField(_("veto"), default=False)
     proof = models.CharField(_("what shows it"), max_length=120, blank=True)

@@ -162,4 +162,4 @@ def orphans(campaign: Campaign, user: Cadre) -> list[Item]:
     """Items that no unit owes, for those who see the whole campaign. One query or none."""
     if not access.may_see(user, campaign.host_id):
         return []
-    return list(campaign.items.filter(~Exists(Task.objects.filter(item=OuterRef("pk")))))
+    return list(campaign.items.filter(~Exists(Task.objects.filter(item=OuterRef("pk"))), struck=False))

@@ -134,6 +134,7 @@ def campaigns(request: CadreRequest) -> HttpResponse:
         "boards/campaigns.html",
         {
             "rows": [(campaign, campaign.days_left(today)) for campaign in rows],
+            "runs_campaigns": access.runs_campaigns(request.user),
         },
     )
 

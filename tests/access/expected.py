@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 from tests.access.world import HOSTS, NEVER, NEVER_CODES, PLACES
@@ -132,6 +133,21 @@ def closes(who: str, campaign: object) -> Outcome:
     return 302 if "r" in may else 403 if "s" in may else 404
 
 
+def starts(who: str, *, then: Outcome) -> Outcome:
+    """New campaigns are for whoever runs some."""
+    return then if any("r" in may for may in CAMPAIGNS[who].values()) else 403
+
+
+def sets_up(who: str, campaign: object, part: object = None, *, then: Outcome) -> Outcome:
+    """Only drafts are set up, by whoever runs them; a part of another campaign is not there."""
+    may = CAMPAIGNS[who].get(campaign, "")
+    if "s" not in may:
+        return 404
+    if "r" not in may or "draft" not in str(campaign):
+        return 403
+    return then if part in (None, campaign) else 404
+
+
 def sees_unit(who: str, place: object) -> Outcome:
     return 200 if "s" in MAY[who].get(place, "") else 404
 
@@ -184,7 +200,21 @@ def writes(rule: Rule) -> dict[str, Rule]:
     return {"POST": rule}
 
 
+def edits(**then: Outcome) -> dict[str, Rule]:
+    """By method, what setting up answers: pages come, an empty form is refused, a launch moves on."""
+    return {method: partial(sets_up, then=answer) for method, answer in then.items()}
+
+
 ROUTES = {
+    "new_campaign": Route("", reads(partial(starts, then=200))),
+    "create_campaign": Route("", writes(partial(starts, then=422))),
+    "setup": Route("campaign", edits(GET=200, HEAD=200)),
+    "setup_what": Route("campaign", edits(POST=422)),
+    "setup_add_item": Route("campaign", edits(POST=422)),
+    "setup_item": Route("campaign item", edits(POST=422)),
+    "setup_phase": Route("campaign phase", edits(POST=422)),
+    "setup_units": Route("campaign", edits(POST=404)),  # no unit is named
+    "setup_launch": Route("campaign", edits(POST=302)),
     "home": Route("", reads(moved)),
     "my_tasks": Route("", reads(page)),
     "campaigns": Route("", reads(page)),
@@ -226,6 +256,8 @@ IDS: dict[str, list[tuple[Any, ...]]] = {
         *(("county", unit) for unit in UNITS if unit not in PLACES),
     ],
     "task": [(task,) for task in TASKS],
+    "campaign item": [(campaign, part) for campaign in [*HOSTS, *NEVER] for part in ("draft", "county", NEVER[0])],
+    "campaign phase": [(campaign, part) for campaign in [*HOSTS, *NEVER] for part in ("draft", "far_draft", NEVER[0])],
 }
 # For HEAD, the same view as GET, and for methods that an address does not have: something, and nothing.
 FEW: dict[str, list[tuple[Any, ...]]] = {
@@ -234,6 +266,8 @@ FEW: dict[str, list[tuple[Any, ...]]] = {
     "unit": [("willow",), (NEVER_CODES[0],)],
     "campaign unit": [("county", "willow"), ("county", NEVER_CODES[0])],
     "task": [(("county", "willow", "open"),), (NEVER[0],)],
+    "campaign item": [("draft", "draft"), (NEVER[0], "draft")],
+    "campaign phase": [("draft", "draft"), (NEVER[0], "draft")],
 }
 NO_ADDRESS = {-1, "511504-1", "5" * 30}  # no converter lets these through
 

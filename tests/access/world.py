@@ -21,7 +21,7 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils import timezone
 
-from checklists.models import Campaign, State, Task, TaskEvent
+from checklists.models import Campaign, Phase, State, Task, TaskEvent
 from readiness.models import Heartbeat, Notice
 from tests import factories
 from villages.access import Role
@@ -65,11 +65,16 @@ class World:
     clients: dict[str, Client]
     campaigns: dict[str, int]
     tasks: dict[tuple[str, str, str], int]  # campaign, place, number of the item
+    items: dict[str, int]  # the first of each campaign
+    phases: dict[str, int]  # likewise
 
     def number(self, kind: str, name: Any) -> Any:
         """What stands in an address for a campaign, a unit or a task; a name of nothing stands for itself."""
-        known: dict[Any, Any] = {"campaign": self.campaigns, "unit": PLACES, "task": self.tasks}[kind]
-        return known.get(name, name)
+        known: dict[str, dict[Any, Any]] = {"campaign": self.campaigns, "unit": PLACES, "task": self.tasks} | {
+            "item": self.items,
+            "phase": self.phases,
+        }
+        return known[kind].get(name, name)
 
     def ask(self, who: str, method: str, address: str, data: Any = None, **headers: str) -> HttpResponse:
         """The answer to one request; what the answer says about cookies is forgotten."""
@@ -96,7 +101,7 @@ def build() -> Iterator[World]:
     with rolled_back():
         factories.units()
         people = factories.cast() | _extras()
-        world = World(people, {}, {}, {})
+        world = World(people, {}, {}, {}, {}, {})
         _campaigns(world)
         for who in people:
             Notice.objects.create(
@@ -146,6 +151,10 @@ def _campaigns(world: World) -> None:
         )
         Campaign.objects.filter(pk=campaign.pk).update(title=f"活动{name}", title_en=f"Campaign {name}")
         world.campaigns[name] = campaign.pk
+        world.items[name] = campaign.items.all()[0].pk
+        phase = Phase(campaign=campaign, key="all", title="全程", starts_on=today, ends_on=campaign.inspects_on)
+        phase.save()
+        world.phases[name] = phase.pk
     # Ticked by somebody who has left: whatever a person may not do here is for want of a right, not for having ticked.
     left, su, now = world.people["left"], world.people["su"], timezone.now()
     claimed = {"done_by": left, "done_at": now}
@@ -235,7 +244,8 @@ def ours() -> list[Any]:
 
 @cache
 def _fingerprint_sql() -> str:
-    tables = sorted(model._meta.db_table for model in ours())
+    joins = [join.m2m_db_table() for model in ours() for join in model._meta.many_to_many]
+    tables = sorted([*joins, *(model._meta.db_table for model in ours())])
     return " UNION ALL ".join(
         f"SELECT '{table}', count(*), coalesce(sum(hashtextextended(t::text, 0)), 0) FROM {table} t"  # noqa: S608
         for table in tables

@@ -229,6 +229,7 @@ def test_the_value_reached_before_counts_at_the_tick(campaign: Campaign, as_: Lo
 UNKNOWN_STATES = ["", None, "DONE", "removed", "done ", "已完成", "<b>x</b>", "done\0", "x" * 5000]
 unknown_states = pytest.mark.parametrize("state", UNKNOWN_STATES, ids=lambda state: repr(state)[:12])
 
+
 def of_state(state: str | None) -> dict[str, Any]:
     return {k: v for k, v in factories.body(note="等水泥", state=state).items() if v is not None}
 
