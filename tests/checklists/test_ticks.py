@@ -482,6 +482,14 @@ def test_a_closed_campaign_takes_nothing(
     assert everything() == before
 
 
+def test_a_closed_campaign_does_not_even_say_that_nothing_had_to_change(
+    campaign: Campaign, people: dict[str, Cadre], as_: LogIn
+) -> None:
+    task = bring(factories.task(campaign), "done", people)
+    campaign.close(by=people["ada"])
+    assert send(as_("lan"), task, factories.body("done")).status_code == 409
+
+
 def test_closing_is_for_the_campaign_admin_and_happens_once(campaign: Campaign, as_: LogIn) -> None:
     for other in ("mei", "su", "lan"):
         assert as_(other).post(f"/campaigns/{campaign.pk}/close/").status_code == 403
