@@ -24,6 +24,7 @@ class LoginForm(AuthenticationForm):
         # Checking a megabyte of password would only keep the machine busy.
         self.fields["password"].validators.append(MaxLengthValidator(1000))
         self.helper = FormHelper()
+        self.helper.form_tag = False  # the page adds where to go on
         self.helper.layout = Layout("username", "password", Submit("submit", _("Log in"), css_class="w-100 btn-lg"))
 
 

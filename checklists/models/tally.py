@@ -83,7 +83,7 @@ def keep_tallies() -> list[pgtrigger.Trigger]:
 
 def _keeper(name: str, operation: pgtrigger.Operation, changes: str, **referencing: str) -> pgtrigger.Trigger:
     # The share lock makes closing a campaign wait for ticks under way, and later ticks see it closed.
-    # MATERIALIZED: else the condition would be applied before the lock, and no running campaign locked.
+    # Locked in a WITH: a condition on a plain subquery is applied before its lock, which then holds no running one.
     return pgtrigger.Trigger(
         name=name,
         level=pgtrigger.Statement,

@@ -245,6 +245,12 @@ TASKS = [
     ("closed", "willow", "open"), ("closed", "lake", "open"), ("east", "east", "one"), ("city", "willow", "one"),
     *NEVER,
 ]  # fmt: skip
+# Parts of another campaign, and of none.
+PARTS = [
+    *(("draft", part) for part in ("county", "far_draft", *NEVER)),
+    *(("far_draft", part) for part in ("draft", NEVER[0])),
+    *((campaign, "draft") for campaign in ("county", *NEVER)),
+]
 IDS: dict[str, list[tuple[Any, ...]]] = {
     "": [()],
     "campaign": [(campaign,) for campaign in [*HOSTS, *NEVER]],
@@ -256,10 +262,10 @@ IDS: dict[str, list[tuple[Any, ...]]] = {
         *(("county", unit) for unit in UNITS if unit not in PLACES),
     ],
     "task": [(task,) for task in TASKS],
-    "campaign item": [(campaign, part) for campaign in [*HOSTS, *NEVER] for part in ("draft", "county", NEVER[0])],
-    "campaign phase": [(campaign, part) for campaign in [*HOSTS, *NEVER] for part in ("draft", "far_draft", NEVER[0])],
+    "campaign item": [*((campaign, campaign) for campaign in HOSTS), *PARTS],
+    "campaign phase": [*((campaign, campaign) for campaign in HOSTS), *PARTS],
 }
-# For HEAD, the same view as GET, and for methods that an address does not have: something, and nothing.
+# For HEAD, the same view as GET: something, and nothing. Methods that an address does not have get the first.
 FEW: dict[str, list[tuple[Any, ...]]] = {
     "": [()],
     "campaign": [("county",), (NEVER[0],)],
@@ -290,7 +296,7 @@ def cells(who: str) -> Iterator[Cell]:
         for method in METHODS:
             rule = route.answers.get(method, route.otherwise)
             tried = (IDS if method in route.answers and method != "HEAD" else FEW)[route.of]
-            for ids in tried:
+            for ids in tried if method in route.answers else tried[:1]:
                 if NO_ADDRESS.intersection(ids):
                     want: Outcome = 404
                 elif who in MEMBERS or route.public:

@@ -72,6 +72,7 @@ def pages(world: World, who: str) -> dict[str, bytes]:
             for name in ("county", "province")
             for rest in ("", "tasks/?show=all", "tasks/?q=项", "events/", f"units/{unit}/")
         ),
+        *(("/campaigns/new/", f"/campaigns/{world.campaigns['draft']}/setup/?q=村") if who == "ada" else ()),
         *(f"/tasks/{pk}/" for pk in Task.objects.filter(unit=unit, item__number="done").values_list("pk", flat=True)),
     ):
         answer = world.ask(who, "GET", page)
@@ -128,6 +129,8 @@ def foreign(world: World, of: str) -> tuple[tuple[object, ...], tuple[object, ..
         "campaign unit": ((county, PLACES["bridge"]), (county, NEVER_CODES[0])),
         "unit": ((PLACES["bridge"],), (NEVER_CODES[0],)),
         "task": ((world.tasks["far", "bridge", "open"],), (NOBODYS,)),
+        "campaign item": ((world.campaigns["draft"], world.items["far_draft"]), (world.campaigns["draft"], NOBODYS)),
+        "campaign phase": ((world.campaigns["draft"], world.phases["far_draft"]), (world.campaigns["draft"], NOBODYS)),
     }[of]
 
 
@@ -266,12 +269,14 @@ def test_a_post_counts_from_its_first_day_and_no_longer_on_the_day_it_ends(world
 
 
 def example(world: World, name: str) -> str:
-    """An address of Lan's own, or of what Lan sees."""
+    """An address of something of Lan's own or in Lan's sight, or of what the county sets up."""
     ids = {
         "campaign": (world.campaigns["county"],),
         "unit": (PLACES["willow"],),
         "campaign unit": (world.campaigns["county"], PLACES["willow"]),
         "task": (world.tasks["county", "willow", "open"],),
+        "campaign item": (world.campaigns["draft"], world.items["draft"]),
+        "campaign phase": (world.campaigns["draft"], world.phases["draft"]),
     }
     return address(ADDRESSES[name], *ids.get(ROUTES[name].of, ()))
 
