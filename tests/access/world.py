@@ -256,7 +256,8 @@ def fingerprint() -> tuple[Any, ...]:
     """All rows of all our tables, in short. Sessions are not ours."""
     with connection.cursor() as cursor:
         cursor.execute(_fingerprint_sql())
-        return tuple(cursor.fetchall())
+        # Sorted here: a parallel plan returns the branches of a UNION in any order.
+        return tuple(sorted(cursor.fetchall()))
 
 
 def said(response: HttpResponse) -> tuple[int, list[tuple[str, str]], bytes]:

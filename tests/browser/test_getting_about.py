@@ -65,6 +65,7 @@ def test_filter(visit: Visit, world: World, width: int, js: bool) -> None:
         page.click(".filter button")
     expect(page).to_have_url(re.compile("show=overdue"))  # with JavaScript at once
     expect(page.locator(".task")).to_have_count(1)
+    page.wait_for_load_state()  # quicker than any hand: the script that listens may not have run yet
     page.select_option("[name=show]", "all")
     if not js:
         page.click(".filter button")
