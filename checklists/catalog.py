@@ -8,9 +8,11 @@ from typing import Any
 import jsonschema
 import yaml
 from django.db import transaction
+from django.db.models import Max
 from django.utils.translation import gettext as _
 
 from checklists.models import Template
+from villages.models import Cadre, Unit
 
 CATALOG = Path(__file__).with_name("catalog")
 LARGEST_FILE = 1_000_000  # bytes; the longest speech makes about 100 KB
@@ -95,17 +97,32 @@ def load(paths: list[Path] | None = None) -> Loaded:
     outcome = Loaded([], [], [])
     for path in sorted(paths if paths is not None else CATALOG.glob("*.yaml")):
         body = read(path)
-        fields = {"version": body["version"], "title": body["title"], "title_en": body["title_en"], "body": body}
-        known = Template.objects.filter(slug=body["slug"]).first()
+        known = Template.objects.filter(slug=body["slug"]).newest().first()
+        if known is not None and known.owner_id is not None:
+            raise BadTemplate(_("%(file)s: an office has a template of this name") % {"file": path.name})
         if known is None:
-            Template.objects.create(slug=body["slug"], **fields)
+            save(body)
             outcome.added.append(body["slug"])
         elif known.body != body:
-            Template.objects.filter(pk=known.pk).update(**fields)
+            save(body)
             outcome.updated.append(body["slug"])
         else:
             outcome.unchanged.append(body["slug"])
     return outcome
+
+
+def save(body: dict[str, Any], *, owner: Unit | None = None, by: Cadre | None = None) -> Template:
+    """A new version of a template: the next free number, or the file's own if that is higher."""
+    last = Template.objects.filter(slug=body["slug"]).aggregate(last=Max("version"))["last"] or 0
+    return Template.objects.create(
+        slug=body["slug"],
+        version=max(last + 1, body["version"]),
+        title=body["title"],
+        title_en=body["title_en"],
+        body=body,
+        owner=owner,
+        created_by=by,
+    )
 
 
 def table() -> str:

@@ -9,8 +9,8 @@ from django.db.models import DateField, F, Max
 from django.db.models.functions import Coalesce, Greatest
 from django.utils.translation import gettext as _
 
-from checklists.models import Campaign, Item, Phase, Template
-from villages.access import Role
+from checklists import answers, sync
+from checklists.models import Campaign, Change, Item, Phase, Template
 from villages.models import Cadre, Unit
 
 
@@ -62,7 +62,7 @@ def launch(
     else:
         items = add_items(campaign, template.body)
     if status == Campaign.Status.ACTIVE or campaign.is_running:
-        launched = go_live(campaign, on=on)
+        launched = go_live(campaign, on=on, by=by)
         return Launched(campaign, items, launched.tasks, launched.responsibilities)
     return Launched(campaign, items, 0, 0)
 
@@ -96,7 +96,7 @@ def draft(
 
 
 @transaction.atomic
-def go_live(campaign: Campaign, *, on: date) -> Launched:
+def go_live(campaign: Campaign, *, on: date, by: Cadre | None = None) -> Launched:
     """Makes the tasks and names who answers; again, adds what is missing. Makes what setup showed beforehand.
 
     Raises:
@@ -107,14 +107,19 @@ def go_live(campaign: Campaign, *, on: date) -> Launched:
     if held is None or held.status == Campaign.Status.CLOSED:
         raise CannotLaunch(_("This campaign is closed; it keeps its figures and takes no more tasks."))
     campaign.refresh_from_db()
-    if campaign.is_draft:
+    first = campaign.is_draft
+    if first:
         if campaign.inspects_on < on:
             raise CannotLaunch(_("The inspection day %(day)s is already past.") % {"day": campaign.inspects_on})
         campaign.status = Campaign.Status.ACTIVE
         campaign.starts_on = on
         campaign.save(update_fields=["status", "starts_on"])
         campaign.items.filter(due_on__lt=on).update(due_on=on)
-    return Launched(campaign, 0, add_tasks(campaign), add_responsibilities(campaign, on=on))
+    tasks = sync.add_tasks(campaign)
+    named = answers.fill(campaign, on=on)
+    if first:
+        Change.objects.create(campaign=campaign, by=by, what=Change.What.LAUNCHED, fields={"tasks": [0, tasks]})
+    return Launched(campaign, 0, tasks, named)
 
 
 def _one_at_a_time(what: str, number: int) -> None:
@@ -131,7 +136,10 @@ def _held(condition: str, *values: object) -> Campaign | None:
 
 @transaction.atomic
 def move_inspection(campaign: Campaign, day: date) -> None:
-    """Moves the inspection day of a draft, and every phase and deadline with it; none before the start."""
+    """Moves the inspection day, and every phase and deadline with it; none before the start.
+
+    In a running campaign the tasks follow when they are brought up to date.
+    """
     shift = day - campaign.inspects_on
     campaign.phases.update(starts_on=F("starts_on") + shift, ends_on=F("ends_on") + shift)
     campaign.items.update(due_on=Greatest(F("due_on") + shift, campaign.starts_on, output_field=DateField()))
@@ -167,13 +175,16 @@ def add_items(campaign: Campaign, body: dict[str, Any]) -> int:
 
 
 @transaction.atomic
-def add_own_item(campaign: Campaign, item: Item) -> Item:
+def add_own_item(campaign: Campaign, item: Item, *, by: Cadre) -> Item:
     """Adds an item that no speech names, numbered `own-1`, `own-2`, …, at the end of the list."""
-    Campaign.objects.select_for_update().get(pk=campaign.pk)
+    Campaign.objects.select_for_update(no_key=True).get(pk=campaign.pk)
     item.campaign = campaign
     item.number = f"own-{campaign.items.filter(number__startswith='own-').count() + 1}"
     item.position = campaign.items.aggregate(last=Coalesce(Max("position"), 0))["last"] + 1
     item.save()
+    Change.objects.create(
+        campaign=campaign, by=by, what=Change.What.EDITED, item=item, fields={"title": ["", item.title]}
+    )
     return item
 
 
@@ -227,122 +238,3 @@ def _item(campaign: Campaign, position: int, line: dict[str, Any], phases: dict[
         proof=line.get("proof", ""),
         proof_en=line.get("proof_en", ""),
     )
-
-
-# Which item is owed by which unit. One text for making tasks and for showing beforehand what would be made.
-OWES = """
-    FROM checklists_item i
-    JOIN villages_unit u ON u.kind = ANY (i.owed_by) AND u.code LIKE %(host)s || '%%'
-    WHERE i.campaign_id = %(campaign)s AND NOT i.struck
-      AND (u.kind <> 'department' OR cardinality(i.departments) = 0
-           OR EXISTS (SELECT FROM unnest(i.departments) ending WHERE right(u.name, length(ending)) = ending))
-      AND NOT EXISTS (SELECT FROM checklists_campaign_excluded e
-                      WHERE e.campaign_id = i.campaign_id AND u.code LIKE e.unit_id || '%%')
-"""
-
-
-def add_tasks(campaign: Campaign) -> int:
-    """One task for every item at every unit that owes it and has none yet; how many."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"""
-            INSERT INTO checklists_task (campaign_id, item_id, unit_id, due_on, points)
-            SELECT i.campaign_id, i.id, u.code, i.due_on, i.points {OWES}
-            ON CONFLICT (item_id, unit_id) DO NOTHING
-            """,
-            {"campaign": campaign.pk, "host": campaign.host_id},
-        )
-        return int(cursor.rowcount)
-
-
-def tasks_by_item(campaign: Campaign) -> dict[int, int]:
-    """How many tasks each item would make; items that no unit owes are missing."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT i.id, count(*) {OWES} GROUP BY i.id", {"campaign": campaign.pk, "host": campaign.host_id}
-        )
-        return dict(cursor.fetchall())
-
-
-def units_by_kind(campaign: Campaign) -> dict[str, int]:
-    """How many units of each kind would have tasks."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT u.kind, count(DISTINCT u.code) {OWES} GROUP BY u.kind",
-            {"campaign": campaign.pk, "host": campaign.host_id},
-        )
-        return dict(cursor.fetchall())
-
-
-# Who answers, by the posts held: kind of responsibility, role, at the unit above?, the principal first?
-# Source: 主要负责人为第一责任人, 分管负责人为直接责任人 (d7c, section 一(二)).
-NEEDED = ("first", "direct")
-ANSWERS: list[tuple[str, str, bool, bool]] = [
-    ("first", Role.VILLAGE_CADRE, False, True),
-    ("first", Role.TOWNSHIP_LEADER, False, True),
-    ("first", Role.DEPARTMENT_CADRE, False, True),
-    ("direct", Role.VILLAGE_CADRE, False, False),
-    ("direct", Role.TOWNSHIP_STAFF, False, False),
-    ("direct", Role.DEPARTMENT_CADRE, False, False),
-    ("linked", Role.LINKED, False, False),
-    ("lead", Role.TOWNSHIP_LEADER, True, False),
-]
-
-
-# Who would answer for which unit: the first post that fits, in the order of ANSWERS.
-WHO = f"""
-    SELECT DISTINCT ON (owing.code, r.kind) owing.code, r.kind, p.cadre_id
-    FROM (SELECT DISTINCT u.code, u.parent_id {OWES}) owing
-    CROSS JOIN unnest(%(kinds)s::text[], %(roles)s::text[], %(above)s::bool[], %(principal)s::bool[])
-        AS r (kind, role, above, principal)
-    JOIN villages_post p
-      ON p.unit_id = CASE WHEN r.above THEN owing.parent_id ELSE owing.code END AND p.role = r.role
-     AND p.since <= %(on)s AND (p.until IS NULL OR p.until > %(on)s)
-    JOIN villages_cadre c ON c.id = p.cadre_id AND c.is_active
-    ORDER BY owing.code, r.kind, (p.principal = r.principal) DESC, p.id
-"""
-
-
-def _who_params(campaign: Campaign, on: date) -> dict[str, Any]:
-    kinds, roles, above, principal = (list(column) for column in zip(*ANSWERS, strict=True))
-    return {
-        "campaign": campaign.pk,
-        "host": campaign.host_id,
-        "on": on,
-        "kinds": kinds,
-        "roles": roles,
-        "above": above,
-        "principal": principal,
-    }
-
-
-def add_responsibilities(campaign: Campaign, *, on: date) -> int:
-    """Names who answers for each unit with tasks, where nobody is named yet and a post is held; how many."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"""
-            INSERT INTO checklists_responsibility (campaign_id, unit_id, kind, cadre_id)
-            SELECT %(campaign)s, who.* FROM ({WHO}) who
-            ON CONFLICT (campaign_id, unit_id, kind) DO NOTHING
-            """,
-            _who_params(campaign, on),
-        )
-        return int(cursor.rowcount)
-
-
-def vacancies(campaign: Campaign, *, on: date) -> list[tuple[Unit, list[str]]]:
-    """Units that would owe tasks but have nobody who answers first or directly, with what is missing."""
-    params = _who_params(campaign, on) | {"needed": list(NEEDED)}
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"""
-            SELECT u.code, array_agg(n.kind)
-            FROM (SELECT DISTINCT u.code {OWES}) u
-            CROSS JOIN unnest(%(needed)s::text[]) AS n (kind)
-            WHERE NOT EXISTS (SELECT FROM ({WHO}) who WHERE (who.code, who.kind) = (u.code, n.kind))
-            GROUP BY u.code
-            """,
-            params,
-        )
-        missing = dict(cursor.fetchall())
-    return [(unit, missing[unit.code]) for unit in Unit.objects.filter(code__in=missing)]

@@ -17,7 +17,7 @@ from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from checklists.models import State, Task, TaskEvent
+from checklists.models import Campaign, State, Task, TaskEvent
 from villages import access
 from villages.models import Cadre
 
@@ -120,7 +120,7 @@ def may(user: Cadre, task: Task, state: str) -> access.Verdict:
 
 def choices(user: Cadre, task: Task) -> set[str]:
     """The states that the user may bring the task to now; decides which buttons a page shows."""
-    if not task.campaign.is_running:
+    if not task.campaign.is_running or task.retired_at is not None:
         return set()
     return {to for (at, to), verb in VERBS.items() if at == task.state and MAY[verb](user, task)}
 
@@ -151,8 +151,12 @@ def record(
     earlier = TaskEvent.objects.select_related("by").filter(pk=event).first()
     if earlier is not None:
         return _repeat(earlier, task, by=by, state=state, value=value, note=note)
+    if task.campaign.status == Campaign.Status.PAUSED:
+        raise Conflict(_("This campaign is paused and takes no changes now. Your entry was not saved."), task)
     if not task.campaign.is_running:
         raise Conflict(_("This campaign is closed and takes no more changes. Your entry was not saved."), task)
+    if task.retired_at is not None:
+        raise Conflict(_("This task is no longer asked for. Your entry was not saved."), task)
     if task.state == state and value is None and not note and state != State.RETURNED:
         return Outcome(task, Result.ALREADY)
     if seen is not None and seen != task.version:
@@ -173,9 +177,7 @@ def record(
 
 def _check(task: Task, verb: Verb, *, value: Decimal | None, note: str) -> None:
     """Refuses a value or a note that does not fit the item."""
-    # The database asks for a reason with every line of the history that leads to waived or returned.
-    stays_returned = verb is Verb.NOTE and task.state == State.RETURNED and value is not None
-    if (verb in (Verb.WAIVE, Verb.RETURN) or stays_returned) and not note:
+    if verb in (Verb.WAIVE, Verb.RETURN) and not note:
         raise Unfit(_("Give a reason: it stays in the history."), task, "note")
     if verb is Verb.NOTE and value is None and not note:
         raise Unfit(_("Enter a value or a note."), task, "note")
@@ -211,6 +213,8 @@ def _write(task: Task, verb: Verb, event: TaskEvent) -> Outcome:
         changes |= {"verified_by": event.by, "verified_at": now}
     try:
         with transaction.atomic():
+            # Its share of the campaign first: whoever brings all tasks up to date (checklists/sync.py) waits for us.
+            Campaign.objects.raw("SELECT id FROM checklists_campaign WHERE id = %s FOR SHARE", [task.campaign_id])[0]
             won = Task.objects.filter(pk=task.pk, version=task.version).update(**changes)
             if won:
                 event.save(force_insert=True)

@@ -1,19 +1,22 @@
 from django.urls import path
 
-from checklists import setup_views, views
+from checklists import views
+from checklists.setup import answers, items, launching, new, phases, rules, units, what
 
 urlpatterns = [
-    path("campaigns/new/", setup_views.new, name="new_campaign"),
-    path("campaigns/new/create/", setup_views.create, name="create_campaign"),
-    path("campaigns/<int:campaign_id>/setup/", setup_views.setup, name="setup"),
-    path("campaigns/<int:campaign_id>/setup/what/", setup_views.what, name="setup_what"),
-    path("campaigns/<int:campaign_id>/setup/items/", setup_views.add_item, name="setup_add_item"),
-    path("campaigns/<int:campaign_id>/setup/items/<int:item_id>/", setup_views.item, name="setup_item"),
-    path("campaigns/<int:campaign_id>/setup/phases/<int:phase_id>/", setup_views.phase, name="setup_phase"),
-    path("campaigns/<int:campaign_id>/setup/units/", setup_views.scope, name="setup_units"),
-    path("campaigns/<int:campaign_id>/setup/launch/", setup_views.go_live, name="setup_launch"),
+    path("campaigns/new/", new.new, name="new_campaign"),
+    path("campaigns/new/create/", new.create, name="create_campaign"),
+    path("campaigns/<int:campaign_id>/setup/", what.what, name="setup"),
+    path("campaigns/<int:campaign_id>/setup/items/", items.items, name="setup_items"),
+    path("campaigns/<int:campaign_id>/setup/items/<int:item_id>/", items.item, name="setup_item"),
+    path("campaigns/<int:campaign_id>/setup/phases/", phases.phases, name="setup_phases"),
+    path("campaigns/<int:campaign_id>/setup/phases/<int:phase_id>/", phases.phase, name="setup_phase"),
+    path("campaigns/<int:campaign_id>/setup/units/", units.units, name="setup_units"),
+    path("campaigns/<int:campaign_id>/setup/answers/", answers.answers, name="setup_answers"),
+    path("campaigns/<int:campaign_id>/setup/rules/", rules.rules, name="setup_rules"),
+    path("campaigns/<int:campaign_id>/setup/launch/", launching.launching, name="setup_launch"),
+    path("campaigns/<int:campaign_id>/course/", launching.steer, name="course"),
+    path("campaigns/<int:campaign_id>/events/", views.events, name="events"),
     path("tasks/<int:task_id>/", views.task_page, name="task"),
     path("tasks/<int:task_id>/tick/", views.tick, name="tick"),
-    path("campaigns/<int:campaign_id>/close/", views.close, name="close"),
-    path("campaigns/<int:campaign_id>/events/", views.events, name="events"),
 ]

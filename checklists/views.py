@@ -1,4 +1,4 @@
-"""One task: look at it, and change it. One campaign: close it, and read its history."""
+"""One task: look at it, and change it. One campaign: read its history."""
 
 import uuid
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from django.contrib import messages
 from django.core.paginator import Paginator
 from django.http import HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
@@ -110,16 +110,6 @@ def _task_page(
         "may_call": access.may_call(request.user, task.unit_id),
     }
     return render(request, "checklists/task.html", context, status=status)
-
-
-@require_POST
-def close(request: CadreRequest, campaign_id: int) -> HttpResponse:
-    """No more ticks from now on; the figures stay."""
-    campaign = get_object_or_404(Campaign.objects.visible_to(request.user), pk=campaign_id)
-    access.require(access.may_run(request.user, campaign.host_id))
-    if campaign.close(by=request.user):
-        messages.success(request, _("The campaign is closed. Its figures stay as they are."))
-    return redirect("board", campaign.pk)
 
 
 @require_safe

@@ -95,7 +95,8 @@ def test_nothing_happens_behind_ones_back(module: str) -> None:
 # Where else roles have names, and why that decides nothing about rights.
 NAMES_ROLES = {
     "villages/models.py": "where a role can be held, and the constraint that knows all of them",
-    "checklists/launch.py": "who answers for a unit, by the speeches: 第一责任人, 直接责任人",
+    "checklists/models/campaign.py": "whose posts a responsibility can follow, by the speeches: 第一责任人, 直接责任人",
+    "checklists/setup/rules.py": "whose decision a veto or a ranking can be",
     "villages/management/commands/appoint.py": "the choices of the command line",
     "readiness/demo/__init__.py": "the people of the demonstration",
     "readiness/demo/people.py": "the people of the demonstration",

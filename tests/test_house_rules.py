@@ -17,6 +17,7 @@ from django.core.management import call_command
 from django.db import Error, IntegrityError, connection, models, transaction
 from django.utils import timezone
 
+from checklists import course
 from checklists.models import Campaign, Phase, Responsibility, Tally, Task, TaskEvent
 from readiness.models import Notice
 from tests import factories
@@ -107,7 +108,7 @@ REFUSED_BEFORE = {"item_and_campaign": "checklists_item_pkey"}
 # Rules that a migration or a trigger writes in SQL.
 IN_SQL: dict[str, Callable[[Task, Cast], object]] = {
     "task_in_its_items_campaign": lambda t, c: change(t, campaign=factories.campaign(on=DAY, days=400)),
-    "task_of_a_closed_campaign_stays": lambda t, c: (t.campaign.close(by=c["ada"]), change(t, points=9)),
+    "task_of_a_closed_campaign_stays": lambda t, c: (course.close(t.campaign, by=c["ada"]), change(t, points=9)),
 }
 # The other half of a rule with two halves: nothing without its pair, nor the pair without it.
 HALVES: list[tuple[str, Callable[[Task, Cast], object]]] = [
@@ -129,10 +130,10 @@ HALVES: list[tuple[str, Callable[[Task, Cast], object]]] = [
     ("event_states_are_known", lambda t, c: event(t, c["su"], from_state="")),
     ("notice_leased_only_while_being_sent", lambda t, c: notice(c["lan"], leased_until=NOW)),
     ("notice_once_per_cadre_campaign_rule_day_and_channel", lambda t, c: again(notice(c["lan"], campaign=t.campaign))),
-    ("task_of_a_closed_campaign_stays", lambda t, c: (t.campaign.close(by=c["ada"]), t.delete())),
-    ("task_of_a_closed_campaign_stays", lambda t, c: (t.campaign.close(by=c["ada"]), again(t, unit_id=factories.EAST))),
+    ("task_of_a_closed_campaign_stays", lambda t, c: (course.close(t.campaign, by=c["ada"]), t.delete())),
+    ("task_of_a_closed_campaign_stays", lambda t, c: (course.close(t.campaign, by=c["ada"]), again(t, unit_id=factories.EAST))),
     ("task_of_a_closed_campaign_stays", lambda t, c: (
-        t.campaign.close(by=c["ada"]), Task.objects.all().update(state="waived"))),
+        course.close(t.campaign, by=c["ada"]), Task.objects.all().update(state="waived"))),
 ]  # fmt: skip
 
 
@@ -218,7 +219,7 @@ def test_what_has_a_history_cannot_be_deleted(task: Task, cast: Cast) -> None:
 def test_a_closed_campaign_keeps_its_figures_while_others_go_on(task: Task, cast: Cast) -> None:
     """The control beside the refusals: only the closed campaign is frozen."""
     other = factories.campaign(on=timezone.localdate(), days=60)
-    task.campaign.close(by=cast["ada"])
+    course.close(task.campaign, by=cast["ada"])
     before = list(Tally.objects.filter(campaign=task.campaign).order_by("pk").values())
     assert Task.objects.filter(campaign=other).update(state="waived") > 0
     assert list(Tally.objects.filter(campaign=task.campaign).order_by("pk").values()) == before

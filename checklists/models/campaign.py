@@ -5,11 +5,12 @@ from typing import Self
 
 from django.db import models
 from django.db.models import Case, Exists, F, OuterRef, Q, When
-from django.utils import timezone
+from django.db.models.functions import Now
 from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
 from villages import access
+from villages.access import Role
 from villages.models import Cadre, Post, Unit
 
 
@@ -18,20 +19,73 @@ def in_language(chinese: str, english: str) -> str:
     return english if english and (get_language() or "").startswith("en") else chinese
 
 
-class Template(models.Model):
-    """A speech turned into a checklist, as read from checklists/catalog/. Campaigns copy from it."""
+class TemplateQuerySet(models.QuerySet["Template"]):
+    """Sentences about templates."""
 
-    slug = models.SlugField(max_length=80, unique=True)
+    def visible_to(self, user: access.Person) -> Self:
+        """The catalog for whoever runs campaigns; an office's own templates for that office, those above and below."""
+        if not access.runs_campaigns(user):
+            return self.none()
+        return self.filter(Q(owner__isnull=True) | access.touching("owner__code", user))
+
+    def newest(self) -> Self:
+        """Of each template its latest version."""
+        later = Template.objects.filter(slug=OuterRef("slug"), version__gt=OuterRef("version"))
+        return self.filter(~Exists(later))
+
+
+class Template(models.Model):
+    """One version of a checklist to start from: a speech of checklists/catalog/, or one that an office saved.
+
+    Campaigns copy from it; a version never changes, a changed text is the next version.
+    """
+
+    slug = models.SlugField(max_length=80)
     version = models.PositiveIntegerField(default=1)
     title = models.CharField(max_length=120)
-    title_en = models.CharField(max_length=200)
+    title_en = models.CharField(max_length=200, blank=True)
     body = models.JSONField()  # the whole file, as checklists/catalog/schema.json allows it
+    owner = models.ForeignKey(Unit, models.PROTECT, null=True, blank=True, related_name="+")  # None: of the catalog
+    created_at = models.DateTimeField(db_default=Now())
+    created_by = models.ForeignKey(Cadre, models.PROTECT, null=True, blank=True, related_name="+")
+
+    objects = TemplateQuerySet.as_manager()
 
     class Meta:
-        ordering = ["slug"]
+        verbose_name = _("template")
+        ordering = ["slug", "-version"]
+        constraints = [models.UniqueConstraint(name="template_version_once", fields=["slug", "version"])]
 
     def __str__(self) -> str:
         return in_language(self.title, self.title_en)
+
+
+# Whose posts a responsibility can follow: role, at the unit above?, its principal? (None: either).
+POSTS: dict[str, tuple[str, bool, bool | None]] = {
+    "village_head": (Role.VILLAGE_CADRE, False, True),
+    "village_deputy": (Role.VILLAGE_CADRE, False, False),
+    "linked_cadre": (Role.LINKED, False, None),
+    "township_head": (Role.TOWNSHIP_LEADER, False, True),
+    "township_leader": (Role.TOWNSHIP_LEADER, False, False),
+    "township_staff": (Role.TOWNSHIP_STAFF, False, None),
+    "department_head": (Role.DEPARTMENT_CADRE, False, True),
+    "department_deputy": (Role.DEPARTMENT_CADRE, False, False),
+    "leader_above": (Role.TOWNSHIP_LEADER, True, False),
+    "staff_above": (Role.TOWNSHIP_STAFF, True, None),
+}
+
+
+def default_answers() -> dict[str, list[str]]:
+    """Who answers unless a campaign says otherwise.
+
+    Source: 主要负责人为第一责任人, 分管负责人为直接责任人 (d7c, section 一(二)).
+    """
+    return {
+        "first": ["village_head", "township_head", "department_head"],
+        "direct": ["village_deputy", "township_staff", "department_deputy"],
+        "linked": ["linked_cadre"],
+        "lead": ["leader_above"],
+    }
 
 
 class CampaignQuerySet(models.QuerySet["Campaign"]):
@@ -53,7 +107,15 @@ class Campaign(models.Model):
     class Status(models.TextChoices):
         DRAFT = "draft", _("draft")
         ACTIVE = "active", _("under way")
+        PAUSED = "paused", _("paused")
         CLOSED = "closed", _("closed")
+
+    class Level(models.TextChoices):
+        NATION = "nation", _("the state")
+        PROVINCE = "province", _("the province")
+        CITY = "city", _("the city")
+        COUNTY = "county", _("the county")
+        SELF = "self", _("nobody: a drive of our own")
 
     template = models.ForeignKey(Template, models.PROTECT, null=True, blank=True)
     host = models.ForeignKey(Unit, models.PROTECT, related_name="campaigns", verbose_name=_("run by"))
@@ -62,8 +124,20 @@ class Campaign(models.Model):
     status = models.CharField(_("status"), max_length=10, choices=Status.choices, default=Status.DRAFT)
     starts_on = models.DateField(_("starts on"))
     inspects_on = models.DateField(_("inspection day"))
+    # The last day of a window ("any day between"); deadlines count from its first day, `inspects_on`.
+    inspects_until = models.DateField(_("or any day until"), null=True, blank=True)
+    inspected_by = models.CharField(_("inspected by"), max_length=10, choices=Level.choices, blank=True)
     # A unit is red from this share of overdue tasks on (percent of its tasks that apply), amber below it.
     red_percent = models.PositiveSmallIntegerField(_("red from this share overdue"), default=10)
+    # What a speech threatens with is off until a named leader switches it on.
+    vetoes = models.BooleanField(_("an overdue veto item makes a unit red"), default=False)
+    gates = models.BooleanField(_("a phase shows its gate items until they are done"), default=False)
+    ranking = models.BooleanField(_("ranking"), default=False)
+    last_places = models.PositiveSmallIntegerField(_("last places that are warned"), default=0)
+    decided_by = models.ForeignKey(
+        Cadre, models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("decided by")
+    )
+    answers = models.JSONField(default=default_answers)  # kind of responsibility -> whose posts, in order of choice
     topics = models.JSONField(default=dict, blank=True)  # key -> [title, title_en], for speeches of several parts
     # Units that take no part, each with everything below it.
     excluded = models.ManyToManyField(Unit, blank=True, related_name="+", verbose_name=_("taking no part"))
@@ -82,10 +156,18 @@ class Campaign(models.Model):
                 name="campaign_once_per_template_host_and_day", fields=["template", "host", "inspects_on"]
             ),
             models.CheckConstraint(
-                name="campaign_status_is_known", condition=Q(status__in=("draft", "active", "closed"))
+                name="campaign_status_is_known", condition=Q(status__in=("draft", "active", "paused", "closed"))
             ),
             models.CheckConstraint(
                 name="campaign_starts_before_the_inspection", condition=Q(starts_on__lte=F("inspects_on"))
+            ),
+            models.CheckConstraint(
+                name="campaign_window_ends_after_it_begins",
+                condition=Q(inspects_until__isnull=True) | Q(inspects_until__gte=F("inspects_on")),
+            ),
+            models.CheckConstraint(
+                name="campaign_veto_and_ranking_are_somebodys_decision",
+                condition=Q(vetoes=False, ranking=False) | Q(decided_by__isnull=False),
             ),
             models.CheckConstraint(
                 name="campaign_closed_by_someone_at_some_time",
@@ -110,17 +192,19 @@ class Campaign(models.Model):
         """Whether tasks can be ticked."""
         return self.status == self.Status.ACTIVE
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether it is read-only."""
+        return self.status == self.Status.CLOSED
+
+    @property
+    def last_day(self) -> date:
+        """The last day on which the inspection may come."""
+        return self.inspects_until or self.inspects_on
+
     def days_left(self, on: date) -> int:
         """Whole days from `on` to the inspection day; negative once it is past."""
         return (self.inspects_on - on).days
-
-    def close(self, *, by: Cadre) -> bool:
-        """Takes no more ticks from now on and keeps its figures. False if it was closed already."""
-        closed = Campaign.objects.filter(pk=self.pk, status=self.Status.ACTIVE).update(
-            status=self.Status.CLOSED, closed_at=timezone.now(), closed_by=by
-        )
-        self.refresh_from_db()
-        return bool(closed)
 
 
 class Phase(models.Model):
@@ -178,6 +262,7 @@ class Responsibility(models.Model):
     unit = models.ForeignKey(Unit, models.PROTECT, related_name="+")
     kind = models.CharField(max_length=10, choices=Kind.choices)
     cadre = models.ForeignKey(Cadre, models.PROTECT, related_name="responsibilities")
+    by_hand = models.BooleanField(default=False)  # named by a person: bringing up to date leaves it alone
 
     objects = ResponsibilityQuerySet.as_manager()
 

@@ -19,6 +19,12 @@ class Item(models.Model):
         AT_MOST = "<=", "≤"
         EXACTLY = "=", "="
 
+    class Rhythm(models.TextChoices):
+        DAY = "day", _("every working day")
+        WEEK = "week", _("every week")
+        MONTH = "month", _("every month")
+        QUARTER = "quarter", _("every quarter")
+
     campaign = models.ForeignKey(Campaign, models.CASCADE, related_name="items")
     number = models.CharField(_("number"), max_length=40)
     position = models.PositiveIntegerField(default=0)
@@ -44,6 +50,10 @@ class Item(models.Model):
     target = models.DecimalField(_("target"), max_digits=16, decimal_places=4, null=True, blank=True)
     measured_in = models.CharField(_("measured in"), max_length=20, blank=True)
     measured_in_en = models.CharField(max_length=40, blank=True)
+    # The sum that all units together owe; Share says who owes which part of it.
+    total = models.DecimalField(_("target of all together"), max_digits=16, decimal_places=4, null=True, blank=True)
+    statistic = models.BooleanField(_("a statistic: recorded, never given a target"), default=False)
+    every = models.CharField(_("reported every"), max_length=10, choices=Rhythm.choices, blank=True)
     target_is_stated = models.BooleanField(default=False)  # else implied: "none left" and the like
     # Kept though it makes no tasks, so that launching again does not bring it back from the template.
     struck = models.BooleanField(_("struck"), default=False)
@@ -61,8 +71,13 @@ class Item(models.Model):
             models.UniqueConstraint(name="item_and_campaign", fields=["id", "campaign"]),
             models.CheckConstraint(
                 name="item_measure_is_whole",
-                condition=Q(metric="", operator="", target__isnull=True)
-                | (~Q(metric="") & Q(operator__in=(">=", "<=", "="), target__isnull=False)),
+                condition=Q(metric="", operator="", target__isnull=True, total__isnull=True, statistic=False)
+                | (~Q(metric="") & Q(operator="", target__isnull=True, total__isnull=True))
+                | (~Q(metric="") & Q(operator__in=(">=", "<=", "=")) & ~Q(target__isnull=True, total__isnull=True)),
+            ),
+            models.CheckConstraint(
+                name="item_statistic_has_no_target",
+                condition=Q(statistic=False) | Q(target__isnull=True, total__isnull=True),
             ),
             models.CheckConstraint(name="item_is_owed_by_someone", condition=Q(owed_by__len__gt=0)),
         ]

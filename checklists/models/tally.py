@@ -31,6 +31,7 @@ class Tally(models.Model):
     state = models.CharField(max_length=10)
     tasks = models.IntegerField()
     points = models.IntegerField()
+    vetoes = models.IntegerField(default=0, db_default=0)  # of these tasks, those whose item is a veto
 
     objects = TallyQuerySet.as_manager()
 
@@ -51,27 +52,28 @@ COUNTS_FOR = """
 
 # The truth, straight from the tasks: what the triggers must always equal. Used by check_tallies.
 RECOUNT = f"""
-    SELECT u.campaign_id, a.code, u.due_on, u.state, sum(u.tasks)::int, sum(u.points)::int
-    FROM (SELECT campaign_id, unit_id, due_on, state, count(*) AS tasks, sum(points) AS points
-          FROM checklists_task GROUP BY 1, 2, 3, 4) u {COUNTS_FOR}
+    SELECT u.campaign_id, a.code, u.due_on, u.state, sum(u.tasks)::int, sum(u.points)::int, sum(u.vetoes)::int
+    FROM (SELECT campaign_id, unit_id, due_on, state, count(*) AS tasks, sum(points) AS points,
+                 count(*) FILTER (WHERE veto) AS vetoes
+          FROM checklists_task WHERE retired_at IS NULL GROUP BY 1, 2, 3, 4) u {COUNTS_FOR}
     GROUP BY 1, 2, 3, 4
 """
 
 DRIFT = f"""
     SELECT coalesce(k.campaign_id, r.campaign_id), coalesce(k.unit_id, r.code), coalesce(k.due_on, r.due_on),
-           coalesce(k.state, r.state), k.tasks, r.tasks, k.points, r.points
-    FROM (SELECT campaign_id, unit_id, due_on, state, tasks, points
-          FROM checklists_tally WHERE tasks <> 0 OR points <> 0) k
-    FULL JOIN ({RECOUNT}) r (campaign_id, code, due_on, state, tasks, points)
+           coalesce(k.state, r.state), k.tasks, r.tasks, k.points, r.points, k.vetoes, r.vetoes
+    FROM (SELECT campaign_id, unit_id, due_on, state, tasks, points, vetoes
+          FROM checklists_tally WHERE tasks <> 0 OR points <> 0 OR vetoes <> 0) k
+    FULL JOIN ({RECOUNT}) r (campaign_id, code, due_on, state, tasks, points, vetoes)
       ON (k.campaign_id, k.unit_id, k.due_on, k.state) = (r.campaign_id, r.code, r.due_on, r.state)
-    WHERE (k.tasks, k.points) IS DISTINCT FROM (r.tasks, r.points)
+    WHERE (k.tasks, k.points, k.vetoes) IS DISTINCT FROM (r.tasks, r.points, r.vetoes)
     ORDER BY 1, 2, 3, 4
 """
 
 
 def keep_tallies() -> list[pgtrigger.Trigger]:
     """Triggers of the task table: they keep the tallies and freeze the tasks of a closed campaign."""
-    columns = "campaign_id, unit_id, due_on, state, points"
+    columns = "campaign_id, unit_id, due_on, state, points, veto, retired_at"
     added = f"SELECT 1 AS sign, {columns} FROM new_tasks"
     removed = f"SELECT -1, {columns} FROM old_tasks"
     return [
@@ -98,14 +100,16 @@ def _keeper(name: str, operation: pgtrigger.Operation, changes: str, **referenci
                 RAISE EXCEPTION 'The tasks of a closed campaign stay as they are'
                     USING ERRCODE = 'check_violation', CONSTRAINT = 'task_of_a_closed_campaign_stays';
             END IF;
-            INSERT INTO checklists_tally (campaign_id, unit_id, due_on, state, tasks, points)
-            SELECT u.campaign_id, a.code, u.due_on, u.state, sum(u.tasks), sum(u.points)
-            FROM (SELECT campaign_id, unit_id, due_on, state, sum(sign) AS tasks, sum(sign * points) AS points
-                  FROM ({changes}) c GROUP BY 1, 2, 3, 4
-                  HAVING sum(sign) <> 0 OR sum(sign * points) <> 0) u {COUNTS_FOR}
+            INSERT INTO checklists_tally (campaign_id, unit_id, due_on, state, tasks, points, vetoes)
+            SELECT u.campaign_id, a.code, u.due_on, u.state, sum(u.tasks), sum(u.points), sum(u.vetoes)
+            FROM (SELECT campaign_id, unit_id, due_on, state,
+                         sum(sign) AS tasks, sum(sign * points) AS points, sum(sign * veto::int) AS vetoes
+                  FROM ({changes}) c WHERE retired_at IS NULL GROUP BY 1, 2, 3, 4
+                  HAVING sum(sign) <> 0 OR sum(sign * points) <> 0 OR sum(sign * veto::int) <> 0) u {COUNTS_FOR}
             GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
             ON CONFLICT (campaign_id, unit_id, due_on, state) DO UPDATE
-            SET tasks = checklists_tally.tasks + excluded.tasks, points = checklists_tally.points + excluded.points;
+            SET tasks = checklists_tally.tasks + excluded.tasks, points = checklists_tally.points + excluded.points,
+                vetoes = checklists_tally.vetoes + excluded.vetoes;
             RETURN NULL;
         """,
     )

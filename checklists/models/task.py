@@ -35,16 +35,20 @@ class TaskQuerySet(models.QuerySet["Task"]):
     """Sentences about tasks."""
 
     def visible_to(self, user: access.Person) -> Self:
-        """Tasks of units in the user's sight."""
+        """Tasks of units in the user's sight, retired ones too: their history stays open."""
         return self.filter(access.within("unit__code", user))
+
+    def asked_for(self) -> Self:
+        """Not retired."""
+        return self.filter(retired_at__isnull=True)
 
     def owed_by(self, user: access.Person) -> Self:
         """Tasks that are the user's own work, by the posts they hold at that very unit."""
-        return self.filter(access.reached("unit__code", user, access.Action.OWE))
+        return self.asked_for().filter(access.reached("unit__code", user, access.Action.OWE))
 
     def to_check_by(self, user: access.Person) -> Self:
         """Claimed by somebody else, and waiting for this user's look."""
-        waiting = self.filter(access.reached("unit__code", user, access.Action.CHECK), state=State.DONE)
+        waiting = self.asked_for().filter(access.reached("unit__code", user, access.Action.CHECK), state=State.DONE)
         return waiting.exclude(done_by=getattr(user, "pk", None))
 
     def under(self, code: str) -> Self:
@@ -53,7 +57,7 @@ class TaskQuerySet(models.QuerySet["Task"]):
 
     def running(self) -> Self:
         """Tasks of campaigns that are under way."""
-        return self.filter(campaign__status=Campaign.Status.ACTIVE)
+        return self.asked_for().filter(campaign__status=Campaign.Status.ACTIVE)
 
     def beside(self, code: str) -> Self:
         """Tasks of the unit itself, of its departments and its sites, without the units a level below it."""
@@ -62,7 +66,7 @@ class TaskQuerySet(models.QuerySet["Task"]):
 
     def still_owed(self) -> Self:
         """Neither claimed nor waived: open or sent back."""
-        return self.filter(state__in=OWED)
+        return self.asked_for().filter(state__in=OWED)
 
     def overdue(self, on: date) -> Self:
         """Still owed on a day after the deadline."""
@@ -80,7 +84,11 @@ class Task(models.Model):
     item = models.ForeignKey(Item, models.CASCADE, related_name="tasks", db_index=False)
     unit = models.ForeignKey(Unit, models.PROTECT, related_name="tasks", db_index=False)
     due_on = models.DateField(_("due on"))
+    due_by_hand = models.BooleanField(default=False, db_default=False)  # given its own day: the item's does not move it
     points = models.PositiveSmallIntegerField(default=1)
+    veto = models.BooleanField(default=False, db_default=False)  # as its item says; kept here for the tallies
+    # Since when it is no longer asked for. It keeps its state and history, and counts nowhere.
+    retired_at = models.DateTimeField(null=True, blank=True)
     state = models.CharField(
         _("state"), max_length=10, choices=State.choices, default=State.OPEN, db_default=State.OPEN
     )
@@ -130,7 +138,7 @@ class Task(models.Model):
 
     @property
     def is_owed(self) -> bool:
-        return self.state in OWED
+        return self.state in OWED and self.retired_at is None
 
     def is_overdue(self, on: date) -> bool:
         """Still owed on a day after the deadline."""
@@ -147,6 +155,7 @@ class TaskEvent(models.Model):
     from_state = models.CharField(max_length=10, choices=State.choices)
     to_state = models.CharField(max_length=10, choices=State.choices)
     value = models.DecimalField(max_digits=16, decimal_places=4, null=True, blank=True)
+    as_of = models.DateField(_("as of"), null=True, blank=True)  # the day a value stands for, if not the day of entry
     note = models.TextField(blank=True)
 
     class Meta:
@@ -156,7 +165,9 @@ class TaskEvent(models.Model):
                 name="event_states_are_known", condition=Q(from_state__in=State.values, to_state__in=State.values)
             ),
             models.CheckConstraint(
-                name="event_gives_a_reason", condition=~Q(to_state__in=("waived", "returned")) | ~Q(note="")
+                # A value entered on a returned task leaves it where it is and needs none.
+                name="event_gives_a_reason",
+                condition=~Q(to_state__in=("waived", "returned")) | Q(from_state=F("to_state")) | ~Q(note=""),
             ),
         ]
         indexes = [models.Index(name="event_by_task", fields=["task", "at"])]

@@ -32,6 +32,7 @@ class Counts:
     returned: int = 0
     waived: int = 0
     overdue: int = 0  # of those open or returned
+    vetoes: int = 0  # of those overdue or returned, the ones whose item is a veto
 
     def __add__(self, other: "Counts") -> "Counts":
         return Counts(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(Counts)))
@@ -65,12 +66,17 @@ class Counts:
     def _percent(self, part: int) -> int:
         return part * 100 // self.applying if self.applying else 0
 
-    def light(self, *, red_percent: int) -> Light:
-        """Green: nothing overdue, nothing sent back. Red: at least `red_percent` of what applies is overdue."""
+    def light(self, *, red_percent: int, vetoes: bool = False) -> Light:
+        """Green: nothing overdue, nothing sent back. Red: at least `red_percent` of what applies is overdue.
+
+        With `vetoes` switched on, one veto item overdue or sent back is red by itself.
+        """
         if not self.applying:
             return Light.NONE
         if not self.overdue and not self.returned:
             return Light.GREEN
+        if vetoes and self.vetoes:
+            return Light.RED
         if self.overdue * 100 >= red_percent * self.applying:
             return Light.RED
         return Light.AMBER

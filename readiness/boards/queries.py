@@ -70,13 +70,22 @@ def counts_by_unit(campaign: Campaign, user: Cadre, *, on: date) -> dict[str, tu
         Tally.objects.visible_to(user)
         .filter(campaign=campaign)
         .values("unit_id")
-        .annotate(**sums, overdue=Coalesce(Sum("tasks", filter=late), 0))
+        .annotate(
+            **sums,
+            overdue=Coalesce(Sum("tasks", filter=late), 0),
+            late_vetoes=Coalesce(Sum("vetoes", filter=late | Q(state=State.RETURNED)), 0),
+        )
         .filter(Q(open__gt=0) | Q(done__gt=0) | Q(verified__gt=0) | Q(returned__gt=0) | Q(waived__gt=0))
     )
-    names = [*State.values, "overdue"]
+    names = [*State.values, "overdue", "late_vetoes"]
     counts = {unit: Counts(*numbers) for unit, *numbers in rows.values_list("unit_id", *names)}
     units = Unit.objects.visible_to(user).filter(Exists(Tally.objects.filter(campaign=campaign, unit=OuterRef("code"))))
     return {unit.code: (unit, counts[unit.code]) for unit in units.order_by("code") if unit.code in counts}
+
+
+def light_of(campaign: Campaign, counts: Counts) -> Light:
+    """The colour by the campaign's own rules."""
+    return counts.light(red_percent=campaign.red_percent, vetoes=campaign.vetoes)
 
 
 def board(campaign: Campaign, figures: dict[str, tuple[Unit, Counts]]) -> Board:
@@ -93,9 +102,7 @@ def board(campaign: Campaign, figures: dict[str, tuple[Unit, Counts]]) -> Board:
     rows = []
     for code, (unit, counts) in figures.items():
         if code in cells and code.isdigit() and len(code) == digits:
-            rows.append(
-                Row(unit, f"under={code}", counts, counts.light(red_percent=campaign.red_percent), cells.pop(code))
-            )
+            rows.append(Row(unit, f"under={code}", counts, light_of(campaign, counts), cells.pop(code)))
         elif code in cells and code.isdigit() and len(code) < digits:
             rows.append(_loose_row(campaign, unit, f"beside={code}", cells.pop(code)))
     # What is left hangs below units that the reader does not see, or below a cell that already counts it.
@@ -114,7 +121,7 @@ def board(campaign: Campaign, figures: dict[str, tuple[Unit, Counts]]) -> Board:
 def _loose_row(campaign: Campaign, unit: Unit | None, tasks: str, cells: list[Cell]) -> Row:
     """A row that stands for its cells alone: the departments of a county, or units whose township is out of sight."""
     counts = sum((cell.counts for cell in cells), Counts())
-    return Row(unit, tasks, counts, counts.light(red_percent=campaign.red_percent), cells)
+    return Row(unit, tasks, counts, light_of(campaign, counts), cells)
 
 
 def _counted(cell: Cell, figures: dict[str, tuple[Unit, Counts]]) -> bool:
@@ -137,7 +144,7 @@ def _above(upper: str, code: str) -> bool:
 
 
 def _cell(campaign: Campaign, unit: Unit, counts: Counts, *, is_own: bool = False) -> Cell:
-    return Cell(unit, counts, counts.light(red_percent=campaign.red_percent), is_own)
+    return Cell(unit, counts, light_of(campaign, counts), is_own)
 
 
 def vacancies(campaign: Campaign, user: Cadre, figures: dict[str, tuple[Unit, Counts]], *, on: date) -> list[Vacancy]:
@@ -162,4 +169,4 @@ def orphans(campaign: Campaign, user: Cadre) -> list[Item]:
     """Items that no unit owes, for those who see the whole campaign. One query or none."""
     if not access.may_see(user, campaign.host_id):
         return []
-    return list(campaign.items.filter(~Exists(Task.objects.filter(item=OuterRef("pk"))), struck=False))
+    return list(campaign.items.filter(~Exists(Task.objects.asked_for().filter(item=OuterRef("pk"))), struck=False))

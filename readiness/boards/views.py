@@ -15,7 +15,7 @@ from django.views.decorators.http import require_safe
 
 from checklists import ticks
 from checklists.forms import TaskFilter
-from checklists.models import Campaign, Responsibility, Task, TaskEvent
+from checklists.models import Campaign, Responsibility, State, Task, TaskEvent
 from checklists.models.task import TaskQuerySet
 from readiness.boards import queries
 from readiness.boards.light import Counts, Light
@@ -126,8 +126,8 @@ def _filtered(tasks: TaskQuerySet, form: TaskFilter, *, user: Cadre, on: date) -
 def campaigns(request: CadreRequest) -> HttpResponse:
     """Every campaign that reaches me, running ones first."""
     found = Campaign.objects.visible_to(request.user).select_related("host", "template")
-    order = {Campaign.Status.ACTIVE: 0, Campaign.Status.DRAFT: 1, Campaign.Status.CLOSED: 2}
-    rows = sorted(found, key=lambda campaign: (order[Campaign.Status(campaign.status)], campaign.inspects_on))
+    order = {status: place for place, status in enumerate(("active", "paused", "draft", "closed"))}
+    rows = sorted(found, key=lambda campaign: (order[campaign.status], campaign.inspects_on))
     today = timezone.localdate()
     return render(
         request,
@@ -174,7 +174,7 @@ def campaign_tasks(request: CadreRequest, campaign_id: int) -> HttpResponse:
     form = TaskFilter(request.GET, user=request.user)
     del form.fields["campaign"]
     tasks = _filtered(
-        Task.objects.visible_to(request.user).filter(campaign=campaign), form, user=request.user, on=today
+        Task.objects.visible_to(request.user).asked_for().filter(campaign=campaign), form, user=request.user, on=today
     )
     page = Paginator(tasks.for_list().order_by("due_on", "unit_id", "item__position"), PER_PAGE).get_page(
         request.GET.get("page")
@@ -198,7 +198,8 @@ def unit_page(request: CadreRequest, campaign_id: int, code: str) -> HttpRespons
     units = Unit.objects.visible_to(request.user).under(campaign.host_id)
     unit = get_object_or_404(units.select_related("parent"), pk=code)
     today = timezone.localdate()
-    tasks = list(Task.objects.visible_to(request.user).filter(campaign=campaign, unit=unit).for_list())
+    asked = Task.objects.visible_to(request.user).asked_for()
+    tasks = list(asked.filter(campaign=campaign, unit=unit).for_list())
     tasks.sort(key=lambda task: task.item.position)
     counts = sum((_count(task, on=today) for task in tasks), Counts())
     # The last word said about each task that is still owed: what blocks it.
@@ -219,7 +220,7 @@ def unit_page(request: CadreRequest, campaign_id: int, code: str) -> HttpRespons
             "campaign": campaign,
             "unit": unit,
             "counts": counts,
-            "light": counts.light(red_percent=campaign.red_percent),
+            "light": queries.light_of(campaign, counts),
             "sections": sections,
             "blocked": [line for section in sections.values() for line in section if line["said"]],
             "answers": Responsibility.objects.visible_to(request.user)
@@ -233,4 +234,6 @@ def unit_page(request: CadreRequest, campaign_id: int, code: str) -> HttpRespons
 
 
 def _count(task: Task, *, on: date) -> Counts:
-    return Counts(**{task.state: 1, "overdue": int(task.is_overdue(on))})
+    late = task.is_overdue(on)
+    veto = task.veto and (late or task.state == State.RETURNED)
+    return Counts(**{task.state: 1, "overdue": int(late), "vetoes": int(veto)})

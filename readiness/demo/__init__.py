@@ -114,7 +114,7 @@ def _launch(admin: Cadre, *, on: date) -> Campaign:
     if not Template.objects.filter(slug=TEMPLATE).exists():
         catalog.load([catalog.CATALOG / f"{TEMPLATE}.yaml"])
     campaign = launch(
-        Template.objects.get(slug=TEMPLATE),
+        Template.objects.newest().get(slug=TEMPLATE),
         Unit.objects.get(code=HOST),
         inspects_on=on + timedelta(days=INSPECTS),
         on=on - timedelta(days=LAUNCHED),

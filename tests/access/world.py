@@ -21,6 +21,7 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils import timezone
 
+from checklists import course
 from checklists.models import Campaign, Phase, State, Task, TaskEvent
 from readiness.models import Heartbeat, Notice
 from tests import factories
@@ -165,7 +166,7 @@ def _campaigns(world: World) -> None:
         "waived": {},
     }.items():
         Task.objects.filter(item__number=state).update(state=state, **fields)
-    Campaign.objects.get(pk=world.campaigns["closed"]).close(by=world.people["ada"])
+    course.close(Campaign.objects.get(pk=world.campaigns["closed"]), by=world.people["ada"])
     names = {pk: name for name, pk in world.campaigns.items()}
     places = {code: place for place, code in PLACES.items()}
     for pk, campaign_id, unit, number in Task.objects.values_list("pk", "campaign_id", "unit_id", "item__number"):

@@ -18,6 +18,7 @@ from django.http import HttpResponse
 from django.test import Client
 from django.utils import timezone
 
+from checklists import course
 from checklists.models import Campaign, Task, TaskEvent
 from tests import factories
 from tests.checklists.test_ticks import HTMX, everything, send
@@ -488,7 +489,7 @@ def test_a_refusal_says_why_in_the_readers_language(language: str, campaign: Cam
         (send(speaking(as_("lan"), language), task, factories.body("waived", note="没有")), 403),
         (send(speaking(as_("tang"), language), task, factories.body("returned", note="没有")), 409),
     ]
-    campaign.close(by=Cadre.objects.get(username="ada"))
+    course.close(campaign, by=Cadre.objects.get(username="ada"))
     refused.append((send(speaking(as_("lan"), language), task, factories.body("open", note="没有")), 409))
     for answer, status in refused:
         assert answer.status_code == status

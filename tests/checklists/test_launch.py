@@ -11,7 +11,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from checklists import ticks
+from checklists import course, ticks
 from checklists.launch import CannotLaunch, Launched, launch
 from checklists.models import Campaign, Item, Phase, Responsibility, Tally, Task, Template
 from tests import factories
@@ -297,7 +297,7 @@ def test_what_runs_is_no_draft_again(units: None) -> None:
 def test_a_closed_campaign_is_not_launched_again(cast: dict[str, Cadre]) -> None:
     made = template(line("v-1"))
     campaign = launched(made).campaign
-    campaign.close(by=cast["ada"])
+    course.close(campaign, by=cast["ada"])
     Unit.objects.create(code="511504102202", name="塘村村民委员会", parent_id=WEST)
     made.body["items"].append(line("v-2"))
     made.save()

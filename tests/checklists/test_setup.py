@@ -9,7 +9,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from checklists import launch
+from checklists import answers, launch, scope
 from checklists.models import Campaign, Item, Responsibility, Task
 from tests import factories
 from tests.factories import COUNTY, EAST, LAKE, MAPLE, WEST, WILLOW
@@ -104,7 +104,7 @@ def test_an_item_is_changed_and_struck_and_stays_struck(draft: Campaign, as_: Lo
     first.refresh_from_db()
     assert (first.title, first.owed_by, first.due_on, first.points) == ("新题目", ["village", "township"], day, 3)
     ada.post(f"/campaigns/{draft.pk}/setup/items/{second.pk}/", fields(second) | {f"item-{second.pk}-struck": "on"})
-    made = launch.tasks_by_item(draft)
+    made = scope.tasks_by_item(draft)
     assert (made[first.pk], second.pk in made) == (5, False)
     launch.go_live(draft, on=timezone.localdate())
     launched = launch.launch(draft.template, draft.host, inspects_on=draft.inspects_on, on=timezone.localdate())
@@ -139,26 +139,26 @@ def test_an_item_of_another_campaign_is_not_found(draft: Campaign, campaign: Cam
 def test_moving_the_inspection_moves_deadlines_and_phases(draft: Campaign, as_: LogIn) -> None:
     due = dict(draft.items.values_list("number", "due_on"))
     later = draft.inspects_on + timedelta(days=10)
-    sent = {"title": "改了名", "title_en": "", "inspects_on": later, "red_percent": 20}
-    assert as_("ada").post(f"/campaigns/{draft.pk}/setup/what/", sent).status_code == 302
+    sent = {"title": "改了名", "title_en": "", "inspects_on": later, "inspected_by": "", "inspects_until": ""}
+    assert as_("ada").post(f"/campaigns/{draft.pk}/setup/", sent).status_code == 302
     draft.refresh_from_db()
-    assert (draft.title, draft.inspects_on, draft.red_percent) == ("改了名", later, 20)
+    assert (draft.title, draft.inspects_on) == ("改了名", later)
     moved = {number: day + timedelta(days=10) for number, day in due.items()}
     assert dict(draft.items.values_list("number", "due_on")) == moved
     sent["inspects_on"] = draft.starts_on
-    as_("ada").post(f"/campaigns/{draft.pk}/setup/what/", sent)
+    as_("ada").post(f"/campaigns/{draft.pk}/setup/", sent)
     assert set(draft.items.values_list("due_on", flat=True)) == {draft.starts_on}
     sent["inspects_on"] = date(2020, 1, 1)
-    assert as_("ada").post(f"/campaigns/{draft.pk}/setup/what/", sent).status_code == 422
+    assert as_("ada").post(f"/campaigns/{draft.pk}/setup/", sent).status_code == 422
 
 
 def test_a_township_is_left_out_with_its_villages_and_comes_back(draft: Campaign, as_: LogIn) -> None:
     ada, url = as_("ada"), f"/campaigns/{draft.pk}/setup/units/"
-    assert launch.units_by_kind(draft) == {"village": 3, "township": 2, "department": 1}
+    assert scope.units_by_kind(draft) == {"village": 3, "township": 2, "department": 1}
     ada.post(url, {"code": WEST})
-    assert launch.units_by_kind(draft) == {"village": 2, "township": 1, "department": 1}
+    assert scope.units_by_kind(draft) == {"village": 2, "township": 1, "department": 1}
     ada.post(url, {"code": WEST, "takes_part": "on"})
-    assert launch.units_by_kind(draft)["village"] == 3
+    assert scope.units_by_kind(draft)["village"] == 3
     for code in ("510502", "999999", "x", ""):
         assert ada.post(url, {"code": code}).status_code == 404
 
@@ -166,9 +166,9 @@ def test_a_township_is_left_out_with_its_villages_and_comes_back(draft: Campaign
 def test_the_launch_makes_exactly_what_the_page_showed(draft: Campaign, as_: LogIn) -> None:
     ada = as_("ada")
     ada.post(f"/campaigns/{draft.pk}/setup/units/", {"code": MAPLE})
-    made, kinds = launch.tasks_by_item(draft), launch.units_by_kind(draft)
-    vacant = {(unit.code, kind) for unit, kinds in launch.vacancies(draft, on=timezone.localdate()) for kind in kinds}
-    page = ada.get(f"/campaigns/{draft.pk}/setup/")
+    made, kinds = scope.tasks_by_item(draft), scope.units_by_kind(draft)
+    vacant = {(unit.code, kind) for unit, kinds in answers.vacancies(draft, on=timezone.localdate()) for kind in kinds}
+    page = ada.get(f"/campaigns/{draft.pk}/setup/launch/")
     assert (page.context["tasks"], page.context["units"]) == (sum(made.values()), sum(kinds.values()))
     assert ada.post(f"/campaigns/{draft.pk}/setup/launch/")["Location"] == f"/campaigns/{draft.pk}/"
     tasks = Task.objects.filter(campaign=draft)

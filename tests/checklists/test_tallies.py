@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from checklists import launch, ticks
+from checklists import course, launch, ticks
 from checklists.models import Campaign, Item, State, Tally, Task, TaskEvent, Template
 from checklists.models.tally import DRIFT
 from tests import factories
@@ -237,7 +237,7 @@ class Anything(RuleBasedStateMachine):
     def close(self, number: int, really: int) -> None:
         if really == 0:
             for campaign in Campaign.objects.filter(host=self.hosts[number]):
-                campaign.close(by=self.cadres[0])
+                course.close(campaign, by=self.cadres[0])
 
     @invariant()
     def every_tally_equals_a_recount(self) -> None:
@@ -366,7 +366,7 @@ def test_a_change_taken_back_is_taken_out_of_the_tallies(campaign: Campaign) -> 
 def test_the_tasks_of_a_closed_campaign_stay_as_they_are(
     statement: str, campaign: Campaign, cast: dict[str, Cadre]
 ) -> None:
-    campaign.close(by=cast["ada"])
+    course.close(campaign, by=cast["ada"])
     before = list(Tally.objects.order_by("pk").values())
     with (
         pytest.raises(IntegrityError, match="closed campaign stay"),

@@ -15,7 +15,7 @@ from django.http import HttpResponse
 from django.test import Client
 from django.utils import timezone
 
-from checklists import ticks
+from checklists import course, ticks
 from checklists.models import Campaign, State, Tally, Task, TaskEvent
 from checklists.ticks import Result, Verb
 from tests import factories
@@ -191,7 +191,7 @@ def test_a_repeat_is_answered_alike_after_the_campaign_was_closed(
 ) -> None:
     task, body, client = factories.task(campaign), factories.body(), as_("lan")
     send(client, task, body)
-    campaign.close(by=people["ada"])
+    course.close(campaign, by=people["ada"])
     before = everything()
     assert send(client, task, body).status_code == 302
     assert everything() == before
@@ -476,7 +476,7 @@ def test_a_closed_campaign_takes_nothing(
     step: Step, htmx: bool, campaign: Campaign, people: dict[str, Cadre], as_: LogIn
 ) -> None:
     task = bring(factories.task(campaign, step.number), step.at, people)
-    campaign.close(by=people["ada"])
+    course.close(campaign, by=people["ada"])
     before = everything()
     assert send(as_(step.by), task, body_of(step, seen=task.version), htmx=htmx).status_code == 409
     assert everything() == before
@@ -486,7 +486,7 @@ def test_a_closed_campaign_does_not_even_say_that_nothing_had_to_change(
     campaign: Campaign, people: dict[str, Cadre], as_: LogIn
 ) -> None:
     task = bring(factories.task(campaign), "done", people)
-    campaign.close(by=people["ada"])
+    course.close(campaign, by=people["ada"])
     assert send(as_("lan"), task, factories.body("done")).status_code == 409
 
 

@@ -14,10 +14,12 @@ class Command(BaseCommand):
         with connection.cursor() as cursor:
             cursor.execute(DRIFT)
             drift = cursor.fetchall()
-        for campaign, unit, due_on, state, kept, counted, kept_points, counted_points in drift:
+        for campaign, unit, due_on, state, *counts in drift:
+            kept, counted, kept_points, counted_points, kept_vetoes, counted_vetoes = (count or 0 for count in counts)
             self.stdout.write(
                 f"campaign {campaign} unit {unit} due {due_on} {state}: "
-                f"kept {kept or 0} ({kept_points or 0} points), counted {counted or 0} ({counted_points or 0} points)"
+                f"kept {kept} ({kept_points} points, {kept_vetoes} vetoes), "
+                f"counted {counted} ({counted_points} points, {counted_vetoes} vetoes)"
             )
         if drift:
             self.stderr.write(f"{len(drift)} tallies differ from the tasks")

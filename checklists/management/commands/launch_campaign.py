@@ -24,7 +24,7 @@ class Command(BaseCommand):
             day = date.fromisoformat(options["inspects_on"])
         except ValueError as error:
             raise CommandError(f"{options['inspects_on']!r} is no date; write it as 2026-12-31") from error
-        template = Template.objects.filter(slug=options["template"]).first()
+        template = Template.objects.filter(slug=options["template"]).newest().first()
         if template is None:
             known = ", ".join(Template.objects.values_list("slug", flat=True)) or "none: run load_catalog first"
             raise CommandError(f"No template {options['template']!r}. There are: {known}")

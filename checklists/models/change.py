@@ -1,0 +1,128 @@
+"""What people did to a campaign as a whole, beside the ticks: an append-only log, and requests for more time."""
+
+from typing import Self
+
+import pgtrigger
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
+
+from checklists.models.campaign import Campaign
+from checklists.models.item import Item
+from checklists.models.task import Task
+from villages import access
+from villages.models import Cadre, Unit
+
+
+class Change(models.Model):
+    """变更: one line of a campaign's own history. The database refuses to change or remove it."""
+
+    class What(models.TextChoices):
+        LAUNCHED = "launched", _("launched")
+        SYNCED = "synced", _("tasks brought up to date")
+        EDITED = "edited", _("changed")
+        MOVED = "moved", _("inspection day moved")
+        PAUSED = "paused", _("paused")
+        RESUMED = "resumed", _("resumed")
+        CLOSED = "closed", _("closed")
+        REOPENED = "reopened", _("reopened")
+
+    campaign = models.ForeignKey(Campaign, models.PROTECT, related_name="changes")
+    by = models.ForeignKey(Cadre, models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("by"))
+    at = models.DateTimeField(_("at"), db_default=Now())
+    what = models.CharField(max_length=10, choices=What.choices)
+    item = models.ForeignKey(Item, models.PROTECT, null=True, blank=True, related_name="changes")
+    unit = models.ForeignKey(Unit, models.PROTECT, null=True, blank=True, related_name="+")
+    fields = models.JSONField(default=dict, blank=True)  # name -> [before, after], as people read them
+    note = models.TextField(_("reason"), blank=True)
+
+    class Meta:
+        ordering = ["-at", "-pk"]
+        constraints = [
+            models.CheckConstraint(
+                name="change_is_known",
+                condition=Q(
+                    what__in=("launched", "synced", "edited", "moved", "paused", "resumed", "closed", "reopened")
+                ),
+            ),
+            models.CheckConstraint(
+                name="change_of_course_gives_a_reason",
+                condition=~Q(what__in=("paused", "reopened")) | ~Q(note=""),
+            ),
+        ]
+        triggers = [pgtrigger.Protect(name="change_append_only", operation=pgtrigger.Update | pgtrigger.Delete)]
+
+    def __str__(self) -> str:
+        return f"{self.get_what_display()} · {self.campaign}"
+
+
+class ExtensionQuerySet(models.QuerySet["Extension"]):
+    """Sentences about requests for more time."""
+
+    def visible_to(self, user: access.Person) -> Self:
+        """Requests about tasks of units in the user's sight."""
+        return self.filter(access.within("task__unit__code", user))
+
+    def waiting(self) -> Self:
+        """Not answered yet."""
+        return self.filter(answered_at__isnull=True)
+
+    def to_answer_by(self, user: access.Person) -> Self:
+        """Waiting for this user's word; nobody answers their own request."""
+        mine = self.waiting().filter(access.reached("task__unit__code", user, access.Action.WAIVE))
+        return mine.exclude(asked_by=getattr(user, "pk", None))
+
+
+class Extension(models.Model):
+    """延期申请: a unit asks for more time for one task; someone above it answers."""
+
+    task = models.ForeignKey(Task, models.PROTECT, related_name="extensions")
+    asked_by = models.ForeignKey(Cadre, models.PROTECT, related_name="+")
+    asked_at = models.DateTimeField(db_default=Now())
+    until = models.DateField(_("until"))
+    reason = models.CharField(_("reason"), max_length=400)
+    answered_by = models.ForeignKey(Cadre, models.PROTECT, null=True, blank=True, related_name="+")
+    answered_at = models.DateTimeField(null=True, blank=True)
+    granted = models.BooleanField(null=True, blank=True)
+    answer = models.CharField(_("answer"), max_length=400, blank=True)
+
+    objects = ExtensionQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["asked_at", "pk"]
+        constraints = [
+            models.UniqueConstraint(
+                name="extension_waits_once", fields=["task"], condition=Q(answered_at__isnull=True)
+            ),
+            models.CheckConstraint(
+                name="extension_answered_by_someone",
+                condition=Q(answered_at__isnull=True, answered_by__isnull=True, granted__isnull=True)
+                | Q(answered_at__isnull=False, answered_by__isnull=False, granted__isnull=False),
+            ),
+            models.CheckConstraint(
+                name="extension_answered_by_someone_else",
+                condition=Q(answered_by__isnull=True) | ~Q(answered_by=models.F("asked_by")),
+            ),
+            models.CheckConstraint(name="extension_gives_a_reason", condition=~Q(reason="")),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.task} → {self.until}"
+
+
+class Share(models.Model):
+    """分解指标: which part of an item's total one unit owes."""
+
+    item = models.ForeignKey(Item, models.CASCADE, related_name="shares")
+    unit = models.ForeignKey(Unit, models.PROTECT, related_name="+")
+    value = models.DecimalField(max_digits=16, decimal_places=4)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(name="share_once_per_item_and_unit", fields=["item", "unit"]),
+            models.CheckConstraint(name="share_is_not_negative", condition=Q(value__gte=0)),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.unit}: {self.value}"

@@ -1,0 +1,66 @@
+"""What every step of the set-up shares: who may, the row of steps, and how a saved form answers."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from checklists import scope
+from checklists.models import Campaign
+from villages import access
+from villages.http import CadreRequest
+
+# Name of the address -> what the step is called.
+STEPS = {
+    "setup": gettext_lazy("What"),
+    "setup_items": gettext_lazy("Checklist"),
+    "setup_phases": gettext_lazy("Phases"),
+    "setup_units": gettext_lazy("Who takes part"),
+    "setup_answers": gettext_lazy("Who answers"),
+    "setup_rules": gettext_lazy("Rules"),
+    "setup_launch": gettext_lazy("Launch"),
+}
+
+
+def planned(request: CadreRequest, campaign_id: int) -> Campaign:
+    """The campaign, for those who may set it up; a closed one can still be looked at.
+
+    Raises:
+        Http404: out of sight.
+        PermissionDenied: no admin of the host, or a form sent to a closed campaign.
+    """
+    seen = Campaign.objects.visible_to(request.user).select_related("host", "template", "decided_by")
+    campaign = get_object_or_404(seen, pk=campaign_id)
+    access.require(access.may_run(request.user, campaign.host_id))
+    if campaign.is_closed and request.method == "POST":
+        raise PermissionDenied(_("This campaign is closed and keeps its figures; reopen it first."))
+    return campaign
+
+
+def show(request: CadreRequest, campaign: Campaign, step: str, *, status: int = 200, **context: Any) -> HttpResponse:
+    """One step, under the row of all of them."""
+    made = scope.tasks_by_item(campaign)
+    names = list(STEPS)
+    following = names[names.index(step) + 1] if step != names[-1] else ""
+    frame = {
+        "campaign": campaign,
+        "step": step,
+        "steps": [
+            (name, number, STEPS[name], reverse(name, args=[campaign.pk])) for number, name in enumerate(names, 1)
+        ],
+        "next_step": (STEPS[following], reverse(following, args=[campaign.pk])) if following else None,
+        "made": made,
+        "tasks": sum(made.values()),
+    }
+    return render(request, f"setup/{step.removeprefix('setup_')}.html", frame | context, status=status)
+
+
+def saved(request: CadreRequest, campaign: Campaign, step: str, *, at: str = "", said: str = "") -> HttpResponse:
+    """Back to the step, where the change was made; a running campaign is told that its tasks do not follow yet."""
+    messages.success(request, said or _("Saved."))
+    return redirect(reverse(step, args=[campaign.pk]) + (f"#{at}" if at else ""))

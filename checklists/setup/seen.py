@@ -1,0 +1,100 @@
+"""Forms of two people at once: whoever saves second loses nothing and overwrites nothing unseen."""
+
+from typing import Any
+
+from django import forms
+from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext as _
+
+from checklists.models import Campaign, Change, Item
+from villages.models import Cadre
+
+
+class SeenForm(forms.ModelForm):  # type: ignore[type-arg]
+    """A model form that remembers what its sender saw.
+
+    Each field carries the value that stood there when the page was made (`{{ form.seen }}` in the template, Django's
+    hidden initial). Fields the sender did not touch keep what another has saved since; a field that both changed is
+    refused once, with the other's value and name, and what was typed stays. Load the instance under a lock.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for field in self.fields.values():
+            field.show_hidden_initial = True
+        self.before = {name: getattr(self.instance, name, None) for name in self.fields}
+
+    @property
+    def seen(self) -> SafeString:
+        """Hidden inputs with what the sender sees."""
+        if not self.instance.pk:
+            return SafeString()
+        return mark_safe("".join(field.as_hidden(only_initial=True) for field in self))  # noqa: S308
+
+    def clean(self) -> dict[str, Any]:
+        """Takes over what the sender left alone; refuses what both have changed."""
+        data = super().clean() or {}
+        if not self.instance.pk:
+            return data
+        for name in list(data):
+            field = self[name]
+            if field.html_initial_name not in self.data:
+                continue
+            if name not in self.changed_data:
+                data[name] = self.before[name]
+                continue
+            saw = field.field.clean(
+                field.field.hidden_widget().value_from_datadict(self.data, self.files, field.html_initial_name)
+            )
+            now = self.before[name]
+            if now not in (saw, data[name]):
+                self.add_error(name, self._told(name, now))
+                self._look_again(name)
+        return data
+
+    def _told(self, name: str, now: Any) -> str:
+        """Who changed the field meanwhile, and to what."""
+        subject = {"item": self.instance} if isinstance(self.instance, Item) else {}
+        campaign = self.instance if isinstance(self.instance, Campaign) else self.instance.campaign
+        last = Change.objects.filter(campaign=campaign, **subject, fields__has_key=name).select_related("by").first()
+        who = last.by.name if last and last.by else _("Somebody")
+        return _(
+            "%(who)s has meanwhile changed this to “%(now)s”. Your entry stands here; save again to replace it."
+        ) % {
+            "who": who,
+            "now": readable(self.instance, name, now),
+        }
+
+    def _look_again(self, name: str) -> None:
+        """The next time it is sent, the sender has seen what stands there now."""
+        hidden = self[name].html_initial_name
+        now = self.initial.get(name)
+        self.data = self.data.copy()  # type: ignore[union-attr]
+        if isinstance(now, list):
+            self.data.setlist(hidden, [str(one) for one in now])  # type: ignore[union-attr]
+        else:
+            self.data[hidden] = "" if now is None else str(now)  # type: ignore[index]
+
+    def record(self, *, by: Cadre, campaign: Campaign) -> Change | None:
+        """Saves, and writes what changed into the campaign's history; None if nothing did."""
+        fields = {
+            name: [readable(self.instance, name, self.before[name]), readable(self.instance, name, value)]
+            for name, value in self.cleaned_data.items()
+            if self.before[name] != value
+        }
+        self.save()
+        if not fields:
+            return None
+        item = self.instance if isinstance(self.instance, Item) else None
+        return Change.objects.create(campaign=campaign, by=by, what=Change.What.EDITED, item=item, fields=fields)
+
+
+def readable(instance: Any, name: str, value: Any) -> str:
+    """A field's value as the history keeps it: what a person would call it, not its key."""
+    if value is None:
+        return ""
+    field = instance._meta.get_field(name)
+    choices = dict(getattr(getattr(field, "base_field", field), "flatchoices", ()))
+    if isinstance(value, list | tuple):
+        return "、".join(str(choices.get(one, one)) for one in value)
+    return str(choices.get(value, value))
