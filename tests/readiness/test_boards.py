@@ -346,12 +346,10 @@ def test_a_closed_campaign_keeps_its_figures_and_says_so(lively: Campaign, world
     ada = as_("ada")
     address = f"/campaigns/{lively.pk}/"
     before = ada.get(address).context["board"].total
-    assert 'action="/campaigns/' in ada.get(address).content.decode()
     course.close(lively, by=world["ada"])
     page = ada.get(address)
     assert page.context["board"].total == before
     assert "<b>已关闭</b>" in page.content.decode()
-    assert 'action="/campaigns/' not in page.content.decode()
     assert as_("lan").get("/tasks/").context["page"].paginator.count == 0
 
 
