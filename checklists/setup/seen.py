@@ -70,7 +70,7 @@ class SeenForm(forms.ModelForm):  # type: ignore[type-arg]
         hidden = self[name].html_initial_name
         now = self.initial.get(name)
         data = QueryDict(mutable=True)
-        data.update(cast(QueryDict, self.data))
+        data.update(cast(Any, self.data))
         data.setlist(hidden, [str(one) for one in now] if isinstance(now, list) else ["" if now is None else str(now)])
         self.data = data
 
