@@ -85,7 +85,10 @@ class SeenForm(forms.ModelForm):  # type: ignore[type-arg]
         if not fields:
             return None
         item = self.instance if isinstance(self.instance, Item) else None
-        return Change.objects.create(campaign=campaign, by=by, what=Change.What.EDITED, item=item, fields=fields)
+        note = "" if item or isinstance(self.instance, Campaign) else str(self.instance)
+        return Change.objects.create(
+            campaign=campaign, by=by, what=Change.What.EDITED, item=item, fields=fields, note=note
+        )
 
 
 def readable(instance: Any, name: str, value: Any) -> str:
