@@ -63,6 +63,9 @@ def pages(world: World) -> Iterator[tuple[str, str]]:
         yield "mei", f"{campaign}units/{unit}/"
     yield "lan", f"{campaign}units/{WILLOW}/"
     yield "mei", f"{campaign}events/"
+    yield "ada", "/campaigns/new/"
+    for step in ("", "items/", "phases/", "units/", "units/?q=村", "answers/", "rules/", "launch/"):
+        yield "ada", f"{campaign}setup/{step}"
     yield "ada", "/units/"
     yield "ada", f"/units/?under={EAST}"
     yield "ada", f"/units/{WILLOW}/"
