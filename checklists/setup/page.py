@@ -27,17 +27,17 @@ STEPS = {
 }
 
 
-def planned(request: CadreRequest, campaign_id: int) -> Campaign:
-    """The campaign, for those who may set it up; a closed one can still be looked at.
+def planned(request: CadreRequest, campaign_id: int, *, closed_too: bool = False) -> Campaign:
+    """The campaign, for those who may set it up.
 
     Raises:
         Http404: out of sight.
-        PermissionDenied: no admin of the host, or a form sent to a closed campaign.
+        PermissionDenied: no admin of the host, or a closed campaign.
     """
     seen = Campaign.objects.visible_to(request.user).select_related("host", "template", "decided_by")
     campaign = get_object_or_404(seen, pk=campaign_id)
     access.require(access.may_run(request.user, campaign.host_id))
-    if campaign.is_closed and request.method == "POST":
+    if campaign.is_closed and not closed_too:
         raise PermissionDenied(_("This campaign is closed and keeps its figures; reopen it first."))
     return campaign
 

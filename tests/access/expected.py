@@ -139,13 +139,15 @@ def starts(who: str, *, then: Outcome) -> Outcome:
     return then if any("r" in may for may in CAMPAIGNS[who].values()) else 403
 
 
-def sets_up(who: str, campaign: object, part: object = None, *, then: Outcome) -> Outcome:
-    """Campaigns are set up by whoever runs them, a closed one only looked at; a part of another is not there."""
+def sets_up(who: str, campaign: object, part: object = None, *, then: Outcome, closed: Outcome = 403) -> Outcome:
+    """Campaigns are set up by whoever runs them, a closed one no more; a part of another is not there."""
     may = CAMPAIGNS[who].get(campaign, "")
     if "s" not in may:
         return 404
-    if "r" not in may or (campaign == "closed" and then != 200):
+    if "r" not in may:
         return 403
+    if campaign == "closed":
+        return closed
     return then if part in (None, campaign) else 404
 
 
@@ -217,7 +219,7 @@ ROUTES = {
     "setup_units": Route("campaign", edits(GET=200, HEAD=200, POST=404)),  # no unit is named
     "setup_answers": Route("campaign", edits(GET=200, HEAD=200)),
     "setup_rules": Route("campaign", edits(GET=200, HEAD=200, POST=422)),
-    "setup_launch": Route("campaign", edits(GET=200, HEAD=200, POST=302)),
+    "setup_launch": Route("campaign", edits(POST=302) | reads(partial(sets_up, then=200, closed=200))),
     "home": Route("", reads(moved)),
     "my_tasks": Route("", reads(page)),
     "campaigns": Route("", reads(page)),
