@@ -33,7 +33,8 @@ def remove(phase: Phase, *, by: Cadre) -> None:
     Raises:
         CannotChange: naming the items that use it.
     """
-    Phase.objects.select_for_update().get(pk=phase.pk)
+    if not Phase.objects.select_for_update().filter(pk=phase.pk):
+        return  # somebody else was faster
     items = [item.name for item in phase.items.all()]
     if items:
         raise CannotChange(
@@ -66,10 +67,10 @@ def put_items(campaign: Campaign, items: Iterable[int], phase: Phase | None, *, 
     """Puts items into a phase, or into none; how many were elsewhere. A gate goes along, but needs a phase.
 
     Raises:
-        CannotChange: a gate would be left without a phase.
+        CannotChange: a gate would be left without a phase, or somebody has just removed the phase.
     """
-    if phase is not None:
-        phase = Phase.objects.select_for_update(no_key=True).get(pk=phase.pk)
+    if phase is not None and not Phase.objects.select_for_update(no_key=True).filter(pk=phase.pk):
+        raise CannotChange(_("This phase does not exist (any more)."))
     found = campaign.items.select_for_update(no_key=True, of=("self",)).select_related("phase").order_by("pk")
     moved = [item for item in found.filter(pk__in=list(items)) if item.phase_id != (phase.pk if phase else None)]
     gates = [item.name for item in moved if item.gate]

@@ -48,8 +48,12 @@ class PhaseForm(SeenForm):
         self.helper.form_tag = False
         self.helper.disable_csrf = True
         self.helper.layout = Layout(
-            Row(Column("title"), Column("title_en")),
-            Row(Column("starts_on", css_class="col-6"), Column("ends_on", css_class="col-6")),
+            Row(
+                Column("title", css_class="col-md-4"),
+                Column("title_en", css_class="col-md-4"),
+                Column("starts_on", css_class="col-6 col-md-2"),
+                Column("ends_on", css_class="col-6 col-md-2"),
+            )
         )
 
     def clean(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The timeline of a campaign: what is drawn where. Pure geometry in whole pixels; the page makes an SVG of it."""
+"""The timeline of a campaign: what is drawn where. Pure geometry, in whole pixels; the page makes an SVG of it."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -12,8 +12,8 @@ from checklists import workdays
 ONE_DAY = timedelta(days=1)
 LONGEST = 3 * 366  # days that are drawn; a campaign of twenty years is a slip of the keyboard
 SHORTEST = 14
-WIDTH = 1200  # that a campaign fills, if its days then are neither too thin nor too wide
-THINNEST, WIDEST = 3, 36
+WIDTH = 1240  # that a campaign fills, if its days then are neither too thin nor too wide
+THINNEST, WIDEST = 1.65, 36
 NUMBERED, WEEKS_NUMBERED = 20, 6  # width of a day from which each day, or each Monday, has room for its number
 MONTHS, NUMBERS, LANE, PILL, FOOT = 18, 16, 34, 22, 18  # heights of the rows
 GAP = 6  # between two things in one row
@@ -65,7 +65,7 @@ class Timeline:
     first: date
     last: date
     is_cut: bool  # there is more than is drawn
-    day: int  # width of a day
+    day: float  # width of a day
     width: int
     height: int = 0
     months: list[Label] = field(default_factory=list)
@@ -77,7 +77,11 @@ class Timeline:
 
     def x(self, day: date) -> int:
         """The left edge of a day."""
-        return (day - self.first).days * self.day
+        return round((day - self.first).days * self.day)
+
+    def middle(self, day: date) -> int:
+        """The middle of a day."""
+        return round(((day - self.first).days + 0.5) * self.day)
 
 
 def draw(
@@ -94,8 +98,8 @@ def draw(
     first = min(days) - timedelta(days=min(days).weekday())
     n = max((max(days) - first).days + 1, SHORTEST)
     shown = min(n + (-n) % 7, LONGEST, (date.max - first).days)
-    width = max(THINNEST, min(WIDEST, WIDTH // shown))
-    line = Timeline(first, first + (shown - 1) * ONE_DAY, shown < n, width, shown * width)
+    width = max(THINNEST, min(WIDEST, WIDTH / shown))
+    line = Timeline(first, first + (shown - 1) * ONE_DAY, shown < n, width, round(shown * width))
     below = _calendar(line)
     below = _phases(line, [phase for phase in phases if phase.starts_on <= line.last], below)
     below = _deadlines(line, {day: n for day, n in sorted(deadlines.items()) if day <= line.last}, below)
@@ -116,12 +120,12 @@ def _calendar(line: Timeline) -> int:
         x = line.x(day)
         if day == line.first or day.day == 1:
             month = date_format(day, "YEAR_MONTH_FORMAT")
-            left = (_month_after(day) - day).days * line.day
+            left = line.x(_month_after(day)) - x
             if x >= end and (left >= _wide(month) or day.day == 1):
                 line.months.append(Label(x + 2, MONTHS - 5, month))
                 end = x + _wide(month)
         if line.day >= NUMBERED or (line.day >= WEEKS_NUMBERED and day.weekday() == 0):
-            line.numbers.append(Label(x + line.day // 2, MONTHS + NUMBERS - 4, str(day.day), "middle"))
+            line.numbers.append(Label(line.middle(day), MONTHS + NUMBERS - 4, str(day.day), "middle"))
     return MONTHS + (NUMBERS if line.numbers else 0)
 
 
@@ -144,8 +148,7 @@ def _deadlines(line: Timeline, deadlines: dict[date, int], top: int) -> int:
     ends: list[int] = []
     for day, n in deadlines.items():
         width = max(18, 6 + 8 * len(str(n)))
-        middle = line.x(day) + line.day // 2
-        x = max(0, min(middle - width // 2, line.width - width))
+        x = max(0, min(line.middle(day) - width // 2, line.width - width))
         y = top + _lane(ends, x, x + width) * PILL + 2
         kind = "deadline" if workdays.is_workday(day) else "deadline rest"
         line.pills.append(Box(x, y, width, 18, kind, Label(x + width // 2, y + 13, str(n), "middle"), _day(day)))
@@ -163,7 +166,7 @@ def _grounds(line: Timeline, inspects: tuple[date, date]) -> None:
         if last and last.kind == kind and last.x + last.width == x:
             line.grounds.pop()
             x = last.x
-        width = line.x(day) + line.day - x
+        width = line.x(day + ONE_DAY) - x
         line.grounds.append(Box(x, MONTHS, width, height, kind, Label(x, 0, ""), workdays.name_of(day)))
     if inspects[0] <= line.last and inspects[1] > inspects[0]:
         x, to = line.x(inspects[0]), line.x(min(inspects[1], line.last) + ONE_DAY)
