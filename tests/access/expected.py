@@ -217,7 +217,7 @@ ROUTES = {
     "setup_remove_phase": Route("campaign phase", edits(POST=302)),  # no item uses it
     "setup_gates": Route("campaign phase", edits(POST=302)),
     "setup_places": Route("campaign", edits(POST=422)),
-    "setup_units": Route("campaign", edits(GET=200, HEAD=200, POST=404)),  # no unit is named
+    "setup_units": Route("campaign", edits(GET=200, HEAD=200, POST=422)),
     "setup_answers": Route("campaign", edits(GET=200, HEAD=200)),
     "setup_rules": Route("campaign", edits(GET=200, HEAD=200, POST=422)),
     "setup_launch": Route("campaign", edits(GET=200, HEAD=200, POST=302)),
