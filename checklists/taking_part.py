@@ -59,21 +59,29 @@ def add_unit(campaign: Campaign, kind: str, parent: Unit, name: str, *, by: Cadr
 def counted_below(campaign: Campaign, codes: Iterable[str]) -> dict[str, tuple[int, int]]:
     """For each unit, how many units lie below it and how many of those take part."""
     with connection.cursor() as cursor:
-        # A range of codes instead of LIKE, which finds no index for a pattern that is not known beforehand.
-        cursor.execute(
-            """
-            SELECT p.code, count(u.code), count(u.code) FILTER (WHERE NOT EXISTS (
-                SELECT FROM checklists_campaign_excluded e
-                WHERE e.campaign_id = %(campaign)s AND e.unit_id = ANY (ARRAY[
-                    left(u.code, 2), left(u.code, 4), left(u.code, 6), left(u.code, 9), left(u.code, 12),
-                    split_part(u.code, 'S', 1), u.code])))
-            FROM unnest(%(codes)s::text[]) p (code)
-            LEFT JOIN villages_unit u ON u.code > p.code AND u.code < p.code || 'Z'
-            GROUP BY p.code
-            """,
-            {"campaign": campaign.pk, "codes": list(codes)},
-        )
-        return {code: (below, part) for code, below, part in cursor.fetchall()}
+        cursor.execute(_BELOW, {"campaign": campaign.pk, "codes": list(codes)})
+        return {code: (below, below - out) for code, below, out in cursor.fetchall()}
+
+
+# Ranges of codes instead of LIKE, which finds no index for a pattern that is not known beforehand. `tops` are the units
+# left out under none that was left out itself, so nothing is counted twice.
+_BELOW = """
+    WITH tops AS MATERIALIZED (
+        SELECT e.unit_id AS code FROM checklists_campaign_excluded e
+        WHERE e.campaign_id = %(campaign)s AND NOT EXISTS (
+            SELECT FROM checklists_campaign_excluded a
+            WHERE a.campaign_id = e.campaign_id AND a.unit_id <> e.unit_id AND a.unit_id = ANY (ARRAY[
+                left(e.unit_id, 2), left(e.unit_id, 4), left(e.unit_id, 6), left(e.unit_id, 9), left(e.unit_id, 12),
+                split_part(e.unit_id, 'S', 1)])))
+    SELECT p.code, every.n,
+           CASE WHEN EXISTS (SELECT FROM tops WHERE starts_with(p.code, tops.code)) THEN every.n ELSE out.n END
+    FROM unnest(%(codes)s::text[]) p (code)
+    CROSS JOIN LATERAL (
+        SELECT count(*) AS n FROM villages_unit u WHERE u.code > p.code AND u.code < p.code || 'Z') every
+    CROSS JOIN LATERAL (
+        SELECT count(*) AS n FROM tops JOIN villages_unit u ON u.code >= tops.code AND u.code < tops.code || 'Z'
+        WHERE tops.code > p.code AND tops.code < p.code || 'Z') out
+"""
 
 
 def _excluded(campaign: Campaign) -> set[str]:

@@ -1,5 +1,6 @@
 """Step 4: a tree of units; left out and taken back in, one or several; sites and departments on the way."""
 
+from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -15,6 +16,7 @@ from checklists.models import Campaign, Change, Task
 from tests import factories
 from tests.factories import BUREAU, COUNTY, EAST, LAKE, MAPLE, MARKET, OTHER_TOWNSHIP, WEST, WILLOW
 from villages.models import Cadre, Kind, Unit
+from villages.units import add_department, add_site
 
 LogIn = Callable[[str], Client]
 
@@ -70,6 +72,33 @@ def test_a_unit_left_out_takes_everything_below_along(draft: Campaign, ada: Clie
     assert listed(ada, draft, f"?at={EAST}") == {WILLOW: (True, "东镇", 1, 0), MAPLE: (False, "东镇", 0, 0)}
     ada.post(url(draft), {"code": EAST, "takes_part": "on"})
     assert listed(ada, draft, f"?at={EAST}") == {WILLOW: (True, "", 1, 0), MAPLE: (False, "", 0, 0)}
+
+
+def test_the_counts_are_what_is_there(draft: Campaign) -> None:
+    """Also where one that was left out lies under another, or under one that the county has a number of."""
+    add_site(Unit.objects.get(pk=BUREAU), "办事大厅")
+    units = list(Unit.objects.under("51"))
+    for out in ([], [WILLOW], [MARKET, WILLOW], [EAST, MARKET], [BUREAU, EAST, WEST], [COUNTY, WILLOW]):
+        draft.excluded.set(out)
+        for unit in units:
+            below = [other.pk for other in units if other.pk.startswith(unit.pk) and other != unit]
+            part = [code for code in below if not code.startswith(tuple(out))]
+            assert taking_part.counted_below(draft, [unit.pk, EAST])[unit.pk] == (len(below), len(part)), (out, unit.pk)
+
+
+def test_what_the_page_counts_is_what_the_launch_makes(draft: Campaign) -> None:
+    for name in ("区教育局", "区水利局"):
+        add_department(Unit.objects.get(pk=COUNTY), name)
+    draft.items.filter(number="v-1").update(owed_by=["site", "county", "village"])
+    draft.items.filter(number="v-2").update(owed_by=["department", "township"], departments=["教育局", "水利局"])
+    draft.items.filter(number="v-3").update(struck=True)
+    draft.excluded.set([WILLOW, Unit.objects.get(name="区水利局")])
+    made, kinds = scope.tasks_by_item(draft), scope.units_by_kind(draft)
+    launch.go_live(draft, on=timezone.localdate())
+    tasks = Task.objects.filter(campaign=draft).select_related("unit")
+    assert made == Counter(task.item_id for task in tasks)
+    assert kinds == Counter(kind for _code, kind in {(task.unit_id, task.unit.kind) for task in tasks})
+    assert (kinds["department"], kinds["village"], sum(made.values())) == (2, 2, 3 + 3 + 4)
 
 
 def test_search_and_the_list_of_those_left_out(draft: Campaign, ada: Client) -> None:
