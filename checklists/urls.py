@@ -11,6 +11,13 @@ urlpatterns = [
     path("campaigns/<int:campaign_id>/setup/items/<int:item_id>/", items.item, name="setup_item"),
     path("campaigns/<int:campaign_id>/setup/phases/", phases.phases, name="setup_phases"),
     path("campaigns/<int:campaign_id>/setup/phases/<int:phase_id>/", phases.phase, name="setup_phase"),
+    path(
+        "campaigns/<int:campaign_id>/setup/phases/<int:phase_id>/remove/",
+        phases.remove_phase,
+        name="setup_remove_phase",
+    ),
+    path("campaigns/<int:campaign_id>/setup/phases/<int:phase_id>/gates/", phases.gates, name="setup_gates"),
+    path("campaigns/<int:campaign_id>/setup/phases/items/", phases.places, name="setup_places"),
     path("campaigns/<int:campaign_id>/setup/units/", units.units, name="setup_units"),
     path("campaigns/<int:campaign_id>/setup/answers/", answers.answers, name="setup_answers"),
     path("campaigns/<int:campaign_id>/setup/rules/", rules.rules, name="setup_rules"),

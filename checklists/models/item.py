@@ -39,7 +39,9 @@ class Item(models.Model):
     # Name endings; empty means every department in scope.
     departments = ArrayField(models.CharField(max_length=40), default=list, blank=True)
     responsible = models.CharField(_("responsible, in the speech's words"), max_length=120, blank=True)
-    phase = models.ForeignKey(Phase, models.SET_NULL, null=True, blank=True)
+    phase = models.ForeignKey(
+        Phase, models.RESTRICT, null=True, blank=True, related_name="items", verbose_name=_("phase")
+    )
     due_on = models.DateField(_("due on"))
     due_says = models.CharField(_("deadline in the speech's words"), max_length=80, blank=True)
     points = models.PositiveSmallIntegerField(_("points"), default=1)
@@ -80,6 +82,11 @@ class Item(models.Model):
                 condition=Q(statistic=False) | Q(target__isnull=True, total__isnull=True),
             ),
             models.CheckConstraint(name="item_is_owed_by_someone", condition=Q(owed_by__len__gt=0)),
+            models.CheckConstraint(
+                name="item_gate_has_a_phase",
+                condition=Q(gate=False) | Q(phase__isnull=False),
+                violation_error_message=_("A gate needs a phase."),
+            ),
         ]
 
     def __str__(self) -> str:

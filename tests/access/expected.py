@@ -214,9 +214,12 @@ ROUTES = {
     "setup": Route("campaign", edits(GET=200, HEAD=200, POST=422)),
     "setup_items": Route("campaign", edits(GET=200, HEAD=200, POST=422)),
     "setup_item": Route("campaign item", edits(POST=422)),
-    "setup_phases": Route("campaign", edits(GET=200, HEAD=200)),
+    "setup_phases": Route("campaign", edits(GET=200, HEAD=200, POST=422)),
     "setup_phase": Route("campaign phase", edits(POST=422)),
-    "setup_units": Route("campaign", edits(GET=200, HEAD=200, POST=404)),  # no unit is named
+    "setup_remove_phase": Route("campaign phase", edits(POST=302)),  # no item uses it
+    "setup_gates": Route("campaign phase", edits(POST=302)),
+    "setup_places": Route("campaign", edits(POST=422)),
+    "setup_units": Route("campaign", edits(GET=200, HEAD=200, POST=422)),
     "setup_answers": Route("campaign", edits(GET=200, HEAD=200)),
     "setup_rules": Route("campaign", edits(GET=200, HEAD=200, POST=422)),
     "setup_launch": Route("campaign", edits(POST=302) | reads(partial(sets_up, then=200, closed=200))),
