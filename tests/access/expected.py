@@ -211,7 +211,11 @@ ROUTES = {
     "create_campaign": Route("", writes(partial(starts, then=422))),
     "setup": Route("campaign", edits(GET=200, HEAD=200, POST=422)),
     "setup_items": Route("campaign", edits(GET=200, HEAD=200, POST=422)),
-    "setup_item": Route("campaign item", edits(POST=422)),
+    "setup_item": Route("campaign item", edits(GET=200, HEAD=200, POST=422)),
+    "setup_strike": Route("campaign item", edits(POST=422)),
+    "setup_order": Route("campaign", edits(POST=422)),
+    "setup_bulk": Route("campaign", edits(POST=422)),
+    "setup_paste": Route("campaign", edits(POST=422)),
     "setup_phases": Route("campaign", edits(GET=200, HEAD=200)),
     "setup_phase": Route("campaign phase", edits(POST=422)),
     "setup_units": Route("campaign", edits(GET=200, HEAD=200, POST=404)),  # no unit is named
