@@ -30,16 +30,15 @@ document.addEventListener("htmx:beforeSwap", (event) => {
   }
 });
 
-// After a swap the focus stays with the line that was changed: at the value that was wrong, at the first field of a
-// form that was asked for, else at the line itself, so that a key held too long does nothing more. Words above the list are brought into view.
+// After a swap the focus stays with the line that was changed: at the value that was wrong, else at the line itself,
+// so that a key held too long does nothing more. Words above the list are brought into view.
 document.addEventListener("htmx:afterSwap", (event) => {
   if (event.detail.target.id === "alerts") {
     alerts().scrollIntoView({ block: "center" });
     return;
   }
   const line = document.getElementById(event.detail.target.id);
-  const first = line && line.matches(".edit") && line.querySelector("input:not([type=hidden])");
-  const next = line && (line.querySelector("[aria-invalid]") || first || line);
+  const next = line && (line.querySelector("[aria-invalid]") || line);
   if (next) next.focus({ preventScroll: true });
 });
 
@@ -125,6 +124,12 @@ document.addEventListener("pointermove", (event) => {
 document.addEventListener("pointerup", () => dragged && drop(true));
 document.addEventListener("pointercancel", () => dragged && drop(false));
 document.addEventListener("keydown", (event) => dragged && event.key === "Escape" && drop(false));
+
+// A form that was asked for has the focus in its first field, or where something is wrong.
+document.addEventListener("htmx:afterSettle", (event) => {
+  const form = event.detail.target.id && document.querySelector(`#${event.detail.target.id}.edit`);
+  if (form) (form.querySelector("[aria-invalid]") || form.querySelector("input:not([type=hidden])")).focus();
+});
 
 // How many are chosen; a section is chosen as a whole.
 const chosen = () => {

@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 from django import forms
+from django.core.exceptions import ValidationError
 from django.core.validators import MaxLengthValidator
 from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
@@ -19,6 +20,7 @@ OWING_KINDS = [(kind.value, kind.label) for kind in Kind if kind is not Kind.PRO
 # With more, the points of a province's tasks would not fit into a tally.
 MOST_POINTS = 1000
 LONGEST_STANDARD = 4000
+LONGEST_NUMBER = 40
 
 NO_POINTS = _("The points of the whole checklist would add up to 0, and nobody could have a share of them.")
 NO_TARGET = _(
@@ -41,12 +43,11 @@ def is_percent(text: str) -> bool:
 class ValueField(forms.CharField):
     """A number as TickForm reads them: full-width digits and a % sign are understood, 1e400 is not."""
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(max_length=40, required=False, **kwargs)
-
     def to_python(self, value: Any) -> Any:
         """A Decimal, or None."""
-        text = str(value or "").strip() if not isinstance(value, Decimal) else str(value)
+        text = "" if value is None else str(value).strip()
+        if len(text) > LONGEST_NUMBER:
+            raise ValidationError(_("This number is too large."))
         return read_value(text, percentage=is_percent(text)) if text else None
 
     def prepare_value(self, value: Any) -> Any:
@@ -54,7 +55,7 @@ class ValueField(forms.CharField):
         return f"{value.normalize():f}" if isinstance(value, Decimal) else value
 
     def run_validators(self, value: Any) -> None:
-        """All is said by then; the length is the text's."""
+        """All is said by then; those of a text do not fit."""
 
 
 class ItemForm(SeenForm):
@@ -67,8 +68,8 @@ class ItemForm(SeenForm):
     )  # fmt: skip
     due_on = DayField(label=_("Due on"))
     points = forms.IntegerField(label=_("Points"), min_value=0, max_value=MOST_POINTS, initial=1)
-    target = ValueField(label=_("Target of each unit"))
-    total = ValueField(label=_("Target of all together"))
+    target = ValueField(label=_("Target of each unit"), required=False)
+    total = ValueField(label=_("Target of all together"), required=False)
 
     class Meta:
         model = Item
@@ -136,25 +137,24 @@ class ItemForm(SeenForm):
 
     def _measure(self, data: dict[str, Any]) -> None:
         """Sets what follows from what was typed; says what is missing."""
-        targets = [name for name in ("target", "total") if data.get(name) is not None]
-        for name in targets:
-            if is_percent(str(self[name].data)) and not data["measured_in"]:
-                data["measured_in"] = "%"
-            if data["measured_in"].startswith("%") and data[name] > 100:
-                self.add_error(name, _("A percentage cannot be above 100."))
-            elif is_percent(str(self[name].data)) and not data["measured_in"].startswith("%"):
-                self.add_error(name, _("This is a percentage, but it is measured in something else."))
-        if data["statistic"] and targets:
-            for name in targets:
+        targets = {name: data[name] for name in ("target", "total") if data.get(name) is not None}
+        percent = {name for name in targets if is_percent(str(self[name].data))}
+        if percent and not data["measured_in"]:
+            data["measured_in"] = "%"
+        for name, value in targets.items():
+            if data["statistic"]:
                 self.add_error(name, NO_TARGET)
-            return
-        if data["statistic"]:
+            elif data["measured_in"].startswith("%") and value > 100:
+                self.add_error(name, _("A percentage cannot be above 100."))
+            elif name in percent and not data["measured_in"].startswith("%"):
+                self.add_error(name, _("This is a percentage, but it is measured in something else."))
+        if data["statistic"] and not targets:
             data["operator"] = ""
-        if targets and not data["operator"]:
+        elif targets and not data["operator"]:
             self.add_error("operator", _("Say whether the value must reach the target, stay below it or equal it."))
-        if data["operator"] and not targets:
+        elif data["operator"] and not targets:
             self.add_error("target", _("Enter the target, or nothing at “The value must be”."))
-        if not data["metric"] and (targets or data["operator"] or data["statistic"] or data.get("every")):
+        if not data["metric"] and (targets or data.get("operator") or data["statistic"] or data.get("every")):
             self.add_error("metric", _("Say what is measured."))
         if data.get("target") != self.before["target"]:
             self.instance.target_is_stated = data.get("target") is not None
