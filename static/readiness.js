@@ -78,7 +78,10 @@ const place = async (row, side, beside) => {
   const held = row.contains(document.activeElement) && document.activeElement;
   beside[side](row);
   if (held) held.focus();
-  document.querySelectorAll(".lines .nth").forEach((nth, at) => (nth.textContent = at + 1));
+  document.querySelectorAll("tr[data-item]").forEach((line, at) => {
+    const nth = line.querySelector(".nth"); // none in a form that is open
+    if (nth) nth.textContent = at + 1;
+  });
   document.getElementById("moved").textContent = await answer.text();
 };
 const rowOf = (node) => node && node.closest && node.closest("tr[data-item]");

@@ -94,7 +94,11 @@ class ItemForm(SeenForm):
             "title_en": _("Title in English"),
             "standard_en": _("Standard in English"),
         }
-        widgets = {"standard": forms.Textarea(attrs={"rows": 3}), "standard_en": forms.Textarea(attrs={"rows": 2})}
+        widgets = {
+            "standard": forms.Textarea(attrs={"rows": 3}),
+            "standard_en": forms.Textarea(attrs={"rows": 2}),
+            "section": forms.TextInput(attrs={"list": "sections"}),  # those there are stand on the page
+        }
 
     def __init__(self, *args: Any, campaign: Campaign, **kwargs: Any) -> None:
         kwargs["prefix"] = f"item-{kwargs['instance'].pk}" if kwargs.get("instance") else "item-new"
