@@ -18,6 +18,30 @@ LARGEST_VALUE = Decimal(10) ** 12
 PLAIN_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)")
 
 
+def read_value(text: str, *, percentage: bool) -> Decimal:
+    """A number ≥ 0, at most four places; full-width digits and a % sign after a percentage are understood.
+
+    Raises:
+        ValidationError: it is none, or a percentage above 100.
+    """
+    raw = unicodedata.normalize("NFKC", text).strip()
+    if percentage:
+        raw = raw.removesuffix("%").strip()
+    # Decimal alone would also take 1_000, 1e9 and NaN.
+    if not PLAIN_NUMBER.fullmatch(raw):
+        raise ValidationError(_("“%(raw)s” is not a number. Write it like 12 or 12.5."), params={"raw": raw})
+    value = Decimal(raw)
+    if value < 0:
+        raise ValidationError(_("A value cannot be below 0."))
+    if percentage and value > 100:
+        raise ValidationError(_("A percentage cannot be above 100."))
+    if value >= LARGEST_VALUE:
+        raise ValidationError(_("This number is too large."))
+    if value != round(value, 4):
+        raise ValidationError(_("Write at most four decimal places."))
+    return round(value, 4)
+
+
 class TickForm(forms.Form):
     """One change of one task. Field names are relied on by others."""
 
@@ -58,26 +82,9 @@ class TickForm(forms.Form):
         return event
 
     def clean_value(self) -> Decimal | None:
-        """A number ≥ 0, at most four places; full-width digits and a % sign after a percentage are understood."""
-        raw = unicodedata.normalize("NFKC", self.cleaned_data["value"]).strip()
-        if not raw:
-            return None
-        item = self.task.item
-        if item.is_percentage:
-            raw = raw.removesuffix("%").strip()
-        # Decimal alone would also take 1_000, 1e9 and NaN.
-        if not PLAIN_NUMBER.fullmatch(raw):
-            raise ValidationError(_("“%(raw)s” is not a number. Write it like 12 or 12.5."), params={"raw": raw})
-        value = Decimal(raw)
-        if value < 0:
-            raise ValidationError(_("A value cannot be below 0."))
-        if item.is_percentage and value > 100:
-            raise ValidationError(_("A percentage cannot be above 100."))
-        if value >= LARGEST_VALUE:
-            raise ValidationError(_("This number is too large."))
-        if value != round(value, 4):
-            raise ValidationError(_("Write at most four decimal places."))
-        return round(value, 4)
+        """As a number; empty is none."""
+        raw = self.cleaned_data["value"]
+        return read_value(raw, percentage=self.task.item.is_percentage) if raw.strip() else None
 
     @property
     def complaint(self) -> str:

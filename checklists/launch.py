@@ -1,7 +1,9 @@
 """Campaign → tasks. Launching again adds what is missing and touches nothing that people have changed."""
 
+import re
 from dataclasses import dataclass
 from datetime import date, timedelta
+from itertools import count
 from typing import Any
 
 from django.db import connection, transaction
@@ -12,6 +14,8 @@ from django.utils.translation import gettext as _
 from checklists import answers, sync
 from checklists.models import Campaign, Change, Item, Phase, Template
 from villages.models import Cadre, Unit
+
+OWN_NUMBER = re.compile(r"own-([0-9]{1,9})")
 
 
 class CannotLaunch(Exception):
@@ -172,17 +176,23 @@ def add_items(campaign: Campaign, body: dict[str, Any]) -> int:
 
 
 @transaction.atomic
-def add_own_item(campaign: Campaign, item: Item, *, by: Cadre) -> Item:
-    """Adds an item that no speech names, numbered `own-1`, `own-2`, …, at the end of the list."""
+def add_own_items(campaign: Campaign, items: list[Item], *, by: Cadre) -> list[Item]:
+    """Adds items that no speech names at the end of the list; whichever has no number gets `own-1`, `own-2`, …"""
     Campaign.objects.select_for_update(no_key=True).get(pk=campaign.pk)
-    item.campaign = campaign
-    item.number = f"own-{campaign.items.filter(number__startswith='own-').count() + 1}"
-    item.position = campaign.items.aggregate(last=Coalesce(Max("position"), 0))["last"] + 1
-    item.save()
-    Change.objects.create(
-        campaign=campaign, by=by, what=Change.What.EDITED, item=item, fields={"title": ["", item.title]}
+    known = [*campaign.items.values_list("number", flat=True), *(item.number for item in items)]
+    last = max([0, *(int(own[1]) for own in map(OWN_NUMBER.fullmatch, known) if own)])
+    numbers = (f"own-{n}" for n in count(last + 1))
+    end = campaign.items.aggregate(last=Coalesce(Max("position"), 0))["last"]
+    for position, item in enumerate(items, start=end + 1):
+        item.campaign, item.position, item.number = campaign, position, item.number or next(numbers)
+    added = Item.objects.bulk_create(items)
+    Change.objects.bulk_create(
+        [
+            Change(campaign=campaign, by=by, what=Change.What.EDITED, item=item, fields={"title": ["", item.title]})
+            for item in added
+        ]
     )
-    return item
+    return added
 
 
 def due_date(line: dict[str, Any], campaign: Campaign, phases: dict[str, Phase]) -> date:

@@ -8,7 +8,11 @@ urlpatterns = [
     path("campaigns/new/create/", new.create, name="create_campaign"),
     path("campaigns/<int:campaign_id>/setup/", what.what, name="setup"),
     path("campaigns/<int:campaign_id>/setup/items/", items.items, name="setup_items"),
+    path("campaigns/<int:campaign_id>/setup/items/order/", items.order, name="setup_order"),
+    path("campaigns/<int:campaign_id>/setup/items/bulk/", items.several, name="setup_bulk"),
+    path("campaigns/<int:campaign_id>/setup/items/paste/", items.paste, name="setup_paste"),
     path("campaigns/<int:campaign_id>/setup/items/<int:item_id>/", items.item, name="setup_item"),
+    path("campaigns/<int:campaign_id>/setup/items/<int:item_id>/strike/", items.strike, name="setup_strike"),
     path("campaigns/<int:campaign_id>/setup/phases/", phases.phases, name="setup_phases"),
     path("campaigns/<int:campaign_id>/setup/phases/<int:phase_id>/", phases.phase, name="setup_phase"),
     path(

@@ -1,5 +1,6 @@
 """Forms of two people at once: whoever saves second loses nothing and overwrites nothing unseen."""
 
+from decimal import Decimal
 from typing import Any, cast
 
 from django import forms
@@ -104,6 +105,10 @@ def readable(instance: Any, name: str, value: Any) -> str:
     """A field's value as the history keeps it: what a person would call it, not its key."""
     if value is None:
         return ""
+    if isinstance(value, bool):
+        return _("yes") if value else _("no")
+    if isinstance(value, Decimal):
+        return f"{value.normalize():f}"
     field = instance._meta.get_field(name)
     choices = dict(getattr(getattr(field, "base_field", field), "flatchoices", ()))
     if isinstance(value, list | tuple):

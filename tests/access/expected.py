@@ -215,6 +215,12 @@ ROUTES = {
     "setup_items": Route("campaign", edits(GET=200, HEAD=200, POST=422)),
     "setup_item": Route("campaign item", edits(POST=422)),
     "setup_phases": Route("campaign", edits(GET=200, HEAD=200, POST=422)),
+    "setup_item": Route("campaign item", edits(GET=200, HEAD=200, POST=422)),
+    "setup_strike": Route("campaign item", edits(POST=422)),
+    "setup_order": Route("campaign", edits(POST=422)),
+    "setup_bulk": Route("campaign", edits(POST=422)),
+    "setup_paste": Route("campaign", edits(POST=422)),
+    "setup_phases": Route("campaign", edits(GET=200, HEAD=200)),
     "setup_phase": Route("campaign phase", edits(POST=422)),
     "setup_remove_phase": Route("campaign phase", edits(POST=302)),  # no item uses it
     "setup_gates": Route("campaign phase", edits(POST=302)),
