@@ -228,12 +228,12 @@ def _write(task: Task, verb: Verb, event: TaskEvent, *, reached: Decimal | None)
         if constraint == "task_of_a_closed_campaign_stays":
             raise Conflict(
                 _("This campaign is closed and takes no more changes. Your entry was not saved."),
-                Task.objects.for_list().get(pk=task.pk),
+                as_now(task),
             ) from error
         if constraint != "checklists_taskevent_pkey":
             raise
         won = 0
-    task = Task.objects.for_list().get(pk=task.pk)
+    task = as_now(task)
     if won:
         return Outcome(task, Result.CHANGED, event)
     sent = {"state": event.to_state, "value": event.value, "as_of": event.as_of, "note": event.note}
@@ -243,6 +243,18 @@ def _write(task: Task, verb: Verb, event: TaskEvent, *, reached: Decimal | None)
     if _is_so(task, **sent):
         return Outcome(task, Result.ALREADY)
     raise Conflict(_("Someone changed this task since you opened it. Look at what happened, then decide."), task)
+
+
+def as_now(task: Task) -> Task:
+    """The task as it is now.
+
+    Raises:
+        Conflict: bringing the tasks up to date has removed it, as nobody had ever touched it.
+    """
+    now = Task.objects.for_list().filter(pk=task.pk).first()
+    if now is None:
+        raise Conflict(_("This task is no longer asked for. Your entry was not saved."), task)
+    return now
 
 
 def _is_so(task: Task, *, state: str, value: Decimal | None, as_of: date | None, note: str) -> bool:

@@ -19,4 +19,6 @@ urlpatterns = [
     path("campaigns/<int:campaign_id>/events/", views.events, name="events"),
     path("tasks/<int:task_id>/", views.task_page, name="task"),
     path("tasks/<int:task_id>/tick/", views.tick, name="tick"),
+    path("tasks/<int:task_id>/more-time/", views.more_time, name="more_time"),
+    path("extensions/<int:extension_id>/answer/", views.answer_extension, name="answer_extension"),
 ]

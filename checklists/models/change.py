@@ -69,8 +69,9 @@ class ExtensionQuerySet(models.QuerySet["Extension"]):
         return self.filter(answered_at__isnull=True)
 
     def to_answer_by(self, user: access.Person) -> Self:
-        """Waiting for this user's word; nobody answers their own request."""
-        mine = self.waiting().filter(access.reached("task__unit__code", user, access.Action.WAIVE))
+        """Waiting for this user's word while the task is owed; nobody answers their own request."""
+        owed = self.waiting().filter(task__in=Task.objects.running().still_owed())
+        mine = owed.filter(access.reached("task__unit__code", user, access.Action.WAIVE))
         return mine.exclude(asked_by=getattr(user, "pk", None))
 
 
