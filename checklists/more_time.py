@@ -97,7 +97,10 @@ def answer(extension: Extension, *, by: Cadre, event: uuid.UUID, granted: bool, 
     """
     task = extension.task
     if granted:
-        said = _("More time until %(day)s: %(reason)s") % {"day": _said(extension.until), "reason": note or _("granted")}
+        said = _("More time until %(day)s: %(reason)s") % {
+            "day": _said(extension.until),
+            "reason": note or _("granted"),
+        }
     else:
         said = _("No more time: %(reason)s") % {"reason": note}
     if (earlier := _earlier(event, task, by=by, note=said)) is not None:
@@ -115,9 +118,7 @@ def answer(extension: Extension, *, by: Cadre, event: uuid.UUID, granted: bool, 
             raise Unfit(_("It is due on %(day)s by now, later than asked.") % {"day": _said(task.due_on)}, task, "note")
         _require_in_time(task, extension.until)
     until = extension.until if granted else None
-    return _write(
-        task, _event(event, task, by, said), until=until, answer=extension, granted=granted, words=note
-    )
+    return _write(task, _event(event, task, by, said), until=until, answer=extension, granted=granted, words=note)
 
 
 def _require_open(task: Task) -> None:

@@ -13,7 +13,7 @@ from decimal import Decimal
 from enum import Enum
 
 from django.db import IntegrityError, transaction
-from django.db.models import F
+from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
@@ -174,7 +174,7 @@ def record(
     access.require(MAY[verb](by, task))
     day = None if value is None else as_of or timezone.localdate()
     # A value entered late stands in the history; the task keeps what was measured since.
-    newest = value is not None and not task.events.measured().filter(day__gt=day).exists()
+    newest = value is not None and not task.events.measured().filter(Q(day__gt=day)).exists()
     reached = value if newest else task.value
     _check(task, verb, value=value, reached=reached, note=note)
     change = TaskEvent(id=event, task=task, by=by, from_state=task.state, to_state=state, value=value, note=note)
@@ -236,11 +236,12 @@ def _write(task: Task, verb: Verb, event: TaskEvent, *, reached: Decimal | None)
     task = as_now(task)
     if won:
         return Outcome(task, Result.CHANGED, event)
-    sent = {"state": event.to_state, "value": event.value, "as_of": event.as_of, "note": event.note}
     earlier = TaskEvent.objects.select_related("by").filter(pk=event.pk).first()
     if earlier is not None:
-        return _repeat(earlier, task, by=event.by, **sent)
-    if _is_so(task, **sent):
+        return _repeat(
+            earlier, task, by=event.by, state=event.to_state, value=event.value, as_of=event.as_of, note=event.note
+        )
+    if _is_so(task, state=event.to_state, value=event.value, as_of=event.as_of, note=event.note):
         return Outcome(task, Result.ALREADY)
     raise Conflict(_("Someone changed this task since you opened it. Look at what happened, then decide."), task)
 
@@ -262,7 +263,7 @@ def _is_so(task: Task, *, state: str, value: Decimal | None, as_of: date | None,
     if task.state != state or note:
         return False
     day = as_of or timezone.localdate()
-    return value is None or (value == task.value and task.events.measured().filter(day=day, value=value).exists())
+    return value is None or (value == task.value and task.events.measured().filter(Q(day=day), value=value).exists())
 
 
 def _repeat(

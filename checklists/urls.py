@@ -1,7 +1,7 @@
 from django.urls import path
 
 from checklists import views
-from checklists.setup import answers, items, launching, new, phases, rules, units, what
+from checklists.setup import answers, items, launching, new, phases, rules, shares, units, what
 
 urlpatterns = [
     path("campaigns/new/", new.new, name="new_campaign"),
@@ -9,6 +9,7 @@ urlpatterns = [
     path("campaigns/<int:campaign_id>/setup/", what.what, name="setup"),
     path("campaigns/<int:campaign_id>/setup/items/", items.items, name="setup_items"),
     path("campaigns/<int:campaign_id>/setup/items/<int:item_id>/", items.item, name="setup_item"),
+    path("campaigns/<int:campaign_id>/setup/items/<int:item_id>/shares/", shares.shares, name="setup_shares"),
     path("campaigns/<int:campaign_id>/setup/phases/", phases.phases, name="setup_phases"),
     path("campaigns/<int:campaign_id>/setup/phases/<int:phase_id>/", phases.phase, name="setup_phase"),
     path("campaigns/<int:campaign_id>/setup/units/", units.units, name="setup_units"),

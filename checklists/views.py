@@ -153,16 +153,18 @@ def _task_page(
     today = timezone.localdate()
     choices = ticks.choices(request.user, task)
     waiting = task.extensions.waiting().select_related("asked_by").first()
-    gives, mine = access.may_give_time(request.user, task), waiting is not None and waiting.asked_by == request.user
-    takes_time = bool(times.is_open_for(task) and times.may(request.user, task) and (not waiting or gives and not mine))
-    answers = waiting is not None and bool(gives) and not mine and task.campaign.is_running
+    gives = access.may_give_time(request.user, task)
+    # Who asked neither answers nor gives; who may only ask waits for the answer.
+    may_decide = bool(gives) and (waiting is None or waiting.asked_by != request.user)
+    takes_time = times.is_open_for(task) and (may_decide or (waiting is None and bool(times.may(request.user, task))))
+    takes_answer = waiting is not None and may_decide and task.campaign.is_running
     events = list(task.events.select_related("by"))
     values = Values.of(task, events)
     sent = form or time_form or answer_form
     lost = (
         (form is not None and form.data.get("state") not in choices)
         or (time_form is not None and not takes_time)
-        or (answer_form is not None and not answers)
+        or (answer_form is not None and not takes_answer)
     )
     if sent is not None and lost and sent.errors:  # the page has no place for this form any more
         conflict = conflict or sent.complaint
@@ -181,7 +183,7 @@ def _task_page(
         "waiting": waiting,
         "time_form": (time_form or MoreTimeForm()) if takes_time else None,
         "gives_time": gives,
-        "answer_form": (answer_form or AnswerForm()) if answers else None,
+        "answer_form": (answer_form or AnswerForm()) if takes_answer else None,
         "fresh": [uuid.uuid4(), uuid.uuid4()],
         "conflict": conflict,
         "typed": [sent.data[name] for name in ("value", "until", "note") if sent.data.get(name)] if sent else [],

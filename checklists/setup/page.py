@@ -42,8 +42,10 @@ def planned(request: CadreRequest, campaign_id: int) -> Campaign:
     return campaign
 
 
-def show(request: CadreRequest, campaign: Campaign, step: str, *, status: int = 200, **context: Any) -> HttpResponse:
-    """One step, under the row of all of them."""
+def show(
+    request: CadreRequest, campaign: Campaign, step: str, *, template: str = "", status: int = 200, **context: Any
+) -> HttpResponse:
+    """One step, or a page that belongs to it, under the row of all of them."""
     made = scope.tasks_by_item(campaign)
     names = list(STEPS)
     following = names[names.index(step) + 1] if step != names[-1] else ""
@@ -57,7 +59,8 @@ def show(request: CadreRequest, campaign: Campaign, step: str, *, status: int = 
         "made": made,
         "tasks": sum(made.values()),
     }
-    return render(request, f"setup/{step.removeprefix('setup_')}.html", frame | context, status=status)
+    template = template or f"setup/{step.removeprefix('setup_')}.html"
+    return render(request, template, frame | context, status=status)
 
 
 def saved(request: CadreRequest, campaign: Campaign, step: str, *, at: str = "", said: str = "") -> HttpResponse:
