@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 from functools import cached_property
 
-from checklists.models import Item, Task, TaskEvent
+from checklists.models import Item, State, Task, TaskEvent
 
 KEPT = 60  # points of the newest days
 WIDTH, HEIGHT = 320, 150
@@ -38,9 +38,10 @@ class Values:
         return self.points[-1] if self.points else None
 
     def next_due(self, on: date) -> date | None:
-        """By when the next value is due; None if none is asked for, or the campaign is over by then."""
+        """By when the next value is due; None if none is asked for or taken, or the campaign is over by then."""
         item = self.task.item
-        if not item.every or not item.is_measured or not self.task.campaign.is_running:
+        takes_values = self.task.retired_at is None and self.task.state not in (State.VERIFIED, State.WAIVED)
+        if not (item.every and item.is_measured and takes_values and self.task.campaign.is_running):
             return None
         last_day = self.task.campaign.last_day
         if on > last_day or (self.last is not None and self.last.day >= last_day):

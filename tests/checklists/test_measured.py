@@ -145,6 +145,8 @@ def test_the_task_says_when_the_next_value_is_due(task: Task, as_: LogIn) -> Non
     assert lan.get(task.get_absolute_url()).context["next_due"] == end
     enter(lan, task, "41")
     assert lan.get(task.get_absolute_url()).context["next_due"] == end + timedelta(days=7)
+    Task.objects.filter(pk=task.pk).update(retired_at=timezone.now())
+    assert lan.get(task.get_absolute_url()).context["next_due"] is None
 
 
 @pytest.mark.parametrize(
