@@ -269,12 +269,15 @@ def test_the_second_answer_is_told_who_was_first(task: Task, cast: dict[str, Cad
         extension.task = factories.task(task.campaign, "v-2")
         return extension
 
-    first, second = looked(), looked()
+    first, second, third = looked(), looked(), looked()
     more_time.answer(first, by=cast["lin"], event=uuid.uuid4(), granted=True)
     before = everything()
     with pytest.raises(ticks.Conflict, match="Lin"):
         more_time.answer(second, by=cast["tang"], event=uuid.uuid4(), granted=False, note="不行")
     assert "Lin" in say(as_("tang"), second, "no").text
+    third.task = factories.task(task.campaign, "v-2")  # read after the answer, the request before it
+    with pytest.raises(ticks.Conflict, match="Lin"):
+        more_time.answer(third, by=cast["tang"], event=uuid.uuid4(), granted=False, note="不行")
     assert everything() == before
     with pytest.raises(PermissionDenied):
         more_time.answer(looked(), by=cast["su"], event=uuid.uuid4(), granted=True)
