@@ -214,8 +214,8 @@ def due_date(line: dict[str, Any], campaign: Campaign, phases: dict[str, Phase])
 
 def _item(campaign: Campaign, position: int, line: dict[str, Any], phases: dict[str, Phase]) -> Item:
     target = line.get("target", {})
-    if target.get("share"):  # a sum over all units that owe it: no single unit can reach or miss it
-        target = {}
+    # A sum over all units that owe it: no single unit can reach or miss it before it is split (setup/shares.py).
+    total = target.get("value") if target.get("share") else None
     return Item(
         campaign=campaign,
         number=line["id"],
@@ -236,7 +236,8 @@ def _item(campaign: Campaign, position: int, line: dict[str, Any], phases: dict[
         metric=target.get("metric", ""),
         metric_en=target.get("metric_en", ""),
         operator=target.get("operator", ""),
-        target=target.get("value"),
+        target=target.get("value") if total is None else None,
+        total=total,
         measured_in=target.get("unit", ""),
         measured_in_en=target.get("unit_en", ""),
         target_is_stated=target.get("basis") == "stated",

@@ -1,7 +1,7 @@
 from django.urls import path
 
 from checklists import views
-from checklists.setup import answers, items, launching, new, phases, rules, units, what
+from checklists.setup import answers, items, launching, new, phases, rules, shares, units, what
 
 urlpatterns = [
     path("campaigns/new/", new.new, name="new_campaign"),
@@ -13,6 +13,7 @@ urlpatterns = [
     path("campaigns/<int:campaign_id>/setup/items/paste/", items.paste, name="setup_paste"),
     path("campaigns/<int:campaign_id>/setup/items/<int:item_id>/", items.item, name="setup_item"),
     path("campaigns/<int:campaign_id>/setup/items/<int:item_id>/strike/", items.strike, name="setup_strike"),
+    path("campaigns/<int:campaign_id>/setup/items/<int:item_id>/shares/", shares.shares, name="setup_shares"),
     path("campaigns/<int:campaign_id>/setup/phases/", phases.phases, name="setup_phases"),
     path("campaigns/<int:campaign_id>/setup/phases/<int:phase_id>/", phases.phase, name="setup_phase"),
     path(
@@ -30,4 +31,6 @@ urlpatterns = [
     path("campaigns/<int:campaign_id>/events/", views.events, name="events"),
     path("tasks/<int:task_id>/", views.task_page, name="task"),
     path("tasks/<int:task_id>/tick/", views.tick, name="tick"),
+    path("tasks/<int:task_id>/more-time/", views.more_time, name="more_time"),
+    path("extensions/<int:extension_id>/answer/", views.answer_extension, name="answer_extension"),
 ]

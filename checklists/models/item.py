@@ -115,12 +115,13 @@ class Item(models.Model):
 
     @property
     def is_measured(self) -> bool:
-        return self.target is not None
+        """Whether a value can be entered; there need not be a target that it is held to."""
+        return bool(self.metric)
 
     @property
-    def asks_value(self) -> bool:
-        """Whether a tick needs the measured value: a stated target does, an implied "none left" does not."""
-        return self.is_measured and self.target_is_stated
+    def may_be_split(self) -> bool:
+        """Whether a sum over all units can be owed. A statistic has no target, and percentages make no sum."""
+        return not self.statistic and not self.is_percentage
 
     @property
     def measure(self) -> str:
@@ -135,17 +136,13 @@ class Item(models.Model):
     def is_percentage(self) -> bool:
         return self.measured_in.startswith("%")
 
-    def is_met_by(self, value: Any) -> bool:
-        """Whether a measured value reaches the target.
-
-        Raises:
-            TypeError: if the item has no target.
-        """
-        if self.target is None:
-            raise TypeError(f"{self} has no target")
+    def reaches(self, value: Any, target: Any) -> bool:
+        """Whether a measured value is as the target asks; nothing is asked without one."""
+        if target is None:
+            return True
         match self.operator:
             case self.Operator.AT_LEAST:
-                return bool(value >= self.target)
+                return bool(value >= target)
             case self.Operator.AT_MOST:
-                return bool(value <= self.target)
-        return bool(value == self.target)
+                return bool(value <= target)
+        return bool(value == target)

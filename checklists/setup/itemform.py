@@ -10,7 +10,7 @@ from django.core.validators import MaxLengthValidator
 from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 
-from checklists.forms import read_value
+from checklists.forms import plain_number
 from checklists.models import Campaign, Item
 from checklists.setup.days import DayField, Span
 from checklists.setup.seen import SeenForm
@@ -48,7 +48,7 @@ class ValueField(forms.CharField):
         text = "" if value is None else str(value).strip()
         if len(text) > LONGEST_NUMBER:
             raise ValidationError(_("This number is too large."))
-        return read_value(text, percentage=is_percent(text)) if text else None
+        return plain_number(text, percent=is_percent(text)) if text else None
 
     def prepare_value(self, value: Any) -> Any:
         """90, not 90.0000."""

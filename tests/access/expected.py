@@ -168,6 +168,17 @@ def claims(who: str, task: object) -> Outcome:
     return takes_step(who, *task[:2], at="open", to="done") if isinstance(task, tuple) else 404
 
 
+def asks_time(who: str, task: object) -> Outcome:
+    """More time is asked for by whoever ticks, and given by whoever waives; an empty form is refused."""
+    may = MAY[who].get(task[1], "") if isinstance(task, tuple) else ""
+    return 404 if "s" not in may else 422 if set("tw") & set(may) else 403
+
+
+def answers_request(who: str, place: object) -> Outcome:
+    may = MAY[who].get(place, "")
+    return 404 if "s" not in may else 422 if "w" in may else 403
+
+
 def takes_step(who: str, campaign: str, place: str, *, at: str, to: str, mine: bool = False) -> Outcome:
     """The answer to bringing a task from a state to a state; who ticked it (`mine`) cannot check it."""
     may = MAY[who].get(place, "")
@@ -220,6 +231,7 @@ ROUTES = {
     "setup_order": Route("campaign", edits(POST=422)),
     "setup_bulk": Route("campaign", edits(POST=422)),
     "setup_paste": Route("campaign", edits(POST=422)),
+    "setup_shares": Route("campaign item", edits(GET=200, HEAD=200, POST=422)),
     "setup_phases": Route("campaign", edits(GET=200, HEAD=200)),
     "setup_phase": Route("campaign phase", edits(POST=422)),
     "setup_remove_phase": Route("campaign phase", edits(POST=302)),  # no item uses it
@@ -239,6 +251,8 @@ ROUTES = {
     "unit_tasks": Route("campaign unit", reads(sees_unit_in_campaign)),
     "task": Route("task", reads(sees_task)),
     "tick": Route("task", writes(claims)),  # every other step: `steps` below
+    "more_time": Route("task", writes(asks_time)),
+    "answer_extension": Route("extension", writes(answers_request)),
     "units": Route("", reads(page)),
     "unit": Route("unit", reads(sees_unit)),
     "inbox": Route("", reads(page)),
@@ -276,6 +290,7 @@ IDS: dict[str, list[tuple[Any, ...]]] = {
         *(("county", unit) for unit in UNITS if unit not in PLACES),
     ],
     "task": [(task,) for task in TASKS],
+    "extension": [(place,) for place in [*PLACES, *NEVER] if place != "city"],
     "campaign item": [*((campaign, campaign) for campaign in HOSTS), *PARTS],
     "campaign phase": [*((campaign, campaign) for campaign in HOSTS), *PARTS],
 }
@@ -286,6 +301,7 @@ FEW: dict[str, list[tuple[Any, ...]]] = {
     "unit": [("willow",), (NEVER_CODES[0],)],
     "campaign unit": [("county", "willow"), ("county", NEVER_CODES[0])],
     "task": [(("county", "willow", "open"),), (NEVER[0],)],
+    "extension": [("willow",), (NEVER[0],)],
     "campaign item": [("draft", "draft"), (NEVER[0], "draft")],
     "campaign phase": [("draft", "draft"), (NEVER[0], "draft")],
 }
