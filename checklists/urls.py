@@ -1,12 +1,14 @@
 from django.urls import path
 
 from checklists import views
-from checklists.setup import answers, items, launching, new, phases, rules, units, what
+from checklists.setup import answers, items, launching, new, newer, phases, rules, templates, units, what
 
 urlpatterns = [
     path("campaigns/new/", new.new, name="new_campaign"),
     path("campaigns/new/create/", new.create, name="create_campaign"),
     path("campaigns/<int:campaign_id>/setup/", what.what, name="setup"),
+    path("campaigns/<int:campaign_id>/setup/template/", templates.save, name="setup_template"),
+    path("campaigns/<int:campaign_id>/setup/newer/", newer.newer, name="setup_newer"),
     path("campaigns/<int:campaign_id>/setup/items/", items.items, name="setup_items"),
     path("campaigns/<int:campaign_id>/setup/items/<int:item_id>/", items.item, name="setup_item"),
     path("campaigns/<int:campaign_id>/setup/phases/", phases.phases, name="setup_phases"),
@@ -17,6 +19,7 @@ urlpatterns = [
     path("campaigns/<int:campaign_id>/setup/launch/", launching.launching, name="setup_launch"),
     path("campaigns/<int:campaign_id>/course/", launching.steer, name="course"),
     path("campaigns/<int:campaign_id>/events/", views.events, name="events"),
+    path("templates/<int:template_id>/", templates.template, name="template"),
     path("tasks/<int:task_id>/", views.task_page, name="task"),
     path("tasks/<int:task_id>/tick/", views.tick, name="tick"),
 ]
