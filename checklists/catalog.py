@@ -26,6 +26,10 @@ HOLLOW = (
 class BadTemplate(Exception):
     """A template file that is not loaded. Says which file, where in it, and what is wrong."""
 
+    def __init__(self, words: str, path: tuple[str | int, ...] = ()) -> None:
+        super().__init__(words)
+        self.path = path  # where in it, if the schema refused it
+
 
 @dataclass(frozen=True)
 class Loaded:
@@ -69,7 +73,8 @@ def check(body: Any, name: str) -> None:
     if fault is not None:
         where = "/".join(map(str, fault.absolute_path)) or "/"
         raise BadTemplate(
-            _("%(file)s, at %(where)s: %(why)s") % {"file": name, "where": where, "why": fault.message[:300]}
+            _("%(file)s, at %(where)s: %(why)s") % {"file": name, "where": where, "why": fault.message[:300]},
+            tuple(fault.absolute_path),
         )
     try:
         json.dumps(body, allow_nan=False)  # for a schema, .nan lies between any two bounds

@@ -139,6 +139,8 @@ def _due(
 ) -> dict[str, Any]:
     """The deadline in the speech's own way while that still gives the item's day; else in days."""
     own_way: dict[str, Any] = {key: told[key] for key in ("due", "vague") if key in told}
+    if "due" in own_way:
+        own_way["due"] = own_way["due"] | {"says": item.due_says}
     edge_of = own_way.get("due", {}).get("phase")
     if edge_of is None or edge_of in phases:
         known = launch.item_of(campaign, item.position, line | own_way, phases)

@@ -222,7 +222,7 @@ def take_over(campaign: Campaign, template: Template, chosen: set[str], *, done:
         Outdated: a chosen line is not as it was shown, or the campaign was closed or brought up to date meanwhile.
     """
     with transaction.atomic():
-        held = Campaign.objects.select_for_update(no_key=True).select_related("template").get(pk=campaign.pk)
+        held = Campaign.objects.select_for_update(no_key=True).get(pk=campaign.pk)
         list(held.items.select_for_update(no_key=True).values_list("pk"))
         found = lines(held, template)
         if held.is_closed or latest(held) != template or chosen - {line.key for line in found}:

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_http_methods, require_safe
 
-from checklists import catalog, copying
+from checklists import catalog, copying, newer
 from checklists.models import Campaign, Item, Template
 from checklists.models.campaign import in_language
 from checklists.setup import page
@@ -20,6 +20,7 @@ from villages import access
 from villages.http import CadreRequest
 from villages.models import Kind
 
+NAMED = {"due": "due_on", "target": "metric", "measure": "metric", "id": "number"}  # in a template -> on an item
 LEVELS = {kind.value: kind.label for kind in (Kind.PROVINCE, Kind.CITY, Kind.COUNTY, Kind.TOWNSHIP)}
 
 
@@ -60,12 +61,25 @@ def save(request: CadreRequest, campaign_id: int) -> HttpResponse:
         try:
             saved = copying.save_as(campaign, **form.cleaned_data, by=request.user)
         except catalog.BadTemplate as error:
-            form.add_error(None, str(error))
+            form.add_error(None, _complaint(campaign, error))
         else:
             said = _("Saved as “%(title)s”, version %(number)d. It stands among the templates of a new campaign.")
             messages.success(request, said % {"title": saved, "number": saved.version})
             return redirect("template", saved.pk)
     return page.show(request, campaign, "setup", part="template", form=form, status=422)
+
+
+def _complaint(campaign: Campaign, error: catalog.BadTemplate) -> str:
+    """Which item does not fit into a template, as its admin knows it."""
+    match error.path:
+        case ("items", int(place), str(field), *_rest):
+            item = campaign.items.filter(struck=False)[place]
+            label = newer.FIELDS[NAMED.get(field, field)][1] if NAMED.get(field, field) in newer.FIELDS else field
+            return _("“%(item)s” does not fit into a template: look at %(field)s, it may be too long.") % {
+                "item": item.name,
+                "field": label,
+            }
+    return str(error)
 
 
 @require_safe
@@ -81,7 +95,7 @@ def template(request: CadreRequest, template_id: int) -> HttpResponse:
         sections.setdefault(line["section"], []).append(_item(line, phases))
     context = {
         "template": found,
-        "newer": newest if newest and newest.pk != found.pk else None,
+        "later": newest if newest and newest.pk != found.pk else None,
         "level": LEVELS.get(body.get("level", ""), ""),
         "about": [_said(body, name) for name in ("occasion", "inspection", "note") if name in body],
         "items": len(body["items"]),
