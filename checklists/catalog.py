@@ -54,7 +54,7 @@ def read(path: Path) -> dict[str, Any]:
         if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text)):
             raise BadTemplate(_("%(file)s: YAML aliases are not allowed") % {"file": path.name})
         body = yaml.safe_load(text)
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: bytes or dates that are none
         raise BadTemplate(_("%(file)s: not readable as YAML: %(why)s") % {"file": path.name, "why": error}) from error
     check(body, path.name)
     if body["slug"] != path.stem:
