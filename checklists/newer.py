@@ -78,11 +78,12 @@ class Line:
     before: str = ""
     after: str = ""
     by_hand: bool = False  # somebody here has changed it since it came from the template
+    values: str = ""  # what stands here and what would, exactly
 
     @property
     def key(self) -> str:
         """Names the line as it was shown: with another text it is another line."""
-        seen = hashlib.sha256(f"{self.before}\0{self.after}".encode()).hexdigest()[:12]
+        seen = hashlib.sha256((self.values or self.after).encode()).hexdigest()[:12]
         return f"{self.what}.{self.number}.{self.field}.{seen}"
 
 
@@ -142,12 +143,11 @@ def _lines(campaign: Campaign, was: _Version, will: _Version) -> Iterator[Line]:
             value, here = _value(new, names), _value(now, names)
             origin = _value(old, names) if old else None
             if value not in (here, origin):
-                yield Line(
-                    "change", number, now.name, field, label,
-                    before=_in_words(now, field, topics),
-                    after=_in_words(new, field, topics),
-                    by_hand=here != origin or bool(touched[now.pk].intersection(names)),
-                )  # fmt: skip
+                by_hand = here != origin or bool(touched[now.pk].intersection(names))
+                before, after = _in_words(now, field, topics), _in_words(new, field, topics)
+                if before == after:  # the difference is in what readers of this language do not see
+                    before, after = _all(here), _all(value)
+                yield Line("change", number, now.name, field, label, before, after, by_hand, f"{here}{value}")
     for number, old in was.items.items():
         now = items.get(number)
         if number not in will.items and now is not None and not now.struck:
@@ -169,7 +169,10 @@ def _phase_lines(now: dict[str, Phase], was: _Version, will: _Version) -> Iterat
             value, stands = _value(new, names), _value(here, names)
             origin = _value(old, names) if old else None
             if value not in (stands, origin):
-                yield Line("phase_change", key, str(here), names[0], label, told(here), told(new), stands != origin)
+                yield Line(
+                    *("phase_change", key, str(here), names[0], label, told(here), told(new)),
+                    *(stands != origin, f"{stands}{value}"),
+                )
 
 
 def _value(row: Item | Phase, names: tuple[str, ...]) -> list[Any]:
@@ -186,8 +189,14 @@ def _dates(phase: Phase) -> str:
 
 
 def _in_words(item: Item, field: str, topics: dict[str, list[str]]) -> str:
-    """A field as a person reads it, with the English beside it where both count."""
+    """A field as a person reads it."""
     match field:
+        case "title":
+            return item.name
+        case "standard":
+            return item.meaning
+        case "proof":
+            return item.shown_by
         case "phase":
             return str(item.phase) if item.phase else ""
         case "topic":
@@ -204,11 +213,15 @@ def _in_words(item: Item, field: str, topics: dict[str, list[str]]) -> str:
             return _("yes") if getattr(item, field) else _("no")
         case "metric":
             value = item.total if item.total is not None else item.target
-            told = [item.metric, item.get_operator_display(), f"{value.normalize():f}" if value is not None else ""]
-            told += [item.measured_in, _("(all together)") if item.total is not None else ""]
+            told = [item.measure, item.get_operator_display(), f"{value.normalize():f}" if value is not None else ""]
+            told += [item.unit_of_measure, _("(all together)") if item.total is not None else ""]
             told += [_("(a statistic)") if item.statistic else ""]
-            return " ".join(filter(None, [*told, item.metric_en]))
-    return " · ".join(str(value) for value in _value(item, FIELDS[field][0]) if value not in ("", None))
+            return " ".join(filter(None, told))
+    return _all(_value(item, FIELDS[field][0]))
+
+
+def _all(values: list[Any]) -> str:
+    return " · ".join(str(value) for value in values if value not in ("", None))
 
 
 def take_over(campaign: Campaign, template: Template, chosen: set[str], *, done: bool, by: Cadre) -> list[Line]:

@@ -4,7 +4,7 @@ from datetime import date, timedelta
 from typing import Any, cast
 
 from crispy_forms.helper import FormHelper
-from crispy_forms.layout import Column, Layout, Row, Submit
+from crispy_forms.layout import HTML, Column, Layout, Row, Submit
 from django import forms
 from django.core.exceptions import ValidationError
 from django.db.models import Count, F, Func, IntegerField, Q
@@ -86,7 +86,6 @@ class NewCampaignForm(forms.Form):
         choice.widget.attrs = {
             "hx-get": reverse("new_campaign"),
             "hx-target": "#chosen",
-            "hx-select": "#chosen",
             "hx-swap": "outerHTML",
         }
         hosts: Any = self.fields["host"]
@@ -97,6 +96,7 @@ class NewCampaignForm(forms.Form):
         self.helper.form_action = "create_campaign"
         self.helper.layout = Layout(
             "template",
+            HTML('{% include "setup/_chosen.html" %}'),
             Row(Column("host"), Column("title")),
             Row(Column("inspects_on"), Column("inspects_until")),
             Submit("go", _("Set up")),
@@ -172,10 +172,10 @@ def _called(template: Template) -> str:
 
 @require_safe
 def new(request: CadreRequest) -> HttpResponse:
-    """Choose what to start from, the unit that runs the campaign, and the inspection day."""
+    """Choose what to start from, the unit that runs the campaign, and the inspection day; htmx gets the choice only."""
     access.require(access.may_run_some(request.user))
     form = NewCampaignForm(user=request.user, initial={"template": request.GET.get("template", "")})
-    return render(request, "setup/new.html", {"form": form})
+    return render(request, "setup/_chosen.html" if request.htmx else "setup/new.html", {"form": form})
 
 
 @require_POST
