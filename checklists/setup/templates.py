@@ -152,7 +152,7 @@ def _day(days: int) -> str:
 
 
 def _days(phase: dict[str, Any]) -> str:
-    return f"{_day(phase['starts'])} – {_day(phase['ends'])}"
+    return " – ".join(dict.fromkeys([_day(phase["starts"]), _day(phase["ends"])]))
 
 
 def _target(target: dict[str, Any]) -> str:

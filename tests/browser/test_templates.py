@@ -29,9 +29,7 @@ def drafted(world: World) -> Campaign:
     body["items"].append(first | {"id": "psc-99", "title": "新增的一项"})
     drafted.items.filter(number=second["id"]).update(title="我们自己的题目")
     catalog.save(body)
-    catalog.save(
-        body | {"slug": "own-1", "title": "我们区的模板"}, owner=drafted.host, by=Cadre.objects.get(username="ada")
-    )
+    catalog.save(body | {"slug": "own-1", "title": "我们区的模板"}, owner=drafted.host, by=world.people["ada"])
     return drafted
 
 
