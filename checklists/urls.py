@@ -2,11 +2,14 @@ from django.urls import path
 
 from checklists import views
 from checklists.setup import answers, items, launching, new, phases, rules, shares, units, what
+from checklists.setup import answers, items, launching, new, newer, phases, rules, templates, units, what
 
 urlpatterns = [
     path("campaigns/new/", new.new, name="new_campaign"),
     path("campaigns/new/create/", new.create, name="create_campaign"),
     path("campaigns/<int:campaign_id>/setup/", what.what, name="setup"),
+    path("campaigns/<int:campaign_id>/setup/template/", templates.save, name="setup_template"),
+    path("campaigns/<int:campaign_id>/setup/newer/", newer.newer, name="setup_newer"),
     path("campaigns/<int:campaign_id>/setup/items/", items.items, name="setup_items"),
     path("campaigns/<int:campaign_id>/setup/items/order/", items.order, name="setup_order"),
     path("campaigns/<int:campaign_id>/setup/items/bulk/", items.several, name="setup_bulk"),
@@ -29,6 +32,7 @@ urlpatterns = [
     path("campaigns/<int:campaign_id>/setup/launch/", launching.launching, name="setup_launch"),
     path("campaigns/<int:campaign_id>/course/", launching.steer, name="course"),
     path("campaigns/<int:campaign_id>/events/", views.events, name="events"),
+    path("templates/<int:template_id>/", templates.template, name="template"),
     path("tasks/<int:task_id>/", views.task_page, name="task"),
     path("tasks/<int:task_id>/tick/", views.tick, name="tick"),
     path("tasks/<int:task_id>/more-time/", views.more_time, name="more_time"),

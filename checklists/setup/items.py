@@ -56,7 +56,7 @@ def item(request: CadreRequest, campaign_id: int, item_id: int) -> HttpResponse:
 def _form(request: CadreRequest, campaign: Campaign, form: ItemForm, *, status: int = 200) -> HttpResponse:
     if request.htmx:
         return checklist.show_row(request, campaign, form.instance.pk, status=status, form=form)
-    return page.show(request, campaign, "setup_items", status=status, template="setup/item.html", form=form)
+    return page.show(request, campaign, "setup_items", status=status, part="item", form=form)
 
 
 @require_POST
@@ -124,7 +124,7 @@ def paste(request: CadreRequest, campaign_id: int) -> HttpResponse:
         campaign,
         "setup_items",
         status=422 if pasted.faults else 200,
-        template="setup/paste.html",
+        part="paste",
         text=text,
         pasted=pasted,
     )

@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from checklists import scope
+from checklists import newer, scope
 from checklists.models import Campaign
 from villages import access
 from villages.http import CadreRequest
@@ -43,9 +43,9 @@ def planned(request: CadreRequest, campaign_id: int, *, closed_too: bool = False
 
 
 def show(
-    request: CadreRequest, campaign: Campaign, step: str, *, status: int = 200, template: str = "", **context: Any
+    request: CadreRequest, campaign: Campaign, step: str, *, part: str = "", status: int = 200, **context: Any
 ) -> HttpResponse:
-    """One step, under the row of all of them; a page of its own within the step names its template."""
+    """One step, or a part of it with a page of its own, under the row of all of them."""
     made = context.pop("made", None) or scope.tasks_by_item(campaign)
     names = list(STEPS)
     following = names[names.index(step) + 1] if step != names[-1] else ""
@@ -58,9 +58,9 @@ def show(
         "next_step": (STEPS[following], reverse(following, args=[campaign.pk])) if following else None,
         "made": made,
         "tasks": sum(made.values()),
+        "newer": newer.latest(campaign) if step == "setup_items" and not part and not campaign.is_closed else None,
     }
-    template = template or f"setup/{step.removeprefix('setup_')}.html"
-    return render(request, template, frame | context, status=status)
+    return render(request, f"setup/{part or step.removeprefix('setup_')}.html", frame | context, status=status)
 
 
 def saved(request: CadreRequest, campaign: Campaign, step: str, *, at: str = "", said: str = "") -> HttpResponse:

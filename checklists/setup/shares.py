@@ -231,7 +231,7 @@ def _page(
         request,
         campaign,
         "setup_items",
-        template="setup/shares.html",
+        part="shares",
         status=200 if refused is None else 422,
         item=item,
         level=found,

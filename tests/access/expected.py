@@ -141,6 +141,20 @@ def starts(who: str, *, then: Outcome) -> Outcome:
 
 def sets_up(who: str, campaign: object, part: object = None, *, then: Outcome, closed: Outcome = 403) -> Outcome:
     """Campaigns are set up by whoever runs them, a closed one no more; a part of another is not there."""
+def sees_template(who: str, template: object) -> Outcome:
+    """For whoever runs campaigns: the speeches, and the templates of the offices above and below."""
+    runs = any("r" in may for may in CAMPAIGNS[who].values())
+    return 200 if runs and template in ("speech", "county", "east", "city") else 404
+
+
+def saves(who: str, campaign: object, *, then: Outcome) -> Outcome:
+    """A closed campaign, too, can become a template."""
+    may = CAMPAIGNS[who].get(campaign, "")
+    return then if "r" in may else 403 if "s" in may else 404
+
+
+def sets_up(who: str, campaign: object, part: object = None, *, then: Outcome) -> Outcome:
+    """Campaigns are set up by whoever runs them, a closed one only looked at; a part of another is not there."""
     may = CAMPAIGNS[who].get(campaign, "")
     if "s" not in may:
         return 404
@@ -223,6 +237,11 @@ ROUTES = {
     "new_campaign": Route("", reads(partial(starts, then=200))),
     "create_campaign": Route("", writes(partial(starts, then=422))),
     "setup": Route("campaign", edits(GET=200, HEAD=200, POST=422)),
+    "setup_template": Route(
+        "campaign", reads(partial(saves, then=200)) | writes(partial(saves, then=422))
+    ),
+    "setup_newer": Route("campaign", edits(GET=200, HEAD=200, POST=409)),  # there is no newer version
+    "template": Route("template", reads(sees_template)),
     "setup_items": Route("campaign", edits(GET=200, HEAD=200, POST=422)),
     "setup_item": Route("campaign item", edits(POST=422)),
     "setup_phases": Route("campaign", edits(GET=200, HEAD=200, POST=422)),
@@ -291,6 +310,7 @@ IDS: dict[str, list[tuple[Any, ...]]] = {
     ],
     "task": [(task,) for task in TASKS],
     "extension": [(place,) for place in [*PLACES, *NEVER] if place != "city"],
+    "template": [(template,) for template in ("speech", "county", "east", "city", "far", *NEVER)],
     "campaign item": [*((campaign, campaign) for campaign in HOSTS), *PARTS],
     "campaign phase": [*((campaign, campaign) for campaign in HOSTS), *PARTS],
 }
@@ -302,6 +322,7 @@ FEW: dict[str, list[tuple[Any, ...]]] = {
     "campaign unit": [("county", "willow"), ("county", NEVER_CODES[0])],
     "task": [(("county", "willow", "open"),), (NEVER[0],)],
     "extension": [("willow",), (NEVER[0],)],
+    "template": [("speech",), (NEVER[0],)],
     "campaign item": [("draft", "draft"), (NEVER[0], "draft")],
     "campaign phase": [("draft", "draft"), (NEVER[0], "draft")],
 }

@@ -7,7 +7,7 @@ every state. Built once per test module, in a transaction that is rolled back.
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cache
 from http.cookies import SimpleCookie
@@ -22,7 +22,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils import timezone
 
 from checklists import course
-from checklists.models import Campaign, Extension, Phase, State, Task, TaskEvent
+from checklists.models import Campaign, Extension, Phase, State, Task, TaskEvent, Template
 from readiness.models import Heartbeat, Notice
 from tests import factories
 from villages.access import Role
@@ -69,6 +69,7 @@ class World:
     items: dict[str, int]  # the first of each campaign
     phases: dict[str, int]  # likewise
     extensions: dict[str, int]  # a request for more time, by place
+    templates: dict[str, int] = field(default_factory=dict)  # a speech, and one of an office's own for some hosts
 
     def number(self, kind: str, name: Any) -> Any:
         """What stands in an address for a campaign, a unit or a task; a name of nothing stands for itself."""
@@ -76,6 +77,7 @@ class World:
             "item": self.items,
             "phase": self.phases,
             "extension": self.extensions,
+            "template": self.templates,
         }
         return known[kind].get(name, name)
 
@@ -143,6 +145,11 @@ def _extras() -> dict[str, Cadre]:
 def _campaigns(world: World) -> None:
     full = factories.template("full", [factories.line(number, owed_by=EVERYWHERE) for number in State.values])
     slim = factories.template("slim", [factories.line("one", owed_by=EVERYWHERE)])
+    world.templates["speech"] = full.pk
+    for name in ("county", "east", "city", "far"):
+        own = factories.template(f"own-{name}")
+        Template.objects.filter(pk=own.pk).update(owner=HOSTS[name])
+        world.templates[name] = own.pk
     today = timezone.localdate()
     for days, (name, host) in enumerate(HOSTS.items(), start=20):
         campaign = factories.campaign(
