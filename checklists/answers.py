@@ -38,7 +38,7 @@ DIFFERENCE = f"""
 
 def who_params(campaign: Campaign, on: date | None = None) -> dict[str, Any]:
     """What WHO asks for."""
-    rules = [(kind, *POSTS[post], rank) for kind, posts in campaign.answers.items() for rank, post in enumerate(posts)]
+    rules = [(kind, *POSTS[post][:3], rank) for kind, posts in campaign.answers.items() for rank, post in enumerate(posts)]
     kinds, roles, above, principal, ranks = (list(column) for column in zip(*rules, strict=True)) if rules else [[]] * 5
     return params(campaign) | {
         "on": on or timezone.localdate(),
