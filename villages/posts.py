@@ -84,9 +84,7 @@ def appoint(
     if not EARLIEST <= since <= timezone.localdate() + AHEAD:
         raise ValidationError({"since": _("This day lies too far from today.")})
     holder = cadre or enrol(name, phone)
-    return _give(
-        Post(cadre=holder, unit=unit, role=role, title=title, principal=principal, since=since, made_by=by)
-    )
+    return _give(Post(cadre=holder, unit=unit, role=role, title=title, principal=principal, since=since, made_by=by))
 
 
 @transaction.atomic

@@ -1,13 +1,11 @@
 """Templates, campaigns, their phases, and who answers for which unit."""
 
 from datetime import date
-from functools import reduce
-from operator import or_
 from typing import NamedTuple, Self
 
 from django.db import models
-from django.db.models import Case, Exists, F, OuterRef, Q, When
-from django.db.models.functions import Now
+from django.db.models import Case, Exists, F, Func, OuterRef, Q, When
+from django.db.models.functions import Left, Length, Now
 from django.utils.functional import Promise
 from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
@@ -259,12 +257,18 @@ class ResponsibilityQuerySet(models.QuerySet["Responsibility"]):
         Who is named by hand may have theirs anywhere above. Twin in Python: readiness/reminders/plan.py.
         """
         theirs = posts.filter(cadre=OuterRef("cadre"))
-        above = [Q(kind=kind, **{f"campaign__answers__{kind}__contains": [post]})
-                 for kind in Responsibility.Kind.values for post, follows in POSTS.items() if follows.above]  # fmt: skip
-        return self.filter(
+        above = [post for post, follows in POSTS.items() if follows.above]
+        rule = Func(
+            "campaign__answers",
+            "kind",
+            template="(%(expressions)s)",
+            arg_joiner=" -> ",
+            output_field=models.JSONField(),
+        )
+        return self.alias(rule=rule).filter(
             Exists(theirs.filter(unit=OuterRef("unit")))
-            | reduce(or_, above) & Exists(theirs.filter(unit=OuterRef("unit__parent")))
-            | Q(by_hand=True) & Exists(theirs.alias(at=OuterRef("unit")).filter(at__startswith=F("unit")))
+            | Q(rule__has_any_keys=above) & Exists(theirs.filter(unit=OuterRef("unit__parent")))
+            | Q(by_hand=True) & Exists(theirs.filter(unit=Left(OuterRef("unit"), Length("unit"))))
         )
 
     def in_order(self) -> Self:
