@@ -152,7 +152,8 @@ class Preview(Sequence[Row]):
     def __getitem__(self, part: Any) -> Any:
         with connection.cursor() as cursor:
             cursor.execute(
-                f"SELECT code, name, held FROM ({PREVIEW}) p ORDER BY filled >= 2, code LIMIT %(many)s OFFSET %(first)s",
+                f"SELECT code, name, held FROM ({PREVIEW}) p"
+                " ORDER BY filled >= 2, code LIMIT %(many)s OFFSET %(first)s",
                 self.values | {"many": part.stop - part.start, "first": part.start},
             )
             found = [(code, name, json.loads(held)) for code, name, held in cursor.fetchall()]

@@ -35,3 +35,10 @@ def units_by_kind(campaign: Campaign) -> dict[str, int]:
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT u.kind, count(DISTINCT u.code) {OWES} GROUP BY u.kind", params(campaign))
         return dict(cursor.fetchall())
+
+
+def items_of(campaign: Campaign, code: str) -> list[int]:
+    """The items that one unit owes."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT i.id {OWES} AND u.code = %(code)s", params(campaign) | {"code": code})
+        return [item for (item,) in cursor.fetchall()]

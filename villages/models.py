@@ -194,8 +194,15 @@ class CadreQuerySet(models.QuerySet["Cadre"]):
         return self.filter(Q(name__contains=words) | Q(phone=words))
 
 
-class CadreManager(BaseUserManager.from_queryset(CadreQuerySet)):  # type: ignore[misc]
+class CadreManager(BaseUserManager["Cadre"]):
     """Makes people."""
+
+    def get_queryset(self) -> CadreQuerySet:
+        return CadreQuerySet(self.model, using=self._db)
+
+    def visible_to(self, user: access.Person) -> CadreQuerySet:
+        """Who holds or held a post at a unit in the user's sight."""
+        return self.get_queryset().visible_to(user)
 
     def create_user(self, username: str, name: str, password: str | None = None, **fields: Any) -> "Cadre":
         """A cadre; without a password the line stands on the roster but cannot log in."""

@@ -258,6 +258,7 @@ class ResponsibilityQuerySet(models.QuerySet["Responsibility"]):
         """
         theirs = posts.filter(cadre=OuterRef("cadre"))
         above = [post for post, follows in POSTS.items() if follows.above]
+        # The posts that the campaign's rule for this kind names.
         rule = Func(
             "campaign__answers",
             "kind",
