@@ -246,7 +246,7 @@ def follow_rule(campaign: Campaign, unit: Unit, kind: str, *, by: Cadre) -> None
     if before is None:
         return
     before.delete()
-    cadre = Cadre.objects.filter(pk=by_rule(held, [unit.code]).get((unit.code, kind))).first()
+    cadre = Cadre.objects.filter(pk=by_rule(held, [unit.code]).get((unit.code, kind), 0)).first()
     if cadre and not held.is_draft:
         held.responsibilities.create(unit=unit, kind=kind, cadre=cadre)
     after = _("%(name)s, by the rule") % {"name": cadre.name if cadre else _("nobody")}

@@ -1,6 +1,6 @@
 """What becomes of the work of somebody who leaves a post: tasks stay with the unit, answers go to a successor."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 
 from django.db import transaction
@@ -25,7 +25,7 @@ class Work:
     campaign: Campaign
     open: int = 0
     overdue: int = 0
-    answers: dict[str, int] | None = None  # kind, as people call it -> at how many units
+    answers: dict[str, int] = field(default_factory=dict)  # kind, as people call it -> at how many units
 
 
 def leaves(post: Post, *, user: Cadre, on: date, goes_to: str = "") -> ResponsibilityQuerySet:
@@ -45,17 +45,16 @@ def work(post: Post, resting: ResponsibilityQuerySet, *, user: Cadre, on: date) 
     """Campaign by campaign: the unit's open tasks, which stay with it, and the answers to be passed on."""
     found: dict[int, Work] = {}
     for answer in resting.in_order().select_related("campaign"):
-        one = found.setdefault(answer.campaign_id, Work(answer.campaign, answers={}))
+        one = found.setdefault(answer.campaign_id, Work(answer.campaign))
         kind = str(answer.get_kind_display())
-        one.answers = (one.answers or {}) | {kind: (one.answers or {}).get(kind, 0) + 1}
-    owed = Task.objects.visible_to(user).still_owed().filter(unit=post.unit_id)
+        one.answers[kind] = one.answers.get(kind, 0) + 1
     under_way = Campaign.objects.visible_to(user).filter(status__in=(Campaign.Status.ACTIVE, Campaign.Status.PAUSED))
-    for campaign in under_way.annotate(
-        open=Count("tasks", filter=Q(tasks__in=owed)),
-        overdue=Count("tasks", filter=Q(tasks__in=owed, tasks__due_on__lt=on)),
-    ).filter(open__gt=0):
-        one = found.setdefault(campaign.pk, Work(campaign))
-        one.open, one.overdue = campaign.open, campaign.overdue
+    owed = Task.objects.visible_to(user).still_owed().filter(unit=post.unit_id, campaign__in=under_way)
+    counts = owed.values("campaign").annotate(open=Count("pk"), overdue=Count("pk", filter=Q(due_on__lt=on))).order_by()
+    campaigns = under_way.in_bulk([count["campaign"] for count in counts])
+    for count in counts:
+        one = found.setdefault(count["campaign"], Work(campaigns[count["campaign"]]))
+        one.open, one.overdue = count["open"], count["overdue"]
     return sorted(found.values(), key=lambda one: (one.campaign.inspects_on, one.campaign.pk))
 
 

@@ -47,6 +47,12 @@ class PhoneField(forms.CharField):
         return digits
 
 
+def refuse(form: forms.Form, wrong: ValidationError) -> None:
+    """Puts what a verb says beside its field; above the form if the form has no such field."""
+    for field, said in (wrong.message_dict if hasattr(wrong, "error_dict") else {"": wrong.messages}).items():
+        form.add_error(field if field in form.fields else None, said)
+
+
 class PostForm(forms.Form):
     """A post at a unit: in which role, under which title, answering first or not."""
 
@@ -60,11 +66,6 @@ class PostForm(forms.Form):
         super().__init__(*args, **kwargs)
         role: Any = self.fields["role"]
         role.choices = roles_at(unit)
-
-    def refuse(self, wrong: ValidationError) -> None:
-        """Puts what a verb says beside its field; above the form if the form has no such field."""
-        for field, said in (wrong.message_dict if hasattr(wrong, "error_dict") else {"": wrong.messages}).items():
-            self.add_error(field if field in self.fields else None, said)
 
 
 class AppointForm(PostForm):
@@ -101,8 +102,6 @@ class EndForm(forms.Form):
               for cadre, held in successors),
         ]  # fmt: skip
 
-    refuse = PostForm.refuse
-
     @property
     def heir(self) -> Cadre | str:
         """A person, or one of handover.RULE and handover.NOBODY."""
@@ -131,8 +130,6 @@ class StandInForm(forms.Form):
             (str(one.pk), f"{one.name} · {held.title or held.get_role_display()} · {held.unit.short_name}")
             for one, held in people
         ]
-
-    refuse = PostForm.refuse
 
 
 def _sent(request: CadreRequest) -> Any:
@@ -168,9 +165,9 @@ def people(request: CadreRequest, code: str) -> HttpResponse:
                 post = posts.appoint(unit, cadre=known, by=request.user, **given)
         except posts.SamePerson as offered:
             same = offered.cadre
-            form.refuse(offered)
+            refuse(form, offered)
         except ValidationError as wrong:
-            form.refuse(wrong)
+            refuse(form, wrong)
         else:
             first = Post.objects.filter(unit=unit, principal=True).current(timezone.localdate()).select_related("cadre")
             names = [held.cadre.name for held in first]
@@ -206,7 +203,9 @@ def _people(
     today, words = timezone.localdate(), _words(request)
     here = Post.objects.visible_to(request.user).filter(unit=unit)
     here = here.select_related("cadre", "stands_in_for__cadre", "made_by", "ended_by")
-    found = Cadre.objects.visible_to(request.user).called(words).order_by("name", "pk")[:FOUND] if words else []
+    roster = Cadre.objects.visible_to(request.user)
+    found = list(roster.called(words).order_by("name", "pk")[:FOUND]) if words else []
+    elsewhere = Post.objects.visible_to(request.user).not_over(today).filter(cadre__in=found).select_related("unit")
     context = {
         "unit": unit,
         "today": today,
@@ -216,10 +215,7 @@ def _people(
         "known": known,
         "same": same,
         "q": words,
-        "found": [
-            (cadre, [post for post in cadre.posts.all() if not post.until or post.until > today])
-            for cadre in (found and found.prefetch_related("posts__unit"))
-        ],
+        "found": [(cadre, [post for post in elsewhere if post.cadre_id == cadre.pk]) for cadre in found],
     }
     return render(request, "checklists/people/people.html", context, status=status)
 
@@ -251,7 +247,7 @@ def end(request: CadreRequest, post_id: int) -> HttpResponse:
                 posts.end(post, form.cleaned_data["on"], by=request.user)
                 handover.pass_on(post, passed, form.heir, by=request.user)
         except ValidationError as wrong:
-            form.refuse(wrong)
+            refuse(form, wrong)
         else:
             return _left(request, post, passed)
     return _leaving(request, "end", post, resting, form=form)
@@ -282,7 +278,7 @@ def move(request: CadreRequest, post_id: int) -> HttpResponse:
                 posts.move(post, to, by=request.user, **chosen)
                 handover.pass_on(post, passed, form.heir, by=request.user)
         except ValidationError as wrong:
-            form.refuse(wrong)
+            refuse(form, wrong)
         else:
             return _left(request, post, passed)
     return _leaving(request, "move", post, resting, form=form, to=to)
@@ -315,7 +311,7 @@ def stand_in(request: CadreRequest, post_id: int) -> HttpResponse:
         try:
             posts.stand_in(post, form.people[form.cleaned_data["cadre"]], by=request.user, **days)
         except ValidationError as wrong:
-            form.refuse(wrong)
+            refuse(form, wrong)
         else:
             messages.success(request, _("Saved."))
             return redirect("people", post.unit_id)

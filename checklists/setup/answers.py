@@ -16,7 +16,7 @@ from django.views.decorators.http import require_http_methods
 from checklists import answers as who
 from checklists.models import Campaign, Change, Responsibility
 from checklists.models.campaign import POSTS
-from checklists.people import PhoneField, roles_at
+from checklists.people import PhoneField, refuse, roles_at
 from checklists.setup import page
 from villages import access, posts
 from villages.http import CadreRequest
@@ -198,8 +198,7 @@ def _newcomer(request: CadreRequest, campaign: Campaign, unit: Unit) -> HttpResp
         form.add_error("phone", _("%(name)s is on the roster already: appoint them on the page “People”.")
                        % {"name": known.cadre.name})  # fmt: skip
     except ValidationError as wrong:
-        for field, said in wrong.message_dict.items() if hasattr(wrong, "error_dict") else [("", wrong.messages)]:
-            form.add_error(field if field in form.fields else None, said)
+        refuse(form, wrong)
     if form.errors:
         return _unit(request, campaign, unit, newcomer=form)
     return redirect("setup_answers_of", campaign.pk, unit.code)

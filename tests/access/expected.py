@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
-from tests.access.world import HOSTS, NEVER, NEVER_CODES, PLACES
+from tests.access.world import HOSTS, NEVER, NEVER_CODES, PLACES, POSTS
 
 # What each person may do at each place: s sees it, o owes its tasks, t ticks, c checks (verifies, returns), w waives,
-# p sees telephone numbers in full.
+# p sees telephone numbers in full, a appoints and ends posts.
 #
 #   lan    village cadre of Willow      bao   staff of East Township         mei  leader of the county
 #   hong   village cadre of Maple       tang  leader of East Township        ada  campaign admin of the county
@@ -30,7 +30,7 @@ tang    scwp    scwp    scwp    scwp    -       -       -       -       -     - 
 deng    -       -       -       -       -       -       sotp    -       -     -       -       -
 he      sotcp   sotcp   sc      sc      sc      sc      sc      sc      -     -       -       -
 mei     sp      sp      sp      sp      sp      sp      sp      sp      -     -       -       -
-ada     scwp    scwp    scwp    scwp    scwp    scwp    scwp    scwp    -     -       -       -
+ada     scwpa   scwpa   scwpa   scwpa   scwpa   scwpa   scwpa   scwpa   -     -       -       -
 su      sc      sc      sc      sc      sc      sc      sc      sc      -     -       -       -
 an      s       s       s       s       s       s       s       s       -     -       -       -
 chen    -       -       -       -       -       -       -       -       -     sotp    -       -
@@ -152,6 +152,12 @@ def sees_unit(who: str, place: object) -> Outcome:
     return 200 if "s" in MAY[who].get(place, "") else 404
 
 
+def appoints(who: str, place: object, *, then: Outcome) -> Outcome:
+    """Posts of a unit are for who appoints there; an empty form is refused."""
+    may = MAY[who].get(place, "")
+    return 404 if "s" not in may else then if "a" in may else 403
+
+
 def sees_unit_in_campaign(who: str, campaign: object, place: object) -> Outcome:
     both = sees_campaign(who, campaign) == sees_unit(who, place) == 200
     return 200 if both and place in UNDER[str(campaign)] else 404
@@ -200,6 +206,18 @@ def writes(rule: Rule) -> dict[str, Rule]:
     return {"POST": rule}
 
 
+def staffs(**then: Outcome) -> dict[str, Rule]:
+    """By method, what a page about posts answers to who appoints."""
+    return {method: partial(appoints, then=answer) for method, answer in then.items()}
+
+
+def sets_up_unit(who: str, campaign: object, place: object, *, then: Outcome) -> Outcome:
+    """A step of the set-up about one unit of the campaign."""
+    answer = sets_up(who, campaign, then=then)
+    known = "s" in MAY[who].get(place, "") and place in UNDER.get(str(campaign), ())
+    return 404 if answer == then and not known else answer
+
+
 def edits(**then: Outcome) -> dict[str, Rule]:
     """By method, what setting up answers: pages come, an empty form is refused, a launch moves on."""
     return {method: partial(sets_up, then=answer) for method, answer in then.items()}
@@ -215,6 +233,14 @@ ROUTES = {
     "setup_phase": Route("campaign phase", edits(POST=422)),
     "setup_units": Route("campaign", edits(POST=404)),  # no unit is named
     "setup_launch": Route("campaign", edits(POST=302)),
+    "setup_answers_of": Route("campaign unit", {
+        "GET": partial(sets_up_unit, then=200), "HEAD": partial(sets_up_unit, then=200),
+        "POST": partial(sets_up_unit, then=422)}),
+    "letter": Route("campaign unit", reads(sees_unit_in_campaign)),
+    "people": Route("unit", staffs(GET=200, HEAD=200, POST=422)),
+    "end_post": Route("post", staffs(GET=200, HEAD=200, POST=422)),
+    "move_post": Route("post", staffs(GET=200, HEAD=200, POST=422)),
+    "stand_in": Route("post", staffs(GET=200, HEAD=200, POST=422)),
     "home": Route("", reads(moved)),
     "my_tasks": Route("", reads(page)),
     "campaigns": Route("", reads(page)),
@@ -262,6 +288,7 @@ IDS: dict[str, list[tuple[Any, ...]]] = {
         *(("county", unit) for unit in UNITS if unit not in PLACES),
     ],
     "task": [(task,) for task in TASKS],
+    "post": [(place,) for place in (*POSTS, *NEVER)],
     "campaign item": [*((campaign, campaign) for campaign in HOSTS), *PARTS],
     "campaign phase": [*((campaign, campaign) for campaign in HOSTS), *PARTS],
 }
@@ -272,6 +299,7 @@ FEW: dict[str, list[tuple[Any, ...]]] = {
     "unit": [("willow",), (NEVER_CODES[0],)],
     "campaign unit": [("county", "willow"), ("county", NEVER_CODES[0])],
     "task": [(("county", "willow", "open"),), (NEVER[0],)],
+    "post": [("willow",), (NEVER[0],)],
     "campaign item": [("draft", "draft"), (NEVER[0], "draft")],
     "campaign phase": [("draft", "draft"), (NEVER[0], "draft")],
 }

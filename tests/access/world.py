@@ -52,6 +52,9 @@ HOSTS = {
     "far": factories.OTHER_COUNTY,
     "far_draft": factories.OTHER_COUNTY,
 }
+# Whose post stands for a place.
+POSTS = {"market": "qin", "willow": "lan", "maple": "hong", "east": "bao", "lake": "wang", "bureau": "deng", "county": "mei",
+         "bridge": "chen"}  # fmt: skip
 EVERYWHERE = ["village", "site", "township", "department", "county"]
 NOBODYS = 987_654_321  # the id of nothing
 NEVER = (NOBODYS, 0, -1, 10**29)
@@ -74,6 +77,7 @@ class World:
         known: dict[str, dict[Any, Any]] = {"campaign": self.campaigns, "unit": PLACES, "task": self.tasks} | {
             "item": self.items,
             "phase": self.phases,
+            "post": {place: post_of(who).order_by("pk")[0].pk for place, who in POSTS.items()} if kind == "post" else {},
         }
         return known[kind].get(name, name)
 
