@@ -211,11 +211,14 @@ def staffs(**then: Outcome) -> dict[str, Rule]:
     return {method: partial(appoints, then=answer) for method, answer in then.items()}
 
 
-def sets_up_unit(who: str, campaign: object, place: object, *, then: Outcome) -> Outcome:
-    """A step of the set-up about one unit of the campaign."""
-    answer = sets_up(who, campaign, then=then)
-    known = "s" in MAY[who].get(place, "") and place in UNDER.get(str(campaign), ())
-    return 404 if answer == then and not known else answer
+def names(who: str, campaign: object, place: object, *, then: Outcome, closed: Outcome) -> Outcome:
+    """Who answers for one unit is said by whoever runs the campaign, also while it runs; a closed one takes no form."""
+    may = CAMPAIGNS[who].get(campaign, "")
+    if "s" not in may:
+        return 404
+    if "r" not in may or (campaign == "closed" and closed == 403):
+        return 403
+    return then if sees_unit_in_campaign(who, campaign, place) == 200 else 404
 
 
 def edits(**then: Outcome) -> dict[str, Rule]:
@@ -233,9 +236,8 @@ ROUTES = {
     "setup_phase": Route("campaign phase", edits(POST=422)),
     "setup_units": Route("campaign", edits(POST=404)),  # no unit is named
     "setup_launch": Route("campaign", edits(POST=302)),
-    "setup_answers_of": Route("campaign unit", {
-        "GET": partial(sets_up_unit, then=200), "HEAD": partial(sets_up_unit, then=200),
-        "POST": partial(sets_up_unit, then=422)}),
+    "setup_answers_of": Route("campaign unit", reads(partial(names, then=200, closed=200))
+                              | writes(partial(names, then=422, closed=403))),
     "letter": Route("campaign unit", reads(sees_unit_in_campaign)),
     "people": Route("unit", staffs(GET=200, HEAD=200, POST=422)),
     "end_post": Route("post", staffs(GET=200, HEAD=200, POST=422)),
