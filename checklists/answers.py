@@ -67,6 +67,7 @@ DIFFERENCE = f"""
     FULL JOIN (SELECT * FROM checklists_responsibility WHERE campaign_id = %(campaign)s) h
       ON (h.unit_id, h.kind) = (w.unit_id, w.kind)
     WHERE NOT coalesce(h.by_hand, false) AND h.cadre_id IS DISTINCT FROM w.cadre_id
+      AND (h.id IS NULL OR %(pass_on)s)
 """
 
 
@@ -89,13 +90,17 @@ def who_params(campaign: Campaign, on: date | None = None) -> dict[str, Any]:
 def missing(campaign: Campaign, *, on: date | None = None) -> int:
     """How many responsibilities `fill` would name, pass on or take back."""
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT count(*) FROM ({DIFFERENCE}) d", who_params(campaign, on))
+        cursor.execute(f"SELECT count(*) FROM ({DIFFERENCE}) d", who_params(campaign, on) | {"pass_on": True})
         return int(cursor.fetchone()[0])
 
 
-def fill(campaign: Campaign, *, on: date | None = None) -> int:
-    """Names who answers for each unit that owes something, as the rule says; who is named by hand stays. How many."""
-    values = who_params(campaign, on)
+def fill(campaign: Campaign, *, on: date | None = None, pass_on: bool = False) -> int:
+    """Names who answers for each unit that owes something, as the rule says; who is named by hand stays. How many.
+
+    Args:
+        pass_on: also put a successor in where the rule now gives somebody else, and take back what it no longer gives.
+    """
+    values = who_params(campaign, on) | {"pass_on": pass_on}
     with connection.cursor() as cursor:
         cursor.execute(
             f"""

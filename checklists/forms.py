@@ -94,6 +94,7 @@ class TaskFilter(forms.Form):
         ("owed", _("Still owed")),
         ("check", _("Waiting for my check")),
         ("overdue", _("Overdue")),
+        ("gate", _("Gate items still owed")),
         ("done", _("Claimed, not yet verified")),
         ("verified", _("Verified")),
         ("returned", _("Returned")),
@@ -105,6 +106,7 @@ class TaskFilter(forms.Form):
     )
     show = forms.ChoiceField(label=_("Show"), choices=SHOW, required=False)
     under = forms.RegexField(r"^[0-9DS]{2,20}$", required=False, widget=forms.HiddenInput)
+    phase = forms.IntegerField(required=False, min_value=1, max_value=2**31 - 1, widget=forms.HiddenInput)
     beside = forms.RegexField(r"^[0-9]{2,12}$", required=False, widget=forms.HiddenInput)
     q = forms.CharField(label=_("Search"), max_length=60, required=False)
 

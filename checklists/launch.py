@@ -40,8 +40,8 @@ def launch(
 ) -> Launched:
     """Makes a campaign from a template, or adds what is missing to the one that exists.
 
-    A campaign is known again by template, host and inspection day. A draft gets phases and items, but no
-    tasks yet. Costs one INSERT … SELECT for all tasks, one for all responsibilities.
+    A campaign is known again by template (any version of it), host and inspection day. A draft gets phases and
+    items, but no tasks yet. Costs one INSERT … SELECT for all tasks, one for all responsibilities.
 
     Args:
         on: the day of the launch; no deadline lies before it.
@@ -50,8 +50,9 @@ def launch(
         CannotLaunch: the inspection day is past, or the campaign is closed.
     """
     # Two launches at once wait for each other, and a closing for them; ticks are not held up.
-    _one_at_a_time("launch", template.pk)
-    campaign = _held("template_id = %s AND host_id = %s AND inspects_on = %s", template.pk, host.pk, inspects_on)
+    _one_at_a_time("launch", template.slug)
+    versions = list(Template.objects.filter(slug=template.slug).values_list("pk", flat=True))
+    campaign = _held("template_id = ANY (%s) AND host_id = %s AND inspects_on = %s", versions, host.pk, inspects_on)
     if campaign is not None and campaign.status == Campaign.Status.CLOSED:
         raise CannotLaunch(_("This campaign is closed; it keeps its figures and takes no more tasks."))
     if inspects_on < on and (campaign is None or campaign.is_draft):
@@ -78,7 +79,7 @@ def draft(
     """
     if inspects_on < on:
         raise CannotLaunch(_("The inspection day %(day)s is already past.") % {"day": inspects_on})
-    if template and Campaign.objects.filter(template=template, host=host, inspects_on=inspects_on).exists():
+    if template and Campaign.objects.filter(template__slug=template.slug, host=host, inspects_on=inspects_on).exists():
         raise CannotLaunch(_("This unit already runs a campaign from this template for that day."))
     body = template.body if template else {"phases": [], "items": []}
     campaign = Campaign.objects.create(
@@ -102,7 +103,7 @@ def go_live(campaign: Campaign, *, on: date, by: Cadre | None = None) -> Launche
     Raises:
         CannotLaunch: the inspection day is past, or the campaign is closed.
     """
-    _one_at_a_time("go live", campaign.pk)
+    _one_at_a_time("go live", str(campaign.pk))
     held = _held("id = %s", campaign.pk)
     if held is None or held.status == Campaign.Status.CLOSED:
         raise CannotLaunch(_("This campaign is closed; it keeps its figures and takes no more tasks."))
@@ -122,29 +123,25 @@ def go_live(campaign: Campaign, *, on: date, by: Cadre | None = None) -> Launche
     return Launched(campaign, 0, tasks, named)
 
 
-def _one_at_a_time(what: str, number: int) -> None:
+def _one_at_a_time(what: str, which: str) -> None:
     """Waits, until the end of the transaction, for whoever does the same to the same."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s), %s)", [what, number])
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s), hashtext(%s))", [what, which])
 
 
 def _held(condition: str, *values: object) -> Campaign | None:
     """The campaign, which nobody closes before we are through; whoever ticks is not held up."""
-    found = Campaign.objects.raw(f"SELECT * FROM checklists_campaign WHERE {condition} FOR SHARE", values)
+    found = Campaign.objects.raw(f"SELECT * FROM checklists_campaign WHERE {condition} FOR SHARE", values)  # noqa: S608
     return next(iter(found), None)
 
 
-@transaction.atomic
-def move_inspection(campaign: Campaign, day: date) -> None:
-    """Moves the inspection day, and every phase and deadline with it; none before the start.
+def move_deadlines(campaign: Campaign, *, by: timedelta) -> None:
+    """Moves every phase and deadline along with the inspection day; none before the start.
 
     In a running campaign the tasks follow when they are brought up to date.
     """
-    shift = day - campaign.inspects_on
-    campaign.phases.update(starts_on=F("starts_on") + shift, ends_on=F("ends_on") + shift)
-    campaign.items.update(due_on=Greatest(F("due_on") + shift, campaign.starts_on, output_field=DateField()))
-    campaign.inspects_on = day
-    campaign.save(update_fields=["inspects_on"])
+    campaign.phases.update(starts_on=F("starts_on") + by, ends_on=F("ends_on") + by)
+    campaign.items.update(due_on=Greatest(F("due_on") + by, campaign.starts_on, output_field=DateField()))
 
 
 def add_items(campaign: Campaign, body: dict[str, Any]) -> int:

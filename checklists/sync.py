@@ -119,7 +119,7 @@ def sync(campaign: Campaign, *, by: Cadre) -> Plan:
                 values,
             )
         add_tasks(held)
-        answers.fill(held)
+        answers.fill(held, pass_on=True)
         Change.objects.create(
             campaign=held,
             by=by,

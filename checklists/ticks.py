@@ -229,7 +229,10 @@ def _write(task: Task, verb: Verb, event: TaskEvent) -> Outcome:
         if constraint != "checklists_taskevent_pkey":
             raise
         won = 0
-    task = Task.objects.for_list().get(pk=task.pk)
+    now_there = Task.objects.for_list().filter(pk=task.pk).first()
+    if now_there is None:  # nobody had touched it, and it was no longer owed
+        raise Conflict(_("This task is no longer asked for. Your entry was not saved."), task)
+    task = now_there
     if won:
         return Outcome(task, Result.CHANGED, event)
     earlier = TaskEvent.objects.select_related("by").filter(pk=event.pk).first()

@@ -239,7 +239,7 @@ def noticed(world: World, action: Action, who: str) -> bool:
         case Action.CALL:
             wrong = wrong_numbers(world, who)
         case Action.RUN:
-            wrong = violations(world, (cell for cell in cells(who) if cell.route in ("board", "close")))
+            wrong = violations(world, (cell for cell in cells(who) if cell.route in ("board", "course")))
         case Action.STAFF:
             wrong = violations(world, (cell for cell in cells(who) if cell.route == "people"))
         case _:
@@ -276,7 +276,7 @@ BROKEN: dict[str, tuple[str, str, Callable[[pytest.MonkeyPatch], None]]] = {
     "everybody sees every unit": ("lan", "unit", lambda m: m.setattr(access, "within", lambda path, user: Q())),
     "everybody sees every task": ("lan", "task", lambda m: m.setattr(access, "within", lambda path, user: Q())),
     "everybody sees every campaign": ("chen", "board", lambda m: m.setattr(access, "touching", lambda path, user: Q())),
-    "a refusal is forgotten": ("mei", "close", lambda m: m.setattr(access, "require", lambda verdict: None)),
+    "a refusal is forgotten": ("mei", "course", lambda m: m.setattr(access, "require", lambda verdict: None)),
     "who ticked may verify": ("su", "steps", lambda m: m.setitem(ticks.MAY, ticks.Verb.VERIFY, yes)),
     "who ticked may return": ("ada", "steps", lambda m: m.setitem(ticks.MAY, ticks.Verb.RETURN, yes)),
     "posts never end": ("left", "task", lambda m: m.setattr(PostQuerySet, "current", lambda posts, on: posts)),

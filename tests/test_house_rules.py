@@ -18,7 +18,17 @@ from django.db import Error, IntegrityError, connection, models, transaction
 from django.utils import timezone
 
 from checklists import course
-from checklists.models import Campaign, Phase, Responsibility, Tally, Task, TaskEvent
+from checklists.models import (
+    Campaign,
+    Change,
+    Extension,
+    Phase,
+    Responsibility,
+    Share,
+    Tally,
+    Task,
+    TaskEvent,
+)  # fmt: skip
 from readiness.models import Notice
 from tests import factories
 from villages.models import Cadre, Post, Unit
@@ -80,17 +90,31 @@ BREAKS: dict[str, Callable[[Task, Cast], object]] = {
     "post_of_a_stand_in_has_an_end": lambda t, c: change(post(c["lan"]), stands_in_for=post(c["hong"])),
     "post_role_is_known": lambda t, c: change(post(c["lan"]), role="king"),
     "campaign_once_per_template_host_and_day": lambda t, c: again(t.campaign),
-    "campaign_status_is_known": lambda t, c: change(t.campaign, status="paused"),
+    "campaign_status_is_known": lambda t, c: change(t.campaign, status="asleep"),
     "campaign_starts_before_the_inspection": lambda t, c: change(t.campaign, starts_on=date(2999, 1, 1)),
     "campaign_closed_by_someone_at_some_time": lambda t, c: change(t.campaign, closed_at=NOW),
     "campaign_red_is_a_percentage": lambda t, c: change(t.campaign, red_percent=101),
+    "campaign_window_ends_after_it_begins": lambda t, c: change(t.campaign, inspects_until=date(2020, 1, 1)),
+    "campaign_veto_and_ranking_are_somebodys_decision": lambda t, c: change(t.campaign, vetoes=True),
+    "template_version_once": lambda t, c: again(t.campaign.template),
     "phase_once_per_campaign": lambda t, c: again(phase(t.campaign)),
     "phase_ends_after_it_starts": lambda t, c: change(phase(t.campaign), ends_on=DAY - timedelta(days=1)),
     "responsibility_once_per_kind": lambda t, c: again(answer(t), cadre_id=c["lin"].pk),
     "responsibility_kind_is_known": lambda t, c: change(answer(t), kind="somehow"),
     "item_number_once_per_campaign": lambda t, c: again(t.item),
     "item_and_campaign": lambda t, c: again(t.item, id=t.item_id, number="other"),
-    "item_measure_is_whole": lambda t, c: change(t.item, metric="知晓率"),
+    "item_measure_is_whole": lambda t, c: change(t.item, operator=">="),
+    "item_statistic_has_no_target": lambda t, c: change(
+        t.item, metric="知晓率", operator=">=", target=90, statistic=True),
+    "change_is_known": lambda t, c: changed(t, what="forgotten"),
+    "change_of_course_gives_a_reason": lambda t, c: changed(t, what="paused"),
+    "extension_waits_once": lambda t, c: again(asked(t, c)),
+    "extension_answered_by_someone": lambda t, c: change(asked(t, c), granted=True),
+    "extension_answered_by_someone_else": lambda t, c: change(
+        asked(t, c), granted=True, answered_at=NOW, answered_by=c["lan"]),
+    "extension_gives_a_reason": lambda t, c: change(asked(t, c), reason=""),
+    "share_once_per_item_and_unit": lambda t, c: again(share(t)),
+    "share_is_not_negative": lambda t, c: change(share(t), value=-1),
     "item_is_owed_by_someone": lambda t, c: change(t.item, owed_by=[]),
     "tally_once_per_key": lambda t, c: again(Tally.objects.filter(campaign=t.campaign)[0]),
     "task_once_per_item_and_unit": lambda t, c: again(t),
@@ -121,6 +145,13 @@ HALVES: list[tuple[str, Callable[[Task, Cast], object]]] = [
     ("campaign_closed_by_someone_at_some_time", lambda t, c: change(t.campaign, closed_by=c["ada"])),
     ("campaign_closed_by_someone_at_some_time", lambda t, c: change(t.campaign, closed_by=c["ada"], closed_at=NOW)),
     ("item_measure_is_whole", lambda t, c: change(t.item, target=90)),
+    ("item_measure_is_whole", lambda t, c: change(t.item, statistic=True)),
+    ("item_measure_is_whole", lambda t, c: change(t.item, metric="知晓率", operator=">=")),
+    ("item_statistic_has_no_target", lambda t, c: change(
+        t.item, metric="知晓率", operator=">=", total=90, statistic=True)),
+    ("campaign_veto_and_ranking_are_somebodys_decision", lambda t, c: change(t.campaign, ranking=True)),
+    ("change_of_course_gives_a_reason", lambda t, c: changed(t, what="reopened")),
+    ("extension_answered_by_someone", lambda t, c: change(asked(t, c), answered_at=NOW, answered_by=c["lin"])),
     ("item_measure_is_whole", lambda t, c: change(t.item, metric="知晓率", operator="~", target=90)),
     ("task_claimed_by_someone_at_some_time", lambda t, c: change(t, done_by=c["lan"], done_at=NOW)),
     ("task_claimed_by_someone_at_some_time", lambda t, c: change(t, state="done", done_at=NOW)),
@@ -132,7 +163,8 @@ HALVES: list[tuple[str, Callable[[Task, Cast], object]]] = [
     ("notice_leased_only_while_being_sent", lambda t, c: notice(c["lan"], leased_until=NOW)),
     ("notice_once_per_cadre_campaign_rule_day_and_channel", lambda t, c: again(notice(c["lan"], campaign=t.campaign))),
     ("task_of_a_closed_campaign_stays", lambda t, c: (course.close(t.campaign, by=c["ada"]), t.delete())),
-    ("task_of_a_closed_campaign_stays", lambda t, c: (course.close(t.campaign, by=c["ada"]), again(t, unit_id=factories.EAST))),
+    ("task_of_a_closed_campaign_stays", lambda t, c: (
+        course.close(t.campaign, by=c["ada"]), again(t, unit_id=factories.EAST))),
     ("task_of_a_closed_campaign_stays", lambda t, c: (
         course.close(t.campaign, by=c["ada"]), Task.objects.all().update(state="waived"))),
 ]  # fmt: skip
@@ -140,6 +172,18 @@ HALVES: list[tuple[str, Callable[[Task, Cast], object]]] = [
 
 def phase(campaign: Campaign) -> Phase:
     return Phase.objects.create(campaign=campaign, key="p-1", title="动员", starts_on=DAY, ends_on=DAY)
+
+
+def changed(task: Task, **fields: Any) -> None:
+    Change.objects.bulk_create([Change(campaign=task.campaign, **fields)])
+
+
+def asked(task: Task, cast: Cast) -> Extension:
+    return Extension.objects.create(task=task, asked_by=cast["lan"], until=DAY, reason="下雨")
+
+
+def share(task: Task) -> Share:
+    return Share.objects.create(item=task.item, unit=task.unit, value=3)
 
 
 def answer(task: Task) -> Responsibility:

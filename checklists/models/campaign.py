@@ -132,7 +132,7 @@ class Campaign(models.Model):
     template = models.ForeignKey(Template, models.PROTECT, null=True, blank=True)
     host = models.ForeignKey(Unit, models.PROTECT, related_name="campaigns", verbose_name=_("run by"))
     title = models.CharField(_("title"), max_length=120)
-    title_en = models.CharField(max_length=200, blank=True)
+    title_en = models.CharField(_("Title in English"), max_length=200, blank=True)
     status = models.CharField(_("status"), max_length=10, choices=Status.choices, default=Status.DRAFT)
     starts_on = models.DateField(_("starts on"))
     inspects_on = models.DateField(_("inspection day"))
@@ -224,10 +224,10 @@ class Phase(models.Model):
 
     campaign = models.ForeignKey(Campaign, models.CASCADE, related_name="phases")
     key = models.SlugField(max_length=40)
-    title = models.CharField(max_length=120)
+    title = models.CharField(_("title"), max_length=120)
     title_en = models.CharField(max_length=200, blank=True)
-    starts_on = models.DateField()
-    ends_on = models.DateField()
+    starts_on = models.DateField(_("from"))
+    ends_on = models.DateField(_("to"))
 
     class Meta:
         ordering = ["starts_on", "pk"]

@@ -8,7 +8,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
-from checklists.models.campaign import Campaign
+from checklists.models.campaign import Campaign, Phase
 from checklists.models.item import Item
 from checklists.models.task import Task
 from villages import access
@@ -55,6 +55,33 @@ class Change(models.Model):
 
     def __str__(self) -> str:
         return f"{self.get_what_display()} · {self.campaign}"
+
+    @property
+    def lines(self) -> list[tuple[str, str, str]]:
+        """What changed, for people: its name, before, after."""
+        return [(_name_of(field), *pair) for field, pair in self.fields.items()]
+
+
+# Counts of tasks that bringing up to date touched, and what is no field of a model.
+COUNTED = {
+    "tasks": _("tasks"),
+    "add": _("added"),
+    "revive": _("asked for again, as they were"),
+    "change": _("get the item's new day or points"),
+    "retire": _("retired, with their history"),
+    "remove": _("removed: nobody ever touched them"),
+    "answer": _("answers named or passed on"),
+}
+
+
+def _name_of(field: str) -> str:
+    """A changed field as the forms call it."""
+    if field in COUNTED:
+        return str(COUNTED[field])
+    for model in (Item, Campaign, Phase):
+        if field in {known.name for known in model._meta.get_fields()}:
+            return str(getattr(model._meta.get_field(field), "verbose_name", field))
+    return field
 
 
 class ExtensionQuerySet(models.QuerySet["Extension"]):

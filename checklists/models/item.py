@@ -31,7 +31,7 @@ class Item(models.Model):
     section = models.CharField(_("section of the speech"), max_length=60, blank=True)
     topic = models.SlugField(max_length=40, blank=True)
     title = models.CharField(_("title"), max_length=120)
-    title_en = models.CharField(max_length=250, blank=True)
+    title_en = models.CharField(_("Title in English"), max_length=250, blank=True)
     standard = models.TextField(_("standard"), blank=True)
     standard_en = models.TextField(blank=True)
     kind = models.CharField(_("kind"), max_length=20, blank=True)

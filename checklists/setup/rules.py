@@ -26,6 +26,14 @@ class RulesForm(SeenForm):
         model = Campaign
         fields = ["red_percent", "gates", "vetoes", "ranking", "last_places", "decided_by"]
         labels = {"red_percent": _("Red from this share overdue (%)")}
+        help_texts = {
+            "red_percent": _("Of all tasks that apply to a unit. Below it: amber. Nothing overdue or returned: green."),
+            "vetoes": _("Which items are a veto is marked in the checklist."),
+            "gates": _("Which items are the gate of their phase is marked in the checklist."),
+            "ranking": _("Shows townships by their share of points verified. Photos and log-ins count nowhere."),
+            "last_places": _("0: nobody is warned."),
+            "decided_by": _("A leader of the host unit or above. Needed for veto and ranking; stands on the board."),
+        }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

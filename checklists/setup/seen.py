@@ -1,9 +1,10 @@
 """Forms of two people at once: whoever saves second loses nothing and overwrites nothing unseen."""
 
-from typing import Any
+from typing import Any, cast
 
 from django import forms
-from django.utils.safestring import SafeString, mark_safe
+from django.http import QueryDict
+from django.utils.html import format_html_join
 from django.utils.translation import gettext as _
 
 from checklists.models import Campaign, Change, Item
@@ -22,14 +23,13 @@ class SeenForm(forms.ModelForm):  # type: ignore[type-arg]
         super().__init__(*args, **kwargs)
         for field in self.fields.values():
             field.show_hidden_initial = True
-        self.before = {name: getattr(self.instance, name, None) for name in self.fields}
+        self.before: dict[str, Any] = {name: getattr(self.instance, name, None) for name in self.fields}
 
     @property
-    def seen(self) -> SafeString:
+    def seen(self) -> str:
         """Hidden inputs with what the sender sees."""
-        if not self.instance.pk:
-            return SafeString()
-        return mark_safe("".join(field.as_hidden(only_initial=True) for field in self))  # noqa: S308
+        shown = list(self) if self.instance.pk else []
+        return format_html_join("", "{}", ((field.as_hidden(only_initial=True),) for field in shown))
 
     def clean(self) -> dict[str, Any]:
         """Takes over what the sender left alone; refuses what both have changed."""
@@ -69,11 +69,10 @@ class SeenForm(forms.ModelForm):  # type: ignore[type-arg]
         """The next time it is sent, the sender has seen what stands there now."""
         hidden = self[name].html_initial_name
         now = self.initial.get(name)
-        self.data = self.data.copy()  # type: ignore[union-attr]
-        if isinstance(now, list):
-            self.data.setlist(hidden, [str(one) for one in now])  # type: ignore[union-attr]
-        else:
-            self.data[hidden] = "" if now is None else str(now)  # type: ignore[index]
+        data = QueryDict(mutable=True)
+        data.update(cast(Any, self.data))
+        data.setlist(hidden, [str(one) for one in now] if isinstance(now, list) else ["" if now is None else str(now)])
+        self.data = data
 
     def record(self, *, by: Cadre, campaign: Campaign) -> Change | None:
         """Saves, and writes what changed into the campaign's history; None if nothing did."""
@@ -86,7 +85,10 @@ class SeenForm(forms.ModelForm):  # type: ignore[type-arg]
         if not fields:
             return None
         item = self.instance if isinstance(self.instance, Item) else None
-        return Change.objects.create(campaign=campaign, by=by, what=Change.What.EDITED, item=item, fields=fields)
+        note = "" if item or isinstance(self.instance, Campaign) else str(self.instance)
+        return Change.objects.create(
+            campaign=campaign, by=by, what=Change.What.EDITED, item=item, fields=fields, note=note
+        )
 
 
 def readable(instance: Any, name: str, value: Any) -> str:

@@ -70,10 +70,9 @@ def what(request: CadreRequest, campaign_id: int) -> HttpResponse:
             form = WhatForm(request.POST, instance=held)
             if not form.is_valid():
                 return page.show(request, campaign, "setup", form=form, status=422)
-            wanted, held.inspects_on = held.inspects_on, form.before["inspects_on"]
             change = form.record(by=request.user, campaign=held)
             if change is not None and "inspects_on" in change.fields:
-                launch.move_inspection(held, wanted)
+                launch.move_deadlines(held, by=held.inspects_on - form.before["inspects_on"])
     except IntegrityError:
         form.add_error("inspects_on", _("This unit already runs a campaign from this template for that day."))
         return page.show(request, campaign, "setup", form=form, status=422)

@@ -33,6 +33,9 @@ class Counts:
     waived: int = 0
     overdue: int = 0  # of those open or returned
     vetoes: int = 0  # of those overdue or returned, the ones whose item is a veto
+    points: int = 0  # of all that applies
+    points_done: int = 0  # of what is claimed and not yet verified
+    points_verified: int = 0
 
     def __add__(self, other: "Counts") -> "Counts":
         return Counts(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(Counts)))

@@ -3,8 +3,9 @@
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import date
+from fractions import Fraction
 
-from django.db.models import Exists, OuterRef, Q, Sum
+from django.db.models import Count, Exists, OuterRef, Q, Sum
 from django.db.models.functions import Coalesce
 
 from checklists.models import Campaign, Item, Responsibility, State, Tally, Task
@@ -55,6 +56,25 @@ class Board:
 
 
 @dataclass(frozen=True)
+class Place:
+    """One upper unit in the ranking."""
+
+    place: int  # equal shares have equal places
+    unit: Unit
+    verified: Fraction  # shares of the points of all that applies
+    claimed: Fraction
+    is_warned: bool
+
+    @property
+    def verified_percent(self) -> int:
+        return int(self.verified * 100)
+
+    @property
+    def claimed_percent(self) -> int:
+        return int(self.claimed * 100)
+
+
+@dataclass(frozen=True)
 class Vacancy:
     """空白点: a unit with tasks where nobody first or directly answers."""
 
@@ -74,10 +94,13 @@ def counts_by_unit(campaign: Campaign, user: Cadre, *, on: date) -> dict[str, tu
             **sums,
             overdue=Coalesce(Sum("tasks", filter=late), 0),
             late_vetoes=Coalesce(Sum("vetoes", filter=late | Q(state=State.RETURNED)), 0),
+            all_points=Coalesce(Sum("points", filter=~Q(state=State.WAIVED)), 0),
+            points_done=Coalesce(Sum("points", filter=Q(state=State.DONE)), 0),
+            points_verified=Coalesce(Sum("points", filter=Q(state=State.VERIFIED)), 0),
         )
         .filter(Q(open__gt=0) | Q(done__gt=0) | Q(verified__gt=0) | Q(returned__gt=0) | Q(waived__gt=0))
     )
-    names = [*State.values, "overdue", "late_vetoes"]
+    names = [*State.values, "overdue", "late_vetoes", "all_points", "points_done", "points_verified"]
     counts = {unit: Counts(*numbers) for unit, *numbers in rows.values_list("unit_id", *names)}
     units = Unit.objects.visible_to(user).filter(Exists(Tally.objects.filter(campaign=campaign, unit=OuterRef("code"))))
     return {unit.code: (unit, counts[unit.code]) for unit in units.order_by("code") if unit.code in counts}
@@ -145,6 +168,33 @@ def _above(upper: str, code: str) -> bool:
 
 def _cell(campaign: Campaign, unit: Unit, counts: Counts, *, is_own: bool = False) -> Cell:
     return Cell(unit, counts, light_of(campaign, counts), is_own)
+
+
+def ranking(campaign: Campaign, rows: list[Row]) -> list[Place]:
+    """Upper units by the share of points verified, then claimed; none unless a leader switched it on. No query.
+
+    Units to which nothing applies have no place. The last places that are warned are as many as the campaign says,
+    with everyone who shares the highest of them.
+    """
+    if not campaign.ranking:
+        return []
+    shares = [
+        (Fraction(of.points_verified, of.points), Fraction(of.points_done, of.points), row.unit)
+        for row in rows
+        if row.unit is not None and row.is_whole and (of := row.counts).points
+    ]
+    shares.sort(key=lambda share: (-share[0], -share[1], share[2].code))
+    order = [share[:2] for share in shares]
+    worst = order[-campaign.last_places :][0] if campaign.last_places and order else (Fraction(-1), Fraction(-1))
+    return [Place(order.index(share[:2]) + 1, share[2], *share[:2], share[:2] <= worst) for share in shares]
+
+
+def gates(campaign: Campaign, user: Cadre) -> dict[int, int]:
+    """Phase -> how many tasks of its gate items are still owed, if the campaign shows gates. One query or none."""
+    if not campaign.gates:
+        return {}
+    owed = Task.objects.visible_to(user).filter(campaign=campaign, item__gate=True, item__phase__isnull=False)
+    return dict(owed.still_owed().values_list("item__phase").annotate(n=Count("pk")).order_by())
 
 
 def vacancies(campaign: Campaign, user: Cadre, figures: dict[str, tuple[Unit, Counts]], *, on: date) -> list[Vacancy]:

@@ -105,6 +105,8 @@ def _filtered(tasks: TaskQuerySet, form: TaskFilter, *, user: Cadre, on: date) -
         tasks = tasks.under(chosen["under"])
     if chosen.get("beside"):
         tasks = tasks.beside(chosen["beside"])
+    if chosen.get("phase"):
+        tasks = tasks.filter(item__phase=chosen["phase"])
     if chosen.get("q"):
         words = chosen["q"]
         tasks = tasks.filter(
@@ -117,6 +119,8 @@ def _filtered(tasks: TaskQuerySet, form: TaskFilter, *, user: Cadre, on: date) -
             return tasks.to_check_by(user)
         case "overdue":
             return tasks.overdue(on)
+        case "gate":
+            return tasks.still_owed().filter(item__gate=True)
         case ("done" | "verified" | "returned" | "waived") as state:
             return tasks.filter(state=state)
     return tasks.still_owed()
@@ -143,11 +147,12 @@ def campaigns(request: CadreRequest) -> HttpResponse:
 def board(request: CadreRequest, campaign_id: int) -> HttpResponse:
     """Days left, claimed beside verified, overdue, lights, every unit as a cell, vacancies."""
     campaign = get_object_or_404(
-        Campaign.objects.visible_to(request.user).select_related("host", "template"), pk=campaign_id
+        Campaign.objects.visible_to(request.user).select_related("host", "template", "decided_by"), pk=campaign_id
     )
     today = timezone.localdate()
     figures = queries.counts_by_unit(campaign, request.user, on=today)
     shown = queries.board(campaign, figures)
+    gates = queries.gates(campaign, request.user)
     light = next((light for light in Light if light == request.GET.get("light")), None)
     return render(
         request,
@@ -158,7 +163,8 @@ def board(request: CadreRequest, campaign_id: int) -> HttpResponse:
             "board": shown,
             "rows": shown.only(light) if light else shown.rows,
             "chosen_light": light,
-            "phases": campaign.phases.all(),
+            "phases": [(phase, gates.get(phase.pk, 0)) for phase in campaign.phases.all()],
+            "ranking": queries.ranking(campaign, shown.rows),
             "vacancies": queries.vacancies(campaign, request.user, figures, on=today),
             "orphans": queries.orphans(campaign, request.user),
             "may_run": access.may_run(request.user, campaign.host_id),
@@ -235,5 +241,11 @@ def unit_page(request: CadreRequest, campaign_id: int, code: str) -> HttpRespons
 
 def _count(task: Task, *, on: date) -> Counts:
     late = task.is_overdue(on)
-    veto = task.veto and (late or task.state == State.RETURNED)
-    return Counts(**{task.state: 1, "overdue": int(late), "vetoes": int(veto)})
+    return Counts(
+        **{task.state: 1},
+        overdue=int(late),
+        vetoes=int(task.veto and (late or task.state == State.RETURNED)),
+        points=task.points if task.state != State.WAIVED else 0,
+        points_done=task.points if task.state == State.DONE else 0,
+        points_verified=task.points if task.state == State.VERIFIED else 0,
+    )

@@ -128,9 +128,10 @@ def sees_campaign(who: str, campaign: object) -> Outcome:
     return 200 if "s" in CAMPAIGNS[who].get(campaign, "") else 404
 
 
-def closes(who: str, campaign: object) -> Outcome:
+def steers(who: str, campaign: object) -> Outcome:
+    """An empty form does not say where to."""
     may = CAMPAIGNS[who].get(campaign, "")
-    return 302 if "r" in may else 403 if "s" in may else 404
+    return 422 if "r" in may else 403 if "s" in may else 404
 
 
 def starts(who: str, *, then: Outcome) -> Outcome:
@@ -139,11 +140,11 @@ def starts(who: str, *, then: Outcome) -> Outcome:
 
 
 def sets_up(who: str, campaign: object, part: object = None, *, then: Outcome) -> Outcome:
-    """Only drafts are set up, by whoever runs them; a part of another campaign is not there."""
+    """Campaigns are set up by whoever runs them, a closed one only looked at; a part of another is not there."""
     may = CAMPAIGNS[who].get(campaign, "")
     if "s" not in may:
         return 404
-    if "r" not in may or "draft" not in str(campaign):
+    if "r" not in may or (campaign == "closed" and then != 200):
         return 403
     return then if part in (None, campaign) else 404
 
@@ -229,10 +230,10 @@ def edits(**then: Outcome) -> dict[str, Rule]:
 ROUTES = {
     "new_campaign": Route("", reads(partial(starts, then=200))),
     "create_campaign": Route("", writes(partial(starts, then=422))),
-    "setup": Route("campaign", edits(GET=200, HEAD=200)),
-    "setup_what": Route("campaign", edits(POST=422)),
-    "setup_add_item": Route("campaign", edits(POST=422)),
+    "setup": Route("campaign", edits(GET=200, HEAD=200, POST=422)),
+    "setup_items": Route("campaign", edits(GET=200, HEAD=200, POST=422)),
     "setup_item": Route("campaign item", edits(POST=422)),
+    "setup_phases": Route("campaign", edits(GET=200, HEAD=200)),
     "setup_phase": Route("campaign phase", edits(POST=422)),
     "setup_units": Route("campaign", edits(POST=404)),  # no unit is named
     "setup_launch": Route("campaign", edits(POST=302)),
@@ -243,13 +244,17 @@ ROUTES = {
     "end_post": Route("post", staffs(GET=200, HEAD=200, POST=422)),
     "move_post": Route("post", staffs(GET=200, HEAD=200, POST=422)),
     "stand_in": Route("post", staffs(GET=200, HEAD=200, POST=422)),
+    "setup_units": Route("campaign", edits(GET=200, HEAD=200, POST=404)),  # no unit is named
+    "setup_answers": Route("campaign", edits(GET=200, HEAD=200, POST=302)),
+    "setup_rules": Route("campaign", edits(GET=200, HEAD=200, POST=422)),
+    "setup_launch": Route("campaign", edits(GET=200, HEAD=200, POST=302)),
     "home": Route("", reads(moved)),
     "my_tasks": Route("", reads(page)),
     "campaigns": Route("", reads(page)),
     "board": Route("campaign", reads(sees_campaign)),
     "campaign_tasks": Route("campaign", reads(sees_campaign)),
     "events": Route("campaign", reads(sees_campaign)),
-    "close": Route("campaign", writes(closes)),
+    "course": Route("campaign", writes(steers)),
     "unit_tasks": Route("campaign unit", reads(sees_unit_in_campaign)),
     "task": Route("task", reads(sees_task)),
     "tick": Route("task", writes(claims)),  # every other step: `steps` below

@@ -25,7 +25,7 @@ SMALL = """aims => aims.filter(it => it.checkVisibility())
 # Text cut off by its own box: nothing here scrolls or hides its overflow on purpose, but for what only ears get.
 CUT = """() => [...document.querySelectorAll("body *")].filter(it => it.checkVisibility() && it.textContent.trim()
     && !it.closest(".visually-hidden, .visually-hidden-focusable, progress, select, option")
-    && getComputedStyle(it).overflow !== "visible"
+    && !["visible", "auto"].includes(getComputedStyle(it).overflowX)  // what scrolls is reached by scrolling
     && (it.scrollWidth > it.clientWidth + 1 || it.scrollHeight > it.clientHeight + 1))
   .map(it => it.outerHTML.slice(0, 200))"""
 
@@ -63,6 +63,9 @@ def pages(world: World) -> Iterator[tuple[str, str]]:
         yield "mei", f"{campaign}units/{unit}/"
     yield "lan", f"{campaign}units/{WILLOW}/"
     yield "mei", f"{campaign}events/"
+    yield "ada", "/campaigns/new/"
+    for step in ("", "items/", "phases/", "units/", "units/?q=村", "answers/", "rules/", "launch/"):
+        yield "ada", f"{campaign}setup/{step}"
     yield "ada", "/units/"
     yield "ada", f"/units/?under={EAST}"
     yield "ada", f"/units/{WILLOW}/"

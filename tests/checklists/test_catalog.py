@@ -36,12 +36,14 @@ def test_all_speeches_load_and_again_nothing_changes() -> None:
     assert out.getvalue().splitlines() == ["16 added, 0 updated, 0 unchanged", "0 added, 0 updated, 16 unchanged"]
 
 
-def test_a_changed_file_updates_its_template(tmp_path: Path) -> None:
+def test_a_changed_file_becomes_the_next_version(tmp_path: Path) -> None:
     body = copy.deepcopy(GOOD)
     catalog.load([written(tmp_path, body)])
+    first = body["title"]
     body["title"] = "换了题目"
     assert catalog.load([written(tmp_path, body)]).updated == ["district-publicity-work"]
-    assert Template.objects.get().title == "换了题目"
+    assert catalog.load([written(tmp_path, body)]).unchanged == ["district-publicity-work"]
+    assert list(Template.objects.values_list("version", "title")) == [(2, "换了题目"), (1, first)]
 
 
 def test_one_bad_file_among_good_ones_changes_nothing(tmp_path: Path) -> None:

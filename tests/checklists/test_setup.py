@@ -9,7 +9,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from checklists import answers, launch, scope
+from checklists import answers, course, launch, scope
 from checklists.models import Campaign, Item, Responsibility, Task
 from tests import factories
 from tests.factories import COUNTY, EAST, LAKE, MAPLE, WEST, WILLOW
@@ -182,23 +182,35 @@ def test_the_launch_makes_exactly_what_the_page_showed(draft: Campaign, as_: Log
     assert as_("lan").get(f"/campaigns/{draft.pk}/").status_code == 200
 
 
-def test_after_the_launch_the_setup_is_closed(draft: Campaign, as_: LogIn) -> None:
+STEPS = ("", "items/", "phases/", "units/", "answers/", "rules/", "launch/")
+
+
+def test_a_campaign_under_way_can_be_changed_and_a_closed_one_only_looked_at(
+    draft: Campaign, cast: dict[str, Cadre], as_: LogIn
+) -> None:
     ada = as_("ada")
     ada.post(f"/campaigns/{draft.pk}/setup/launch/")
-    item = draft.items.first()
-    assert item is not None
-    for url in ("what/", "launch/", "units/", "items/", f"items/{item.pk}/"):
-        answer = ada.post(f"/campaigns/{draft.pk}/setup/{url}", {"code": WEST})
-        assert answer.status_code == 403, url
-    assert ada.get(f"/campaigns/{draft.pk}/setup/").status_code == 403
+    item = draft.items.all()[0]
+    addresses = [f"/campaigns/{draft.pk}/setup/{step}" for step in (*STEPS, f"items/{item.pk}/")]
+    assert ada.post(addresses[-1], fields(item, title="改了")).status_code == 302
+    course.close(draft, by=cast["ada"])
+    for address in addresses:
+        assert ada.post(address, fields(item, title="又改了") | {"code": WEST}).status_code in (403, 405), address
+    assert {ada.get(f"/campaigns/{draft.pk}/setup/{step}").status_code for step in STEPS} == {200}
+    item.refresh_from_db()
+    assert item.title == "改了"
 
 
-def test_the_page_costs_the_same_whatever_the_size(draft: Campaign, as_: LogIn) -> None:
+@pytest.mark.parametrize("status", ["draft", "active"])
+@pytest.mark.parametrize("step", STEPS)
+def test_a_step_costs_the_same_whatever_the_size(step: str, status: str, draft: Campaign, as_: LogIn) -> None:
     ada = as_("ada")
+    if status == "active":
+        launch.go_live(draft, on=timezone.localdate())
 
     def queries() -> int:
         with CaptureQueriesContext(connection) as captured:
-            assert ada.get(f"/campaigns/{draft.pk}/setup/").status_code == 200
+            assert ada.get(f"/campaigns/{draft.pk}/setup/{step}").status_code == 200
         return len(captured)
 
     queries()  # the first page of a session notes when it began

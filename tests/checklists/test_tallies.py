@@ -491,7 +491,8 @@ def test_check_tallies_names_a_row_that_was_tampered_with(campaign: Campaign) ->
     assert code == 1
     assert out == (
         f"campaign {campaign.pk} unit 511504101 due {row.due_on} open: "
-        f"kept {row.tasks + 2} ({row.points - 1} points), counted {row.tasks} ({row.points} points)\n"
+        f"kept {row.tasks + 2} ({row.points - 1} points, 0 vetoes), "
+        f"counted {row.tasks} ({row.points} points, 0 vetoes)\n"
     )
     assert err == "1 tallies differ from the tasks\n"
 
@@ -501,6 +502,7 @@ def test_check_tallies_names_a_row_that_is_missing_and_one_too_many(campaign: Ca
     Tally.objects.create(campaign=campaign, unit_id="5105", due_on=date(2030, 1, 1), state="done", tasks=4, points=4)
     code, out, _ = check_tallies()
     assert code == 1
-    assert f"unit 511504102201 due {campaign.inspects_on} open: kept 0 (0 points), counted 2 (2 points)" in out
-    assert "unit 5105 due 2030-01-01 done: kept 4 (4 points), counted 0 (0 points)" in out
+    missing = f"unit 511504102201 due {campaign.inspects_on} open: "
+    assert missing + "kept 0 (0 points, 0 vetoes), counted 2 (2 points, 0 vetoes)" in out
+    assert "unit 5105 due 2030-01-01 done: kept 4 (4 points, 0 vetoes), counted 0 (0 points, 0 vetoes)" in out
     assert len(out.splitlines()) == 2
