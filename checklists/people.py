@@ -18,7 +18,7 @@ from checklists import handover
 from checklists.setup.days import DayField
 from villages import access, posts
 from villages.http import CadreRequest
-from villages.models import KINDS_OF_ROLE, Cadre, Post, Unit
+from villages.models import KINDS_OF_ROLE, Cadre, Post, PostQuerySet, Unit
 
 FOUND = 20  # people or units that a search shows
 PAST = 50  # posts that are over, the latest
@@ -220,15 +220,14 @@ def _people(
     return render(request, "checklists/people/people.html", context, status=status)
 
 
-def _post(request: CadreRequest, post_id: int) -> Post:
-    """A post that the asker may end, move or have filled for a while.
+def _post(request: CadreRequest, seen: PostQuerySet, post_id: int) -> Post:
+    """One of the posts in sight, if the asker may end, move or have it filled for a while.
 
     Raises:
         Http404: out of sight.
         PermissionDenied: in sight, but somebody else's to decide.
     """
-    seen = Post.objects.visible_to(request.user).select_related("cadre", "unit")
-    post = get_object_or_404(seen, pk=post_id)
+    post = get_object_or_404(seen.select_related("cadre", "unit"), pk=post_id)
     access.require(access.may_staff(request.user, post.unit_id))
     return post
 
@@ -236,7 +235,7 @@ def _post(request: CadreRequest, post_id: int) -> Post:
 @require_http_methods(["GET", "HEAD", "POST"])
 def end(request: CadreRequest, post_id: int) -> HttpResponse:
     """Asks what becomes of the open work, then ends the post."""
-    post, today = _post(request, post_id), timezone.localdate()
+    post, today = _post(request, Post.objects.visible_to(request.user), post_id), timezone.localdate()
     heirs = handover.successors(post, user=request.user, on=today)
     resting = handover.leaves(post, user=request.user, on=today)
     form = EndForm(_sent(request), successors=heirs, initial={"on": today})
@@ -256,7 +255,7 @@ def end(request: CadreRequest, post_id: int) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def move(request: CadreRequest, post_id: int) -> HttpResponse:
     """Asks where to, and what becomes of the open work, then moves the post's holder to the other unit."""
-    post, today = _post(request, post_id), timezone.localdate()
+    post, today = _post(request, Post.objects.visible_to(request.user), post_id), timezone.localdate()
     mine = Unit.objects.visible_to(request.user).filter(access.staffed_by("code", request.user))
     words, code = _words(request), _words(request, "to")
     if not code:
@@ -303,7 +302,7 @@ def _left(request: CadreRequest, post: Post, passed: list[int]) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def stand_in(request: CadreRequest, post_id: int) -> HttpResponse:
     """Names who does the work of a post for a while."""
-    post, today = _post(request, post_id), timezone.localdate()
+    post, today = _post(request, Post.objects.visible_to(request.user), post_id), timezone.localdate()
     near = handover.successors(post, user=request.user, on=today, beside=True)
     form = StandInForm(_sent(request), people=near, initial={"since": today})
     if request.method == "POST" and form.is_valid():

@@ -235,19 +235,17 @@ ROUTES = {
     "setup_item": Route("campaign item", edits(POST=422)),
     "setup_phases": Route("campaign", edits(GET=200, HEAD=200)),
     "setup_phase": Route("campaign phase", edits(POST=422)),
-    "setup_units": Route("campaign", edits(POST=404)),  # no unit is named
-    "setup_launch": Route("campaign", edits(POST=302)),
+    "setup_units": Route("campaign", edits(GET=200, HEAD=200, POST=404)),  # no unit is named
+    "setup_answers": Route("campaign", edits(GET=200, HEAD=200, POST=302)),
     "setup_answers_of": Route("campaign unit", reads(partial(names, then=200, closed=200))
                               | writes(partial(names, then=422, closed=403))),
+    "setup_rules": Route("campaign", edits(GET=200, HEAD=200, POST=422)),
+    "setup_launch": Route("campaign", edits(GET=200, HEAD=200, POST=302)),
     "letter": Route("campaign unit", reads(sees_unit_in_campaign)),
     "people": Route("unit", staffs(GET=200, HEAD=200, POST=422)),
     "end_post": Route("post", staffs(GET=200, HEAD=200, POST=422)),
     "move_post": Route("post", staffs(GET=200, HEAD=200, POST=422)),
     "stand_in": Route("post", staffs(GET=200, HEAD=200, POST=422)),
-    "setup_units": Route("campaign", edits(GET=200, HEAD=200, POST=404)),  # no unit is named
-    "setup_answers": Route("campaign", edits(GET=200, HEAD=200, POST=302)),
-    "setup_rules": Route("campaign", edits(GET=200, HEAD=200, POST=422)),
-    "setup_launch": Route("campaign", edits(GET=200, HEAD=200, POST=302)),
     "home": Route("", reads(moved)),
     "my_tasks": Route("", reads(page)),
     "campaigns": Route("", reads(page)),

@@ -53,8 +53,16 @@ HOSTS = {
     "far_draft": factories.OTHER_COUNTY,
 }
 # Whose post stands for a place.
-POSTS = {"market": "qin", "willow": "lan", "maple": "hong", "east": "bao", "lake": "wang", "bureau": "deng", "county": "mei",
-         "bridge": "chen"}  # fmt: skip
+POSTS = {
+    "market": "qin",
+    "willow": "lan",
+    "maple": "hong",
+    "east": "bao",
+    "lake": "wang",
+    "bureau": "deng",
+    "county": "mei",
+    "bridge": "chen",
+}
 EVERYWHERE = ["village", "site", "township", "department", "county"]
 NOBODYS = 987_654_321  # the id of nothing
 NEVER = (NOBODYS, 0, -1, 10**29)
@@ -77,9 +85,10 @@ class World:
         known: dict[str, dict[Any, Any]] = {"campaign": self.campaigns, "unit": PLACES, "task": self.tasks} | {
             "item": self.items,
             "phase": self.phases,
-            "post": {place: post_of(who).order_by("pk")[0].pk for place, who in POSTS.items()} if kind == "post" else {},
         }
-        return known[kind].get(name, name)
+        if kind == "post" and name in POSTS:
+            return post_of(POSTS[name]).order_by("pk")[0].pk
+        return known.get(kind, {}).get(name, name)
 
     def ask(self, who: str, method: str, address: str, data: Any = None, **headers: str) -> HttpResponse:
         """The answer to one request; what the answer says about cookies is forgotten."""
