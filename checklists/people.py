@@ -12,7 +12,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from django.views.decorators.http import require_http_methods
+from django.views.decorators.http import require_http_methods, require_POST
 
 from checklists import handover
 from checklists.setup.days import DayField
@@ -198,6 +198,7 @@ def _people(
     *,
     known: Cadre | None = None,
     same: Cadre | None = None,
+    told: tuple[Cadre, str] | None = None,
     status: int = 200,
 ) -> HttpResponse:
     today, words = timezone.localdate(), _words(request)
@@ -214,10 +215,25 @@ def _people(
         "form": form,
         "known": known,
         "same": same,
+        "told": told,
         "q": words,
         "found": [(cadre, [post for post in elsewhere if post.cadre_id == cadre.pk]) for cadre in found],
     }
     return render(request, "checklists/people/people.html", context, status=status)
+
+
+@require_POST
+def first_password(request: CadreRequest, post_id: int) -> HttpResponse:
+    """Gives somebody without a log-in their first password, shown this once; only where all their posts are ours."""
+    post = _post(request, Post.objects.visible_to(request.user), post_id)
+    for held in post.cadre.posts.not_over(timezone.localdate()):
+        access.require(access.may_staff(request.user, held.unit_id))
+    password = posts.first_password(post.cadre)
+    if not password:
+        messages.info(request, _("%(name)s has a log-in already.") % {"name": post.cadre.name})
+        return redirect("people", post.unit_id)
+    form = AppointForm(unit=post.unit, initial={"since": timezone.localdate()})
+    return _people(request, post.unit, form, told=(post.cadre, password))
 
 
 def _post(request: CadreRequest, seen: PostQuerySet, post_id: int) -> Post:

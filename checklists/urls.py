@@ -20,6 +20,7 @@ urlpatterns = [
     path("campaigns/<int:campaign_id>/events/", views.events, name="events"),
     path("campaigns/<int:campaign_id>/units/<unit:code>/letter/", views.letter, name="letter"),
     path("units/<unit:code>/people/", people.people, name="people"),
+    path("posts/<int:post_id>/first-password/", people.first_password, name="first_password"),
     path("posts/<int:post_id>/end/", people.end, name="end_post"),
     path("posts/<int:post_id>/move/", people.move, name="move_post"),
     path("posts/<int:post_id>/stand-in/", people.stand_in, name="stand_in"),

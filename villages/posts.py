@@ -50,13 +50,15 @@ def enrol(name: str, phone: str = "", *, username: str = "", email: str = "") ->
     return cadre
 
 
+@transaction.atomic
 def first_password(cadre: Cadre) -> str:
     """A random password for somebody who has none yet, to be told to them; empty if they have one."""
-    if cadre.has_usable_password():
+    held = Cadre.objects.select_for_update(no_key=True).get(pk=cadre.pk)
+    if held.has_usable_password():
         return ""
     password = secrets.token_urlsafe(9)
-    cadre.set_password(password)
-    cadre.save(update_fields=["password"])
+    held.set_password(password)
+    held.save(update_fields=["password"])
     return password
 
 

@@ -243,6 +243,7 @@ ROUTES = {
     "setup_launch": Route("campaign", edits(GET=200, HEAD=200, POST=302)),
     "letter": Route("campaign unit", reads(sees_unit_in_campaign)),
     "people": Route("unit", staffs(GET=200, HEAD=200, POST=422)),
+    "first_password": Route("post", staffs(POST=302)),  # everybody here has one
     "end_post": Route("post", staffs(GET=200, HEAD=200, POST=422)),
     "move_post": Route("post", staffs(GET=200, HEAD=200, POST=422)),
     "stand_in": Route("post", staffs(GET=200, HEAD=200, POST=422)),

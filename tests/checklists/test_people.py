@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import date, timedelta
 
 import pytest
+from django.contrib.auth import authenticate
 from django.db import IntegrityError, connection, transaction
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -45,6 +46,20 @@ def test_a_new_person_stands_on_the_roster_without_a_log_in(cast: Cast, as_: Log
     assert (wu.name, wu.has_usable_password()) == ("吴芳", False)
     assert (post.unit_id, post.role, post.title, post.made_by) == (WILLOW, "village_cadre", "专干", cast["ada"])
     assert "吴芳" in as_("ada").get(PAGE).text
+
+
+def test_an_admin_gives_a_first_password_once(cast: Cast, as_: LogIn) -> None:
+    as_("ada").post(PAGE, new())
+    wu = Cadre.objects.get(phone="13900000001")
+    address = f"/posts/{wu.posts.get().pk}/first-password/"
+    assert as_("bao").post(address).status_code == 403
+    factories.appoint(wu, Role.LINKED, OTHER_VILLAGE)  # with a log-in, ada could look into the other county
+    assert as_("ada").post(address).status_code == 403
+    wu.posts.filter(unit=OTHER_VILLAGE).delete()
+    password = as_("ada").post(address).context["told"][1]
+    assert authenticate(username="13900000001", password=password) == wu
+    assert as_("ada").post(address)["Location"] == PAGE
+    assert authenticate(username="13900000001", password=password) == wu
 
 
 def test_who_has_the_same_name_and_number_is_offered_instead(cast: Cast, as_: LogIn) -> None:
