@@ -265,5 +265,4 @@ def _still(campaign: Campaign) -> Campaign:
 
 def _note(campaign: Campaign, unit: Unit, kind: str, pair: list[str], by: Cadre) -> None:
     """One line of the campaign's history."""
-    label = str(Responsibility.Kind(kind).label)
-    Change.objects.create(campaign=campaign, by=by, what=Change.What.EDITED, unit=unit, fields={label: pair})
+    Change.objects.create(campaign=campaign, by=by, what=Change.What.EDITED, unit=unit, fields={kind: pair})

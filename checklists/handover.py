@@ -105,7 +105,7 @@ def pass_on(post: Post, resting: list[int], to: Cadre | str, *, by: Cadre) -> in
         changes: dict[str, dict[str, list[str]]] = {}
         for row in mine:
             after = taken.get((row.unit_id, row.kind))
-            changes.setdefault(row.unit_id, {})[str(row.get_kind_display())] = [
+            changes.setdefault(row.unit_id, {})[row.kind] = [
                 row.cadre.name, after.name if after else _("nobody")
             ]  # fmt: skip
         Change.objects.bulk_create(

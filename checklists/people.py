@@ -58,7 +58,10 @@ class PostForm(forms.Form):
 
     role = forms.ChoiceField(label=gettext_lazy("Role"))
     title = forms.CharField(
-        label=gettext_lazy("Title"), max_length=40, required=False, help_text=gettext_lazy("Such as 村支书 or 专干.")
+        label=gettext_lazy("Title of the post"),
+        max_length=40,
+        required=False,
+        help_text=gettext_lazy("Such as 村支书 or 专干."),
     )
     principal = forms.BooleanField(label=gettext_lazy("Answers first for the unit"), required=False)
 

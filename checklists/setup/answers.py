@@ -86,7 +86,7 @@ def answers(request: CadreRequest, campaign_id: int) -> HttpResponse:
             return _step(request, campaign, form)
         before, held.answers = held.answers, form.rule
         changed = {
-            str(kind.label): [names(before.get(kind, [])), names(held.answers[kind])]
+            kind.value: [names(before.get(kind, [])), names(held.answers[kind])]
             for kind in KINDS
             if before.get(kind, []) != held.answers[kind]
         }
@@ -119,7 +119,7 @@ class NameForm(forms.Form):
     RULE = "rule"
 
     kind = forms.ChoiceField(choices=KINDS.choices)
-    cadre = forms.ChoiceField(label=gettext_lazy("Who answers"))
+    cadre = forms.ChoiceField(label=gettext_lazy("Who answers"), widget=forms.Select(attrs={"class": "form-select"}))
 
     def __init__(self, *args: Any, people: dict[str, tuple[Cadre, str]], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -134,7 +134,7 @@ class NewcomerForm(forms.Form):
     name = forms.CharField(label=gettext_lazy("Name"), max_length=40)
     phone = PhoneField(label=gettext_lazy("Mobile number"), required=False)
     role = forms.ChoiceField(label=gettext_lazy("Role"))
-    title = forms.CharField(label=gettext_lazy("Title"), max_length=40, required=False)
+    title = forms.CharField(label=gettext_lazy("Title of the post"), max_length=40, required=False)
     kinds = forms.MultipleChoiceField(
         label=gettext_lazy("Answers as"), choices=KINDS.choices, widget=forms.CheckboxSelectMultiple
     )
