@@ -61,3 +61,10 @@ def _counts(campaign: Campaign, query: str) -> dict[Any, int]:
     with connection.cursor() as cursor:
         cursor.execute(query, params(campaign))
         return dict(cursor.fetchall())
+
+
+def items_of(campaign: Campaign, code: str) -> list[int]:
+    """The items that one unit owes."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT i.id {OWES} AND u.code = %(code)s", params(campaign) | {"code": code})
+        return [item for (item,) in cursor.fetchall()]

@@ -3,6 +3,8 @@ from django.urls import path
 from checklists import views
 from checklists.setup import answers, items, launching, new, phases, rules, shares, units, what
 from checklists.setup import answers, items, launching, new, newer, phases, rules, templates, units, what
+from checklists import people, views
+from checklists.setup import answers, items, launching, new, phases, rules, units, what
 
 urlpatterns = [
     path("campaigns/new/", new.new, name="new_campaign"),
@@ -28,11 +30,18 @@ urlpatterns = [
     path("campaigns/<int:campaign_id>/setup/phases/items/", phases.places, name="setup_places"),
     path("campaigns/<int:campaign_id>/setup/units/", units.units, name="setup_units"),
     path("campaigns/<int:campaign_id>/setup/answers/", answers.answers, name="setup_answers"),
+    path("campaigns/<int:campaign_id>/setup/answers/<unit:code>/", answers.answers_of, name="setup_answers_of"),
     path("campaigns/<int:campaign_id>/setup/rules/", rules.rules, name="setup_rules"),
     path("campaigns/<int:campaign_id>/setup/launch/", launching.launching, name="setup_launch"),
     path("campaigns/<int:campaign_id>/course/", launching.steer, name="course"),
     path("campaigns/<int:campaign_id>/events/", views.events, name="events"),
     path("templates/<int:template_id>/", templates.template, name="template"),
+    path("campaigns/<int:campaign_id>/units/<unit:code>/letter/", views.letter, name="letter"),
+    path("units/<unit:code>/people/", people.people, name="people"),
+    path("posts/<int:post_id>/first-password/", people.first_password, name="first_password"),
+    path("posts/<int:post_id>/end/", people.end, name="end_post"),
+    path("posts/<int:post_id>/move/", people.move, name="move_post"),
+    path("posts/<int:post_id>/stand-in/", people.stand_in, name="stand_in"),
     path("tasks/<int:task_id>/", views.task_page, name="task"),
     path("tasks/<int:task_id>/tick/", views.tick, name="tick"),
     path("tasks/<int:task_id>/more-time/", views.more_time, name="more_time"),

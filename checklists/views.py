@@ -12,12 +12,13 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from checklists import more_time as times
-from checklists import ticks
+from checklists import answers, scope, ticks
 from checklists.forms import AnswerForm, MoreTimeForm, TickForm
 from checklists.measured import Values
 from checklists.models import Campaign, Extension, Responsibility, State, Task, TaskEvent
 from villages import access
 from villages.http import CadreRequest, back
+from villages.models import Cadre, Unit
 
 
 @require_safe
@@ -207,5 +208,34 @@ def events(request: CadreRequest, campaign_id: int) -> HttpResponse:
         {
             "campaign": campaign,
             "page": Paginator(history, 50).get_page(request.GET.get("page")),
+        },
+    )
+
+
+@require_safe
+def letter(request: CadreRequest, campaign_id: int, code: str) -> HttpResponse:
+    """责任书: who answers for a unit and what it owes, to be signed. In a draft as the launch would make it."""
+    campaign = get_object_or_404(Campaign.objects.visible_to(request.user).select_related("host"), pk=campaign_id)
+    unit = get_object_or_404(Unit.objects.visible_to(request.user).under(campaign.host_id), pk=code)
+    named: dict[str, Cadre] = {}
+    if campaign.is_draft:
+        row = answers.of_unit(campaign, unit.code)
+        named = {kind: one.cadre for kind, one in row.answers.items() if one and one.held} if row else {}
+        items = campaign.items.filter(pk__in=scope.items_of(campaign, unit.code)).select_related("campaign")
+        owed = [(item, item.due_on) for item in items]
+    else:
+        held = Responsibility.objects.visible_to(request.user).filter(campaign=campaign, unit=unit)
+        named = {answer.kind: answer.cadre for answer in held.in_office(timezone.localdate()).in_order()}
+        tasks = Task.objects.visible_to(request.user).asked_for().filter(campaign=campaign, unit=unit)
+        tasks = tasks.exclude(state=State.WAIVED).for_list().order_by("item__position", "pk")
+        owed = [(task.item, task.due_on) for task in tasks]
+    return render(
+        request,
+        "checklists/letter.html",
+        {
+            "campaign": campaign,
+            "unit": unit,
+            "answers": [(kind.label, named.get(kind)) for kind in Responsibility.Kind],
+            "owed": owed,
         },
     )

@@ -240,6 +240,8 @@ def noticed(world: World, action: Action, who: str) -> bool:
             wrong = wrong_numbers(world, who)
         case Action.RUN:
             wrong = violations(world, (cell for cell in cells(who) if cell.route in ("board", "course")))
+        case Action.STAFF:
+            wrong = violations(world, (cell for cell in cells(who) if cell.route == "people"))
         case _:
             at, to = TELLING[action]
             wrong = violations(

@@ -87,6 +87,7 @@ BREAKS: dict[str, Callable[[Task, Cast], object]] = {
     "cadre_phone_is_a_mobile_number": lambda t, c: change(c["lan"], phone="8310000"),
     "post_held_once_at_a_time": lambda t, c: again(post(c["lan"])),
     "post_ends_after_it_began": lambda t, c: change(post(c["lan"]), until=date(2025, 12, 31)),
+    "post_of_a_stand_in_has_an_end": lambda t, c: change(post(c["lan"]), stands_in_for=post(c["hong"])),
     "post_role_is_known": lambda t, c: change(post(c["lan"]), role="king"),
     "campaign_once_per_template_host_and_day": lambda t, c: again(t.campaign),
     "campaign_status_is_known": lambda t, c: change(t.campaign, status="asleep"),

@@ -56,6 +56,7 @@ class Action(Enum):
     WAIVE = "waive"
     RUN = "run"  # set up, launch and close campaigns of this unit
     CALL = "call"  # see telephone numbers in full
+    STAFF = "staff"  # say who holds which post
 
 
 RIGHTS: dict[Action, dict[str, Reach]] = {
@@ -95,6 +96,7 @@ RIGHTS: dict[Action, dict[str, Reach]] = {
         Role.COUNTY_LEADER: Reach.ALL,
         Role.CAMPAIGN_ADMIN: Reach.ALL,
     },
+    Action.STAFF: {Role.CAMPAIGN_ADMIN: Reach.ALL},
 }
 
 
@@ -157,8 +159,8 @@ def within(path: str, user: Person) -> Q:
 
 def touching(path: str, user: Person) -> Q:
     """The condition that a unit code at `path` lies in the user's sight or above it: whose campaigns reach them."""
-    above = {code[:n] for code in scopes(user) for n in range(2, len(code) + 1)}
-    return within(path, user) | Q(**{f"{path}__in": sorted(above)})
+    upward = {upper for code in scopes(user) for upper in above(code)}
+    return within(path, user) | Q(**{f"{path}__in": sorted(upward)})
 
 
 def reached(path: str, user: Person, action: Action) -> Q:
@@ -236,6 +238,28 @@ def may_run_some(user: Person) -> Verdict:
 def may_call(user: Person, unit: str) -> bool:
     """See telephone numbers of this unit's cadres in full."""
     return _may(user, Action.CALL, unit)
+
+
+def may_staff(user: Person, unit: str) -> Verdict:
+    """Appoint to this unit, end its posts, name who stands in."""
+    if _may(user, Action.STAFF, unit):
+        return YES
+    return Verdict(False, _("Only the campaign admin of this unit, or of one above it, says who holds a post here."))
+
+
+def staffed_by(path: str, user: Person) -> Q:
+    """The condition that a unit code at `path` is one whose posts the user may give. Twin of `may_staff`."""
+    return reached(path, user, Action.STAFF)
+
+
+def lets_staff(role: str) -> bool:
+    """Whether whoever holds this role may give posts to others."""
+    return role in RIGHTS[Action.STAFF]
+
+
+def above(unit: str) -> list[str]:
+    """Codes that can name the unit itself and what lies above it."""
+    return [unit[:n] for n in range(2, len(unit) + 1)]
 
 
 def owes_tasks(user: Person) -> bool:

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Self
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.core.validators import RegexValidator
 from django.db import models
-from django.db.models import Case, F, Q, Value, When
+from django.db.models import Case, Exists, F, OuterRef, Q, Value, When
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -182,8 +182,27 @@ class Site(Unit):
         verbose_name = _("site")
 
 
+class CadreQuerySet(models.QuerySet["Cadre"]):
+    """Sentences about people."""
+
+    def visible_to(self, user: access.Person) -> Self:
+        """Who holds or held a post at a unit in the user's sight."""
+        return self.filter(Exists(Post.objects.visible_to(user).filter(cadre=OuterRef("pk"))))
+
+    def called(self, words: str) -> Self:
+        """Whose name contains the words, or whose mobile number they are."""
+        return self.filter(Q(name__contains=words) | Q(phone=words))
+
+
 class CadreManager(BaseUserManager["Cadre"]):
     """Makes people."""
+
+    def get_queryset(self) -> CadreQuerySet:
+        return CadreQuerySet(self.model, using=self._db)
+
+    def visible_to(self, user: access.Person) -> CadreQuerySet:
+        """Who holds or held a post at a unit in the user's sight."""
+        return self.get_queryset().visible_to(user)
 
     def create_user(self, username: str, name: str, password: str | None = None, **fields: Any) -> "Cadre":
         """A cadre; without a password the line stands on the roster but cannot log in."""
@@ -214,6 +233,7 @@ class Cadre(AbstractBaseUser):
         blank=True,
         unique=True,
         validators=[RegexValidator(r"^1\d{10}\Z", _("A mobile number has 11 digits and begins with 1."))],
+        error_messages={"unique": _("This mobile number belongs to somebody else on the roster.")},
     )
     email = models.EmailField(_("e-mail"), blank=True)
     is_active = models.BooleanField(_("may log in"), default=True)
@@ -273,6 +293,10 @@ class PostQuerySet(models.QuerySet["Post"]):
         """Posts at units that the user's own posts cover."""
         return self.filter(access.within("unit__code", user))
 
+    def not_over(self, on: date) -> Self:
+        """Held on this day or later."""
+        return self.filter(Q(until__isnull=True) | Q(until__gt=on))
+
 
 class Post(models.Model):
     """岗位: a cadre's role at one unit, with dates."""
@@ -285,6 +309,12 @@ class Post(models.Model):
     principal = models.BooleanField(_("answers first"), default=False)
     since = models.DateField(_("since"), default=timezone.localdate)
     until = models.DateField(_("until"), null=True, blank=True)
+    # Whose work this person does for a while, at the same unit in the same role.
+    stands_in_for = models.ForeignKey(
+        "self", models.PROTECT, null=True, blank=True, related_name="stand_ins", verbose_name=_("stands in for")
+    )
+    made_by = models.ForeignKey(Cadre, models.PROTECT, null=True, blank=True, related_name="+", db_index=False)
+    ended_by = models.ForeignKey(Cadre, models.PROTECT, null=True, blank=True, related_name="+", db_index=False)
 
     objects = PostQuerySet.as_manager()
 
@@ -299,6 +329,9 @@ class Post(models.Model):
                 name="post_ends_after_it_began", condition=Q(until__isnull=True) | Q(until__gte=F("since"))
             ),
             models.CheckConstraint(name="post_role_is_known", condition=Q(role__in=Role.values)),
+            models.CheckConstraint(
+                name="post_of_a_stand_in_has_an_end", condition=Q(stands_in_for__isnull=True) | Q(until__isnull=False)
+            ),
         ]
 
     def __str__(self) -> str:

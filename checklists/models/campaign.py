@@ -1,17 +1,18 @@
 """Templates, campaigns, their phases, and who answers for which unit."""
 
 from datetime import date
-from typing import Self
+from typing import NamedTuple, Self
 
 from django.db import models
-from django.db.models import Case, Exists, F, OuterRef, Q, When
-from django.db.models.functions import Now
+from django.db.models import Case, Exists, F, Func, OuterRef, Q, When
+from django.db.models.functions import Left, Length, Now
+from django.utils.functional import Promise
 from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
 from villages import access
 from villages.access import Role
-from villages.models import Cadre, Post, Unit
+from villages.models import Cadre, Post, PostQuerySet, Unit
 
 
 def in_language(chinese: str, english: str) -> str:
@@ -60,18 +61,29 @@ class Template(models.Model):
         return in_language(self.title, self.title_en)
 
 
-# Whose posts a responsibility can follow: role, at the unit above?, its principal? (None: either).
-POSTS: dict[str, tuple[str, bool, bool | None]] = {
-    "village_head": (Role.VILLAGE_CADRE, False, True),
-    "village_deputy": (Role.VILLAGE_CADRE, False, False),
-    "linked_cadre": (Role.LINKED, False, None),
-    "township_head": (Role.TOWNSHIP_LEADER, False, True),
-    "township_leader": (Role.TOWNSHIP_LEADER, False, False),
-    "township_staff": (Role.TOWNSHIP_STAFF, False, None),
-    "department_head": (Role.DEPARTMENT_CADRE, False, True),
-    "department_deputy": (Role.DEPARTMENT_CADRE, False, False),
-    "leader_above": (Role.TOWNSHIP_LEADER, True, False),
-    "staff_above": (Role.TOWNSHIP_STAFF, True, None),
+class Follows(NamedTuple):
+    """Whose posts a responsibility can follow."""
+
+    role: str
+    above: bool  # at the unit right above
+    principal: bool | None  # who answers first there, the others, or either
+    label: "str | Promise"
+
+
+POSTS: dict[str, Follows] = {
+    "village_head": Follows(Role.VILLAGE_CADRE, False, True, _("head of the village")),
+    "village_deputy": Follows(Role.VILLAGE_CADRE, False, False, _("other cadre of the village")),
+    "linked_cadre": Follows(Role.LINKED, False, None, _("linked cadre of the village")),
+    "township_head": Follows(Role.TOWNSHIP_LEADER, False, True, _("head of the township, for the township itself")),
+    "township_leader": Follows(Role.TOWNSHIP_LEADER, False, False, _("other township leader, for the township itself")),
+    "township_staff": Follows(Role.TOWNSHIP_STAFF, False, None, _("township staff, for the township itself")),
+    "department_head": Follows(Role.DEPARTMENT_CADRE, False, True, _("head of the department")),
+    "department_deputy": Follows(Role.DEPARTMENT_CADRE, False, False, _("other cadre of the department")),
+    "county_head": Follows(Role.COUNTY_LEADER, False, True, _("head of the county, for the county itself")),
+    "county_leader": Follows(Role.COUNTY_LEADER, False, False, _("other county leader, for the county itself")),
+    "head_above": Follows(Role.TOWNSHIP_LEADER, True, True, _("head of the township, for its villages")),
+    "leader_above": Follows(Role.TOWNSHIP_LEADER, True, False, _("other township leader, for its villages")),
+    "staff_above": Follows(Role.TOWNSHIP_STAFF, True, None, _("township staff, for its villages")),
 }
 
 
@@ -236,11 +248,28 @@ class ResponsibilityQuerySet(models.QuerySet["Responsibility"]):
         return self.filter(access.within("unit__code", user))
 
     def in_office(self, on: date) -> Self:
-        """Held by someone with a current post at that very unit; a leader may hold theirs above it."""
-        posts = Post.objects.current(on).filter(cadre=OuterRef("cadre"))
-        return self.filter(
-            Exists(posts.filter(unit=OuterRef("unit")))
-            | Q(kind=Responsibility.Kind.LEAD) & Exists(posts.filter(unit=OuterRef("unit__parent")))
+        """Held by someone who is still there."""
+        return self.held_by(Post.objects.current(on))
+
+    def held_by(self, posts: PostQuerySet) -> Self:
+        """Held by someone with one of these posts at that very unit; above it where the rule looks above.
+
+        Who is named by hand may have theirs anywhere above. Twin in Python: readiness/reminders/plan.py.
+        """
+        theirs = posts.filter(cadre=OuterRef("cadre"))
+        above = [post for post, follows in POSTS.items() if follows.above]
+        # The posts that the campaign's rule for this kind names.
+        rule = Func(
+            "campaign__answers",
+            "kind",
+            template="(%(expressions)s)",
+            arg_joiner=" -> ",
+            output_field=models.JSONField(),
+        )
+        return self.alias(rule=rule).filter(
+            Exists(theirs.filter(unit=OuterRef("unit")))
+            | Q(rule__has_any_keys=above) & Exists(theirs.filter(unit=OuterRef("unit__parent")))
+            | Q(by_hand=True) & Exists(theirs.filter(unit=Left(OuterRef("unit"), Length("unit"))))
         )
 
     def in_order(self) -> Self:

@@ -8,7 +8,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
-from checklists.models.campaign import Campaign, Phase
+from checklists.models.campaign import Campaign, Phase, Responsibility
 from checklists.models.item import Item
 from checklists.models.task import Task
 from villages import access
@@ -71,6 +71,7 @@ COUNTED = {
     "retire": _("retired, with their history"),
     "remove": _("removed: nobody ever touched them"),
     "answer": _("answers named or passed on"),
+    **dict(Responsibility.Kind.choices),
 }
 
 

