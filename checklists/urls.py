@@ -1,10 +1,7 @@
 from django.urls import path
 
-from checklists import views
-from checklists.setup import answers, items, launching, new, phases, rules, shares, units, what
-from checklists.setup import answers, items, launching, new, newer, phases, rules, templates, units, what
 from checklists import people, views
-from checklists.setup import answers, items, launching, new, phases, rules, units, what
+from checklists.setup import answers, items, launching, new, newer, phases, rules, shares, templates, units, what
 
 urlpatterns = [
     path("campaigns/new/", new.new, name="new_campaign"),

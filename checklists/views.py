@@ -11,8 +11,8 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
-from checklists import more_time as times
 from checklists import answers, scope, ticks
+from checklists import more_time as times
 from checklists.forms import AnswerForm, MoreTimeForm, TickForm
 from checklists.measured import Values
 from checklists.models import Campaign, Extension, Responsibility, State, Task, TaskEvent

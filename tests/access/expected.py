@@ -141,6 +141,8 @@ def starts(who: str, *, then: Outcome) -> Outcome:
 
 def sets_up(who: str, campaign: object, part: object = None, *, then: Outcome, closed: Outcome = 403) -> Outcome:
     """Campaigns are set up by whoever runs them, a closed one no more; a part of another is not there."""
+
+
 def sees_template(who: str, template: object) -> Outcome:
     """For whoever runs campaigns: the speeches, and the templates of the offices above and below."""
     runs = any("r" in may for may in CAMPAIGNS[who].values())
