@@ -2,6 +2,7 @@
 
 import csv
 import io
+import time
 from datetime import date
 from typing import Any
 
@@ -169,6 +170,13 @@ def test_too_many_rows_are_refused_politely(rows: int) -> None:
 
 def test_a_cell_beyond_all_measure_is_refused() -> None:
     assert len(paste("甲\t" + "长" * 200_000 + "\t村").faults) == 1
+
+
+@pytest.mark.parametrize("text", ["(" * 100_000, '"' * 100_001, '"a\t' * 50_000, '"\n""' * 50_000, "\t" * 100_000])
+def test_no_paste_takes_long(text: str) -> None:
+    begun = time.process_time()
+    assert read(text, SHEET).faults
+    assert time.process_time() - begun < 2
 
 
 CELLS = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
