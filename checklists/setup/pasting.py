@@ -165,7 +165,7 @@ def _columns(rows: list[tuple[int, list[str]]], pasted: Pasted) -> tuple[list[st
 
 def _head(cell: str) -> str:
     """The name of a column without what stands in brackets, spaces and colons."""
-    plain = re.sub(r"\(.*?\)", "", unicodedata.normalize("NFKC", cell).lower(), flags=re.DOTALL)
+    plain = re.sub(r"\(.*?\)", "", unicodedata.normalize("NFKC", cell[:SHOWN]).lower(), flags=re.DOTALL)
     return re.sub(r"[\s:：*_]", "", plain)
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import time
 from datetime import date
 from typing import Any
 
@@ -126,7 +127,9 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize(("column", "cell"), [(column, cell) for column, cells in WRONG.items() for cell in cells])
+@pytest.mark.parametrize(
+    ("column", "cell"), [(column, cell) for column, cells in WRONG.items() for cell in cells], ids=lambda it: it[:12]
+)
 def test_a_fault_is_named_by_row_column_and_value(column: str, cell: str) -> None:
     names = [name for name in COLUMNS if name != "number"]
     row = dict.fromkeys(names, "") | {"title": "甲", "standard": "好", "owed_by": "村"} | {column: cell}
@@ -169,6 +172,22 @@ def test_too_many_rows_are_refused_politely(rows: int) -> None:
 
 def test_a_cell_beyond_all_measure_is_refused() -> None:
     assert len(paste("甲\t" + "长" * 200_000 + "\t村").faults) == 1
+
+
+LONG = {
+    "brackets": "(" * 100_000,
+    "quotes": '"' * 100_001,
+    "cells": '"a\t' * 50_000,
+    "rows": '"\n""' * 50_000,
+    "tabs": "\t" * 100_000,
+}
+
+
+@pytest.mark.parametrize("text", LONG.values(), ids=LONG)
+def test_no_paste_takes_long(text: str) -> None:
+    begun = time.process_time()
+    assert read(text, SHEET).faults
+    assert time.process_time() - begun < 2
 
 
 CELLS = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
