@@ -169,7 +169,10 @@ def test_own_templates_are_seen_by_the_owner_above_and_below(own: Campaign, cast
         client = Client()
         client.force_login(factories.cadre(f"Admin{number}", Role.CAMPAIGN_ADMIN, unit))
         assert client.get(f"/templates/{mine.pk}/").status_code == (200 if sees else 404), unit
-        assert (f'value="{mine.pk}"' in client.get("/campaigns/new/").text) is sees, unit
+        page = client.get("/campaigns/new/")
+        assert (f'<option value="{mine.pk}">自己的活动 · 东镇</option>' in page.text) is sees, unit
+        groups = page.context["form"].by_level()
+        assert [[one.pk for one in members] for _name, members in groups] == ([[mine.pk]] if sees else [])
 
 
 @pytest.fixture
@@ -234,6 +237,8 @@ def test_a_copy_for_a_township_leaves_out_only_what_lies_there(old: Campaign) ->
     east = Unit.objects.get(pk=EAST)
     copied = copying.copy(old, east, inspects_on=today + timedelta(days=30), on=today)
     assert list(copied.excluded.values_list("code", flat=True)) == [MAPLE]
+    west = copying.copy(old, Unit.objects.get(pk=WEST), inspects_on=today + timedelta(days=30), on=today)
+    assert not west.excluded.exists()  # it takes no part in the county's, but in its own
 
 
 def test_only_campaigns_that_one_runs_can_be_copied(old: Campaign, cast: dict[str, Cadre]) -> None:

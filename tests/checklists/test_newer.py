@@ -138,6 +138,15 @@ def test_what_was_changed_by_hand_is_marked_and_not_ticked_beforehand(draft: Cam
     assert ticked == {("add", "v-9", ""), ("phase_add", "late", "")}
 
 
+def test_what_was_taken_over_is_no_change_by_hand(draft: Campaign, as_: LogIn) -> None:
+    for standard in ("第二版", "第三版"):
+        later = Campaign.objects.get(pk=draft.pk)
+        version(later, lambda body, words=standard: body["items"][0].update(standard=words))  # type: ignore[misc]
+        line = shown(draft)["change", "v-1", "standard"]
+        assert (line.after, line.by_hand) == (standard, False)
+        as_("ada").post(f"/campaigns/{draft.pk}/setup/newer/", {"line": [line.key]})
+
+
 def test_what_the_newer_version_leaves_alone_is_not_shown(draft: Campaign) -> None:
     """A change by hand is no difference between two versions."""
     Item.objects.filter(campaign=draft, number="v-1").update(title="我们自己的题目", points=4, due_on=draft.starts_on)
