@@ -14,7 +14,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from checklists import course, launch, scope
+from checklists import launch, scope
 from checklists.models import Campaign, Change, Item, Phase
 from tests import factories
 from tests.factories import COUNTY
@@ -164,16 +164,6 @@ def test_a_day_without_a_year_is_one_of_the_campaign(draft: Campaign, ada: Clien
     data = open_form(ada, item) | edit(item, due_on=f"{day.month}月{day.day}日")
     assert ada.post(address(draft, f"{item.pk}/"), data).status_code == 302
     assert by_number(draft, "v-1").due_on == day
-
-
-def test_a_closed_campaign_offers_nothing_to_change(draft: Campaign, cast: dict[str, Cadre], ada: Client) -> None:
-    launch.go_live(draft, on=timezone.localdate())
-    course.close(draft, by=cast["ada"])
-    for page in (address(draft), address(draft, f"{by_number(draft, 'v-1').pk}/")):
-        text = ada.get(page).content.decode()
-        assert "第v-1项" in text
-        assert f'action="/campaigns/{draft.pk}' not in text
-        assert not re.search(r'form="(order|strike|several)"', text)
 
 
 # ---- What is measured ---------------------------------------------------------------------------------------------

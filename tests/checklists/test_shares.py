@@ -22,8 +22,8 @@ from tests.factories import BUREAU, COUNTY, EAST, LAKE, MAPLE, WEST, WILLOW
 from villages.models import Cadre, Unit
 
 LogIn = Callable[[str], Client]
-TOILETS = {"metric": "公厕数", "metric_en": "Toilets", "operator": ">=", "value": 1000, "unit": "座", "unit_en": "toilets",
-           "basis": "stated", "share": True}  # fmt: skip
+TOILETS = {"metric": "公厕数", "metric_en": "Toilets", "operator": ">=", "value": 1000, "unit": "座",
+           "unit_en": "toilets", "basis": "stated", "share": True}  # fmt: skip
 
 
 @pytest.fixture
