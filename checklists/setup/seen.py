@@ -45,7 +45,7 @@ class SeenForm(forms.ModelForm):  # type: ignore[type-arg]
             if name not in self.changed_data:
                 data[name] = self.before[name]
                 continue
-            saw = field.field.clean(
+            saw = field.field.to_python(  # not clean(): what stood there may be less than is asked for now
                 field.field.hidden_widget().value_from_datadict(self.data, self.files, field.html_initial_name)
             )
             now = self.before[name]

@@ -22,8 +22,8 @@ from tests.factories import BUREAU, COUNTY, EAST, LAKE, MAPLE, WEST, WILLOW
 from villages.models import Cadre, Unit
 
 LogIn = Callable[[str], Client]
-TOILETS = {"metric": "公厕数", "metric_en": "Toilets", "operator": ">=", "value": 1000, "unit": "座",
-           "unit_en": "toilets", "basis": "stated", "share": True}  # fmt: skip
+COUNTED = {"metric": "公厕数", "metric_en": "Toilets", "unit": "座", "unit_en": "toilets"}
+TOILETS = COUNTED | {"operator": ">=", "value": 1000, "basis": "stated", "share": True}
 
 
 @pytest.fixture
@@ -246,6 +246,18 @@ def test_the_total_is_set_and_kept_in_the_history(campaign: Campaign, as_: LogIn
     Item.objects.filter(pk=item.pk).update(total=None, operator="", metric="")
     assert ada.post(url, {"way": "evenly"}).status_code == 422  # nothing to split
     assert ada.get(url).status_code == 200
+
+
+def test_an_item_that_measured_nothing_gets_a_total(campaign: Campaign, as_: LogIn) -> None:
+    ada, url = as_("ada"), page_of(campaign)
+    Item.objects.filter(number="v-1").update(total=None, operator="", metric="", measured_in="")
+    names = ("metric", "operator", "total", "measured_in")
+    sent = {f"initial-total-{name}": "" for name in names}
+    sent |= {"way": "total", "total-metric": "公厕数", "total-operator": ">=", "total-total": "5"}
+    assert all(f'name="initial-total-{name}"' in ada.get(url).text for name in names)
+    assert ada.post(url, sent | {"total-measured_in": "座"}).status_code == 302
+    assert ada.post(url, sent | {"total-measured_in": "座", "total-total": "6"}).status_code == 422  # it is 5 by now
+    assert campaign.items.get(number="v-1").total == 5
 
 
 def test_only_units_that_owe_the_item_have_parts(campaign: Campaign, as_: LogIn) -> None:
