@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from checklists import course, launch, sync, ticks
+from checklists import course, launch, more_time, sync, ticks
 from checklists.models import Campaign, Item, Responsibility, Task, TaskEvent
 from tests import factories
 from tests.checklists.test_tallies import drift
@@ -32,15 +32,14 @@ def tick(task: Task, by: Cadre, state: str = "done") -> None:
 
 
 def give_time(task: Task, by: Cadre, day: date) -> None:
-    """As a leader gives one village more time: its own day, and a line of history."""
-    Task.objects.filter(pk=task.pk).update(due_on=day, due_by_hand=True, version=F("version") + 1)
-    TaskEvent.objects.create(
-        id=uuid.uuid4(), task=task, by=by, from_state=task.state, to_state=task.state, note=f"延至{day}"
-    )
+    """As a leader gives one village more time."""
+    now = Task.objects.for_list().get(pk=task.pk)
+    more_time.give(now, by=by, event=uuid.uuid4(), until=day, note="暴雨")
 
 
 def own_item(campaign: Campaign, by: Cadre, *kinds: str, title: str = "新的一项") -> Item:
-    return launch.add_own_item(campaign, Item(title=title, owed_by=list(kinds), due_on=campaign.inspects_on), by=by)
+    fresh = Item(title=title, owed_by=list(kinds), due_on=campaign.inspects_on)
+    return launch.add_own_items(campaign, [fresh], by=by)[0]
 
 
 # --- One thing at a time ----------------------------------------------------------------------------------
