@@ -47,7 +47,8 @@ def second(body: dict[str, Any]) -> None:
 
 
 def shown(campaign: Campaign) -> dict[tuple[str, str, str], newer.Line]:
-    later = newer.latest(Campaign.objects.get(pk=campaign.pk))
+    campaign = Campaign.objects.get(pk=campaign.pk)
+    later = newer.latest(campaign)
     assert later
     return {(line.what, line.number, line.field): line for line in newer.lines(campaign, later)}
 
