@@ -1,6 +1,7 @@
 """The catalog: speeches as templates. Reads checklists/catalog/*.yaml, checks each against schema.json."""
 
 import json
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,18 @@ from villages.models import Cadre, Unit
 
 CATALOG = Path(__file__).with_name("catalog")
 LARGEST_FILE = 1_000_000  # bytes; the longest speech makes about 100 KB
+HOLLOW = (
+    "has no core item: the part of the speech that would set the tasks is missing. It is a template with nothing but "
+    "its structure (who does what, rules, problems); its %(n)d items are borderline, to be kept or struck one by one."
+)
 
 
 class BadTemplate(Exception):
     """A template file that is not loaded. Says which file, where in it, and what is wrong."""
+
+    def __init__(self, words: str, path: tuple[str | int, ...] = ()) -> None:
+        super().__init__(words)
+        self.path = path  # where in it, if the schema refused it
 
 
 @dataclass(frozen=True)
@@ -45,45 +54,53 @@ def read(path: Path) -> dict[str, Any]:
         if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text)):
             raise BadTemplate(_("%(file)s: YAML aliases are not allowed") % {"file": path.name})
         body = yaml.safe_load(text)
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: bytes or dates that are none
         raise BadTemplate(_("%(file)s: not readable as YAML: %(why)s") % {"file": path.name, "why": error}) from error
+    check(body, path.name)
+    if body["slug"] != path.stem:
+        raise BadTemplate(_("%(file)s: the slug must equal the file's name") % {"file": path.name})
+    return dict(body)
+
+
+def check(body: Any, name: str) -> None:
+    """Holds a template to the schema, and to what a schema cannot say.
+
+    Raises:
+        BadTemplate: naming `name`, the place and the reason.
+    """
     schema = json.loads((CATALOG / "schema.json").read_text(encoding="utf-8"))
     fault = jsonschema.exceptions.best_match(jsonschema.Draft202012Validator(schema).iter_errors(body))
     if fault is not None:
         where = "/".join(map(str, fault.absolute_path)) or "/"
         raise BadTemplate(
-            _("%(file)s, at %(where)s: %(why)s") % {"file": path.name, "where": where, "why": fault.message[:300]}
+            _("%(file)s, at %(where)s: %(why)s") % {"file": name, "where": where, "why": fault.message[:300]},
+            tuple(fault.absolute_path),
         )
     try:
         json.dumps(body, allow_nan=False)  # for a schema, .nan lies between any two bounds
     except ValueError as error:
-        raise BadTemplate(_("%(file)s: not readable as YAML: %(why)s") % {"file": path.name, "why": error}) from error
-    _check_references(path, body)
-    return dict(body)
+        raise BadTemplate(_("%(file)s: not readable as YAML: %(why)s") % {"file": name, "why": error}) from error
+    _check_references(body, name)
 
 
-def _check_references(path: Path, body: dict[str, Any]) -> None:
-    """What a schema cannot say: the name, unique ids, phases that exist and do not end before they start."""
-    if body["slug"] != path.stem:
-        raise BadTemplate(_("%(file)s: the slug must equal the file's name") % {"file": path.name})
+def _check_references(body: dict[str, Any], name: str) -> None:
+    """Unique ids, phases that exist and do not end before they start."""
     keys = [phase["key"] for phase in body["phases"]]
     for phase in body["phases"]:
         if keys.count(phase["key"]) > 1 or phase["ends"] < phase["starts"]:
             why = "doubled" if keys.count(phase["key"]) > 1 else "ends before it starts"
             raise BadTemplate(
-                _("%(file)s, at %(where)s: %(why)s")
-                % {"file": path.name, "where": f"phases/{phase['key']}", "why": why}
+                _("%(file)s, at %(where)s: %(why)s") % {"file": name, "where": f"phases/{phase['key']}", "why": why}
             )
     ids = [item["id"] for item in body["items"]]
-    twice = {number for number in ids if ids.count(number) > 1}
-    phases = {phase["key"] for phase in body["phases"]}
+    twice = {number for number, times in Counter(ids).items() if times > 1}
     named = {item["phase"] for item in body["items"] if "phase" in item}
     named |= {item["due"]["phase"] for item in body["items"] if "phase" in item.get("due", {})}
     if twice:
-        raise BadTemplate(_("%(file)s: doubled item %(ids)s") % {"file": path.name, "ids": ", ".join(sorted(twice))})
-    if named - phases:
+        raise BadTemplate(_("%(file)s: doubled item %(ids)s") % {"file": name, "ids": ", ".join(sorted(twice))})
+    if named - set(keys):
         raise BadTemplate(
-            _("%(file)s: no such phase: %(keys)s") % {"file": path.name, "keys": ", ".join(sorted(named - phases))}
+            _("%(file)s: no such phase: %(keys)s") % {"file": name, "keys": ", ".join(sorted(named - set(keys)))}
         )
 
 
@@ -111,8 +128,11 @@ def load(paths: list[Path] | None = None) -> Loaded:
     return outcome
 
 
+@transaction.atomic
 def save(body: dict[str, Any], *, owner: Unit | None = None, by: Cadre | None = None) -> Template:
     """A new version of a template: the next free number, or the file's own if that is higher."""
+    # Whoever saves the next version at the same moment waits, and gets the number after ours.
+    list(Template.objects.select_for_update().filter(slug=body["slug"]).values_list("pk"))
     last = Template.objects.filter(slug=body["slug"]).aggregate(last=Max("version"))["last"] or 0
     return Template.objects.create(
         slug=body["slug"],
@@ -125,6 +145,11 @@ def save(body: dict[str, Any], *, owner: Unit | None = None, by: Cadre | None = 
     )
 
 
+def core(body: dict[str, Any]) -> int:
+    """How many items the speech asks for beyond doubt."""
+    return sum(item.get("certainty") == "core" for item in body["items"])
+
+
 def table() -> str:
     """The catalog speech by speech, as docs/catalog.md shows it."""
     lines = [
@@ -133,21 +158,27 @@ def table() -> str:
         "Sixteen speeches as templates (`checklists/catalog/*.yaml`).",
         "Made by `manage.py load_catalog --table docs/catalog.md`.",
         "A *target* counts if the speech states it; implied ones (none left, all of them) stand behind the plus sign.",
+        "*Core* are the items that the speech asks for beyond doubt; the others are borderline and marked as such.",
         "",
-        "| speech | items | owed by villages | targets | deadlines | phases | roles | rules | left out |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| speech | items | core | owed by villages | targets | deadlines | phases | roles | rules | left out |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for path in sorted(CATALOG.glob("*.yaml")):
         body = read(path)
         bases = [item["target"]["basis"] for item in body["items"] if "target" in item]
         counts = [
             len(body["items"]),
+            core(body),
             sum("village" in item["owed_by"] for item in body["items"]),
             f"{bases.count('stated')} + {bases.count('implied')}",
             sum("due" in item for item in body["items"]),
             *(len(body[part]) for part in ("phases", "roles", "rules", "left_out")),
         ]
         lines.append(f"| {body['title']} · {body['title_en']} (`{body['slug']}`) | {' | '.join(map(str, counts))} |")
+    for path in sorted(CATALOG.glob("*.yaml")):
+        body = read(path)
+        if not core(body):
+            lines += ["", f"**{body['title']}** · `{body['slug']}` {HOLLOW % {'n': len(body['items'])}}"]
     lines += ["", "## What was left out, and why", ""]
     for path in sorted(CATALOG.glob("*.yaml")):
         body = read(path)

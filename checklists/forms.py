@@ -3,14 +3,17 @@
 import re
 import unicodedata
 import uuid
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from checklists.models import Campaign, State, Task
+from checklists.setup.days import DayField
 from villages import access
 
 LONGEST_NOTE = 2000
@@ -18,10 +21,37 @@ LARGEST_VALUE = Decimal(10) ** 12
 PLAIN_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)")
 
 
-class TickForm(forms.Form):
-    """One change of one task. Field names are relied on by others."""
+def plain_number(raw: str, *, percent: bool = False) -> Decimal | None:
+    """A number ≥ 0 with at most four places; None if nothing is written.
 
-    # The sender's number of this entry, 8-4-4-4-12 hexadecimal digits; upper and lower case are the same number.
+    Full-width digits are understood, and a % sign after a percentage.
+
+    Raises:
+        ValidationError: saying what is wrong with it.
+    """
+    raw = unicodedata.normalize("NFKC", raw).strip()
+    if not raw:
+        return None
+    if percent:
+        raw = raw.removesuffix("%").strip()
+    # Decimal alone would also take 1_000, 1e9 and NaN.
+    if not PLAIN_NUMBER.fullmatch(raw):
+        raise ValidationError(_("“%(raw)s” is not a number. Write it like 12 or 12.5."), params={"raw": raw[:40]})
+    value = Decimal(raw)
+    if value < 0:
+        raise ValidationError(_("A value cannot be below 0."))
+    if percent and value > 100:
+        raise ValidationError(_("A percentage cannot be above 100."))
+    if value >= LARGEST_VALUE:
+        raise ValidationError(_("This number is too large."))
+    if value != round(value, 4):
+        raise ValidationError(_("Write at most four decimal places."))
+    return round(value, 4)
+
+
+class EventForm(forms.Form):
+    """What carries the sender's own number of this entry: 8-4-4-4-12 hexadecimal digits, upper or lower case."""
+
     event = forms.RegexField(
         r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\Z",
         error_messages={
@@ -29,6 +59,25 @@ class TickForm(forms.Form):
             "invalid": _("The entry's number is not valid. Open the page again and repeat."),
         },
     )
+
+    def clean_event(self) -> uuid.UUID:
+        """As a UUID; all zeros is what a program sends that has none."""
+        event = uuid.UUID(self.cleaned_data["event"])
+        if not event.int:
+            raise ValidationError(self.fields["event"].error_messages["invalid"])
+        return event
+
+    @property
+    def complaint(self) -> str:
+        """The first thing that is wrong, for a line that has no room for more."""
+        for messages in self.errors.values():
+            return str(messages[0])
+        return ""
+
+
+class TickForm(EventForm):
+    """One change of one task. Field names are relied on by others."""
+
     state = forms.ChoiceField(
         choices=State.choices,
         error_messages={
@@ -37,6 +86,7 @@ class TickForm(forms.Form):
         },
     )
     value = forms.CharField(label=_("Value"), required=False, max_length=40)
+    as_of = DayField(label=_("As of"), required=False)
     note = forms.CharField(
         label=_("Note"),
         required=False,
@@ -50,41 +100,53 @@ class TickForm(forms.Form):
         super().__init__(*args, **kwargs)
         self.task = task
 
-    def clean_event(self) -> uuid.UUID:
-        """As a UUID; all zeros is what a program sends that has none."""
-        event = uuid.UUID(self.cleaned_data["event"])
-        if not event.int:
-            raise ValidationError(self.fields["event"].error_messages["invalid"])
-        return event
-
     def clean_value(self) -> Decimal | None:
-        """A number ≥ 0, at most four places; full-width digits and a % sign after a percentage are understood."""
-        raw = unicodedata.normalize("NFKC", self.cleaned_data["value"]).strip()
-        if not raw:
-            return None
-        item = self.task.item
-        if item.is_percentage:
-            raw = raw.removesuffix("%").strip()
-        # Decimal alone would also take 1_000, 1e9 and NaN.
-        if not PLAIN_NUMBER.fullmatch(raw):
-            raise ValidationError(_("“%(raw)s” is not a number. Write it like 12 or 12.5."), params={"raw": raw})
-        value = Decimal(raw)
-        if value < 0:
-            raise ValidationError(_("A value cannot be below 0."))
-        if item.is_percentage and value > 100:
-            raise ValidationError(_("A percentage cannot be above 100."))
-        if value >= LARGEST_VALUE:
-            raise ValidationError(_("This number is too large."))
-        if value != round(value, 4):
-            raise ValidationError(_("Write at most four decimal places."))
-        return round(value, 4)
+        """A plain number."""
+        return plain_number(self.cleaned_data["value"], percent=self.task.item.is_percentage)
 
-    @property
-    def complaint(self) -> str:
-        """The first thing that is wrong, for a line that has no room for more."""
-        for messages in self.errors.values():
-            return str(messages[0])
-        return ""
+    def clean_as_of(self) -> date | None:
+        """Not in the future and not before the campaign began; without a value it says nothing."""
+        day: date | None = self.cleaned_data["as_of"]
+        if day is None or self.cleaned_data.get("value") is None:
+            return None
+        if day > timezone.localdate():
+            raise ValidationError(_("This day has not come yet."))
+        if day < self.task.campaign.starts_on:
+            raise ValidationError(_("This lies before the campaign's first day."))
+        return day
+
+
+class MoreTimeForm(EventForm):
+    """More time for one task: asked for, or given."""
+
+    until = DayField(label=_("Until"), error_messages={"required": _("Say until when.")})
+    note = forms.CharField(
+        label=_("Reason"),
+        max_length=400,
+        error_messages={
+            "required": _("Give a reason: it stays in the history."),
+            "max_length": _("A reason has at most %(limit_value)d characters; this one has %(show_value)d."),
+        },
+    )
+    seen = forms.IntegerField(required=False, min_value=0, max_value=2**31 - 1)
+
+
+class AnswerForm(EventForm):
+    """Yes or no to a request for more time."""
+
+    granted = forms.TypedChoiceField(
+        choices=[("yes", _("Yes")), ("no", _("No"))],
+        coerce=lambda said: said == "yes",
+        error_messages={"required": _("Say yes or no."), "invalid_choice": _("Say yes or no.")},
+    )
+    note = forms.CharField(
+        label=_("Reason"),
+        max_length=400,
+        required=False,
+        error_messages={
+            "max_length": _("A reason has at most %(limit_value)d characters; this one has %(show_value)d.")
+        },
+    )
 
 
 class TaskFilter(forms.Form):

@@ -1,7 +1,10 @@
 """Campaign → tasks. Launching again adds what is missing and touches nothing that people have changed."""
 
+import re
 from dataclasses import dataclass
 from datetime import date, timedelta
+from decimal import Decimal
+from itertools import count
 from typing import Any
 
 from django.db import connection, transaction
@@ -12,6 +15,8 @@ from django.utils.translation import gettext as _
 from checklists import answers, sync
 from checklists.models import Campaign, Change, Item, Phase, Template
 from villages.models import Cadre, Unit
+
+OWN_NUMBER = re.compile(r"own-([0-9]{1,9})")
 
 
 class CannotLaunch(Exception):
@@ -70,17 +75,21 @@ def launch(
 
 @transaction.atomic
 def draft(
-    template: Template | None, host: Unit, *, inspects_on: date, on: date, title: str = "", by: Cadre | None = None
+    template: Template | None,
+    host: Unit,
+    *,
+    inspects_on: date,
+    inspects_until: date | None = None,
+    on: date,
+    title: str = "",
+    by: Cadre | None = None,
 ) -> Campaign:
     """A campaign to be set up: the template's phases and items, or none, and no tasks.
 
     Raises:
         CannotLaunch: the inspection day is past, or there is such a campaign already.
     """
-    if inspects_on < on:
-        raise CannotLaunch(_("The inspection day %(day)s is already past.") % {"day": inspects_on})
-    if template and Campaign.objects.filter(template__slug=template.slug, host=host, inspects_on=inspects_on).exists():
-        raise CannotLaunch(_("This unit already runs a campaign from this template for that day."))
+    check_day(template, host, inspects_on=inspects_on, on=on)
     body = template.body if template else {"phases": [], "items": []}
     campaign = Campaign.objects.create(
         template=template,
@@ -90,10 +99,23 @@ def draft(
         topics={topic["key"]: [topic["title"], topic["title_en"]] for topic in body.get("topics", [])},
         starts_on=on,
         inspects_on=inspects_on,
+        inspects_until=inspects_until,
         created_by=by,
     )
     add_items(campaign, body)
     return campaign
+
+
+def check_day(template: Template | None, host: Unit, *, inspects_on: date, on: date) -> None:
+    """Whether a campaign can be drafted for that day.
+
+    Raises:
+        CannotLaunch: the inspection day is past, or there is such a campaign already.
+    """
+    if inspects_on < on:
+        raise CannotLaunch(_("The inspection day %(day)s is already past.") % {"day": inspects_on})
+    if template and Campaign.objects.filter(template__slug=template.slug, host=host, inspects_on=inspects_on).exists():
+        raise CannotLaunch(_("This unit already runs a campaign from this template for that day."))
 
 
 @transaction.atomic
@@ -164,7 +186,7 @@ def add_items(campaign: Campaign, body: dict[str, Any]) -> int:
     phases = {phase.key: phase for phase in campaign.phases.all()}
     known = set(campaign.items.values_list("number", flat=True))
     fresh = [
-        _item(campaign, position, line, phases)
+        item_of(campaign, position, line, phases)
         for position, line in enumerate(body["items"], start=1)
         if line["id"] not in known
     ]
@@ -172,17 +194,23 @@ def add_items(campaign: Campaign, body: dict[str, Any]) -> int:
 
 
 @transaction.atomic
-def add_own_item(campaign: Campaign, item: Item, *, by: Cadre) -> Item:
-    """Adds an item that no speech names, numbered `own-1`, `own-2`, …, at the end of the list."""
+def add_own_items(campaign: Campaign, items: list[Item], *, by: Cadre) -> list[Item]:
+    """Adds items that no speech names at the end of the list; whichever has no number gets `own-1`, `own-2`, …"""
     Campaign.objects.select_for_update(no_key=True).get(pk=campaign.pk)
-    item.campaign = campaign
-    item.number = f"own-{campaign.items.filter(number__startswith='own-').count() + 1}"
-    item.position = campaign.items.aggregate(last=Coalesce(Max("position"), 0))["last"] + 1
-    item.save()
-    Change.objects.create(
-        campaign=campaign, by=by, what=Change.What.EDITED, item=item, fields={"title": ["", item.title]}
+    known = [*campaign.items.values_list("number", flat=True), *(item.number for item in items)]
+    last = max([0, *(int(own[1]) for own in map(OWN_NUMBER.fullmatch, known) if own)])
+    numbers = (f"own-{n}" for n in count(last + 1))
+    end = campaign.items.aggregate(last=Coalesce(Max("position"), 0))["last"]
+    for position, item in enumerate(items, start=end + 1):
+        item.campaign, item.position, item.number = campaign, position, item.number or next(numbers)
+    added = Item.objects.bulk_create(items)
+    Change.objects.bulk_create(
+        [
+            Change(campaign=campaign, by=by, what=Change.What.EDITED, item=item, fields={"title": ["", item.title]})
+            for item in added
+        ]
     )
-    return item
+    return added
 
 
 def due_date(line: dict[str, Any], campaign: Campaign, phases: dict[str, Phase]) -> date:
@@ -194,6 +222,8 @@ def due_date(line: dict[str, Any], campaign: Campaign, phases: dict[str, Phase])
     phase = phases.get(line.get("phase", ""))
     if "before" in due:
         day = campaign.inspects_on - timedelta(days=due["before"])
+    elif "after" in due:
+        day = campaign.inspects_on + timedelta(days=due["after"])
     elif "phase" in due:
         edge = phases[due["phase"]]
         day = edge.starts_on if due["edge"] == "start" else edge.ends_on
@@ -202,10 +232,12 @@ def due_date(line: dict[str, Any], campaign: Campaign, phases: dict[str, Phase])
     return max(day, campaign.starts_on)
 
 
-def _item(campaign: Campaign, position: int, line: dict[str, Any], phases: dict[str, Phase]) -> Item:
+def item_of(campaign: Campaign, position: int, line: dict[str, Any], phases: dict[str, Phase]) -> Item:
+    """One line of a template as an item of the campaign, not saved. Its way back: copying.body_of."""
     target = line.get("target", {})
-    if target.get("share"):  # a sum over all units that owe it: no single unit can reach or miss it
-        target = {}
+    measure = target or line.get("measure", {})
+    due = line.get("due", {})
+    value = Decimal(str(target["value"])) if target else None
     return Item(
         campaign=campaign,
         number=line["id"],
@@ -222,13 +254,18 @@ def _item(campaign: Campaign, position: int, line: dict[str, Any], phases: dict[
         responsible=line.get("responsible", ""),
         phase=phases.get(line.get("phase", "")),
         due_on=due_date(line, campaign, phases),
-        due_says=line.get("due", {}).get("says", "") or line.get("vague", ""),
-        metric=target.get("metric", ""),
-        metric_en=target.get("metric_en", ""),
+        due_says=due.get("says", "") or line.get("vague", ""),
+        points=line.get("points", 1),
+        metric=measure.get("metric", ""),
+        metric_en=measure.get("metric_en", ""),
         operator=target.get("operator", ""),
-        target=target.get("value"),
-        measured_in=target.get("unit", ""),
-        measured_in_en=target.get("unit_en", ""),
+        # A share is a part of the sum over all units that owe it: no single unit can reach or miss that.
+        target=None if target.get("share") else value,
+        total=value if target.get("share") else None,
+        measured_in=measure.get("unit", ""),
+        measured_in_en=measure.get("unit_en", ""),
+        statistic=line.get("statistic", False),
+        every=line.get("every", "") or due.get("every", ""),
         target_is_stated=target.get("basis") == "stated",
         gate=line.get("gate", False),
         veto=line.get("veto", False),

@@ -8,11 +8,12 @@ on the task's version, so one wins and the other is told what happened. Every an
 
 import uuid
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 from enum import Enum
 
 from django.db import IntegrityError, transaction
-from django.db.models import F
+from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
@@ -132,6 +133,7 @@ def record(
     event: uuid.UUID,
     state: str,
     value: Decimal | None = None,
+    as_of: date | None = None,
     note: str = "",
     seen: int | None = None,
 ) -> Outcome:
@@ -141,6 +143,7 @@ def record(
         task: as the sender's view found it; visible to `by`, who may ask for the state (see `may`).
         event: the sender's own id for this change.
         value: the measured value, in the item's unit of measure.
+        as_of: the day that the value stands for; None is today. The newest day's value is the task's.
         seen: the version of the task that the sender looked at; None skips this guard.
 
     Raises:
@@ -150,7 +153,7 @@ def record(
     """
     earlier = TaskEvent.objects.select_related("by").filter(pk=event).first()
     if earlier is not None:
-        return _repeat(earlier, task, by=by, state=state, value=value, note=note)
+        return _repeat(earlier, task, by=by, state=state, value=value, as_of=as_of, note=note)
     if task.campaign.status == Campaign.Status.PAUSED:
         raise Conflict(_("This campaign is paused and takes no changes now. Your entry was not saved."), task)
     if not task.campaign.is_running:
@@ -160,7 +163,7 @@ def record(
     if task.state == state and value is None and not note and state != State.RETURNED:
         return Outcome(task, Result.ALREADY)
     if seen is not None and seen != task.version:
-        if task.state == state and value in (None, task.value) and not note:
+        if _is_so(task, state=state, value=value, as_of=as_of, note=note):
             return Outcome(task, Result.ALREADY)
         raise Conflict(_("Someone changed this task since you opened it. Look at what happened, then decide."), task)
     verb = VERBS.get((task.state, state))
@@ -169,13 +172,17 @@ def record(
     if verb is None:
         raise Conflict(_("This step does not fit where the task stands now."), task)
     access.require(MAY[verb](by, task))
-    _check(task, verb, value=value, note=note)
-    return _write(
-        task, verb, TaskEvent(id=event, task=task, by=by, from_state=task.state, to_state=state, value=value, note=note)
-    )
+    day = None if value is None else as_of or timezone.localdate()
+    # A value entered late stands in the history; the task keeps what was measured since.
+    newest = value is not None and not task.events.measured().filter(Q(day__gt=day)).exists()
+    reached = value if newest else task.value
+    _check(task, verb, value=value, reached=reached, note=note)
+    change = TaskEvent(id=event, task=task, by=by, from_state=task.state, to_state=state, value=value, note=note)
+    change.as_of = day
+    return _write(task, verb, change, reached=reached)
 
 
-def _check(task: Task, verb: Verb, *, value: Decimal | None, note: str) -> None:
+def _check(task: Task, verb: Verb, *, value: Decimal | None, reached: Decimal | None, note: str) -> None:
     """Refuses a value or a note that does not fit the item."""
     if verb in (Verb.WAIVE, Verb.RETURN) and not note:
         raise Unfit(_("Give a reason: it stays in the history."), task, "note")
@@ -186,12 +193,11 @@ def _check(task: Task, verb: Verb, *, value: Decimal | None, note: str) -> None:
     if value is not None and verb not in (Verb.NOTE, Verb.TICK):
         raise Unfit(_("A value can only be entered by whoever does the work."), task, "value")
     claims = verb is Verb.TICK or (verb is Verb.NOTE and task.state == State.DONE)
-    if not claims or not task.item.is_measured:
+    if not claims:
         return
-    reached = value if value is not None else task.value
-    if reached is None and task.item.asks_value:
+    if reached is None and task.asks_value:
         raise Unfit(_("Enter the measured value before you tick this task."), task, "value")
-    if reached is not None and not task.item.is_met_by(reached):
+    if reached is not None and not task.is_met_by(reached):
         raise Unfit(
             _("The value does not reach the standard yet, so the task stays open. Save the value without ticking."),
             task,
@@ -199,12 +205,10 @@ def _check(task: Task, verb: Verb, *, value: Decimal | None, note: str) -> None:
         )
 
 
-def _write(task: Task, verb: Verb, event: TaskEvent) -> Outcome:
+def _write(task: Task, verb: Verb, event: TaskEvent, *, reached: Decimal | None) -> Outcome:
     """Compare-and-set and append, in one transaction."""
     now = timezone.now()
-    changes: dict[str, object] = {"state": event.to_state, "version": F("version") + 1}
-    if event.value is not None:
-        changes["value"] = event.value
+    changes: dict[str, object] = {"state": event.to_state, "value": reached, "version": F("version") + 1}
     if verb is Verb.TICK:
         changes |= {"done_by": event.by, "done_at": now}
     elif verb in (Verb.UNTICK, Verb.WAIVE, Verb.RETURN):
@@ -224,28 +228,50 @@ def _write(task: Task, verb: Verb, event: TaskEvent) -> Outcome:
         if constraint == "task_of_a_closed_campaign_stays":
             raise Conflict(
                 _("This campaign is closed and takes no more changes. Your entry was not saved."),
-                Task.objects.for_list().get(pk=task.pk),
+                as_now(task),
             ) from error
         if constraint != "checklists_taskevent_pkey":
             raise
         won = 0
-    now_there = Task.objects.for_list().filter(pk=task.pk).first()
-    if now_there is None:  # nobody had touched it, and it was no longer owed
-        raise Conflict(_("This task is no longer asked for. Your entry was not saved."), task)
-    task = now_there
+    task = as_now(task)
     if won:
         return Outcome(task, Result.CHANGED, event)
     earlier = TaskEvent.objects.select_related("by").filter(pk=event.pk).first()
     if earlier is not None:
-        return _repeat(earlier, task, by=event.by, state=event.to_state, value=event.value, note=event.note)
-    if task.state == event.to_state and event.value in (None, task.value) and not event.note:
+        return _repeat(
+            earlier, task, by=event.by, state=event.to_state, value=event.value, as_of=event.as_of, note=event.note
+        )
+    if _is_so(task, state=event.to_state, value=event.value, as_of=event.as_of, note=event.note):
         return Outcome(task, Result.ALREADY)
     raise Conflict(_("Someone changed this task since you opened it. Look at what happened, then decide."), task)
 
 
-def _repeat(earlier: TaskEvent, task: Task, *, by: Cadre, state: str, value: Decimal | None, note: str) -> Outcome:
+def as_now(task: Task) -> Task:
+    """The task as it is now.
+
+    Raises:
+        Conflict: bringing the tasks up to date has removed it, as nobody had ever touched it.
+    """
+    now = Task.objects.for_list().filter(pk=task.pk).first()
+    if now is None:
+        raise Conflict(_("This task is no longer asked for. Your entry was not saved."), task)
+    return now
+
+
+def _is_so(task: Task, *, state: str, value: Decimal | None, as_of: date | None, note: str) -> bool:
+    """Whether nothing that was sent is new: the task stands there, with this value for this day."""
+    if task.state != state or note:
+        return False
+    day = as_of or timezone.localdate()
+    return value is None or (value == task.value and task.events.measured().filter(Q(day=day), value=value).exists())
+
+
+def _repeat(
+    earlier: TaskEvent, task: Task, *, by: Cadre, state: str, value: Decimal | None, as_of: date | None, note: str
+) -> Outcome:
     """The same answer as the first time, if it is the same event."""
     sent = (task.pk, by.pk, state, value, note)
-    if (earlier.task_id, earlier.by_id, earlier.to_state, earlier.value, earlier.note) != sent:
+    was = (earlier.task_id, earlier.by_id, earlier.to_state, earlier.value, earlier.note)
+    if was != sent or as_of not in (None, earlier.as_of):
         raise Conflict(_("This entry's number was used before for something else. Open the page again."), task)
     return Outcome(task, Result.REPEATED, earlier)

@@ -1,16 +1,30 @@
 from django.urls import path
 
 from checklists import people, views
-from checklists.setup import answers, items, launching, new, phases, rules, units, what
+from checklists.setup import answers, items, launching, new, newer, phases, rules, shares, templates, units, what
 
 urlpatterns = [
     path("campaigns/new/", new.new, name="new_campaign"),
     path("campaigns/new/create/", new.create, name="create_campaign"),
     path("campaigns/<int:campaign_id>/setup/", what.what, name="setup"),
+    path("campaigns/<int:campaign_id>/setup/template/", templates.save, name="setup_template"),
+    path("campaigns/<int:campaign_id>/setup/newer/", newer.newer, name="setup_newer"),
     path("campaigns/<int:campaign_id>/setup/items/", items.items, name="setup_items"),
+    path("campaigns/<int:campaign_id>/setup/items/order/", items.order, name="setup_order"),
+    path("campaigns/<int:campaign_id>/setup/items/bulk/", items.several, name="setup_bulk"),
+    path("campaigns/<int:campaign_id>/setup/items/paste/", items.paste, name="setup_paste"),
     path("campaigns/<int:campaign_id>/setup/items/<int:item_id>/", items.item, name="setup_item"),
+    path("campaigns/<int:campaign_id>/setup/items/<int:item_id>/strike/", items.strike, name="setup_strike"),
+    path("campaigns/<int:campaign_id>/setup/items/<int:item_id>/shares/", shares.shares, name="setup_shares"),
     path("campaigns/<int:campaign_id>/setup/phases/", phases.phases, name="setup_phases"),
     path("campaigns/<int:campaign_id>/setup/phases/<int:phase_id>/", phases.phase, name="setup_phase"),
+    path(
+        "campaigns/<int:campaign_id>/setup/phases/<int:phase_id>/remove/",
+        phases.remove_phase,
+        name="setup_remove_phase",
+    ),
+    path("campaigns/<int:campaign_id>/setup/phases/<int:phase_id>/gates/", phases.gates, name="setup_gates"),
+    path("campaigns/<int:campaign_id>/setup/phases/items/", phases.places, name="setup_places"),
     path("campaigns/<int:campaign_id>/setup/units/", units.units, name="setup_units"),
     path("campaigns/<int:campaign_id>/setup/answers/", answers.answers, name="setup_answers"),
     path("campaigns/<int:campaign_id>/setup/answers/<unit:code>/", answers.answers_of, name="setup_answers_of"),
@@ -18,6 +32,7 @@ urlpatterns = [
     path("campaigns/<int:campaign_id>/setup/launch/", launching.launching, name="setup_launch"),
     path("campaigns/<int:campaign_id>/course/", launching.steer, name="course"),
     path("campaigns/<int:campaign_id>/events/", views.events, name="events"),
+    path("templates/<int:template_id>/", templates.template, name="template"),
     path("campaigns/<int:campaign_id>/units/<unit:code>/letter/", views.letter, name="letter"),
     path("units/<unit:code>/people/", people.people, name="people"),
     path("posts/<int:post_id>/first-password/", people.first_password, name="first_password"),
@@ -26,4 +41,6 @@ urlpatterns = [
     path("posts/<int:post_id>/stand-in/", people.stand_in, name="stand_in"),
     path("tasks/<int:task_id>/", views.task_page, name="task"),
     path("tasks/<int:task_id>/tick/", views.tick, name="tick"),
+    path("tasks/<int:task_id>/more-time/", views.more_time, name="more_time"),
+    path("extensions/<int:extension_id>/answer/", views.answer_extension, name="answer_extension"),
 ]

@@ -12,8 +12,10 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from checklists import answers, scope, ticks
-from checklists.forms import TickForm
-from checklists.models import Campaign, Responsibility, State, Task, TaskEvent
+from checklists import more_time as times
+from checklists.forms import AnswerForm, MoreTimeForm, TickForm
+from checklists.measured import Values
+from checklists.models import Campaign, Extension, Responsibility, State, Task, TaskEvent
 from villages import access
 from villages.http import CadreRequest, back
 from villages.models import Cadre, Unit
@@ -42,6 +44,58 @@ def tick(request: CadreRequest, task_id: int) -> HttpResponse:
     except ticks.Conflict as conflict:
         return _answer(request, conflict.task, form=form, status=409, conflict=str(conflict.message))
     return _answer(request, outcome.task, outcome=outcome)
+
+
+@require_POST
+def more_time(request: CadreRequest, task_id: int) -> HttpResponse:
+    """Asks for more time for one task or, from someone who may answer, gives it."""
+    task = get_object_or_404(Task.objects.visible_to(request.user).for_list(), pk=task_id)
+    access.require(times.may(request.user, task))
+    form = MoreTimeForm(request.POST)
+    if not form.is_valid():
+        return _task_page(request, task, time_form=form, status=422)
+    seen = form.cleaned_data.pop("seen")
+    try:
+        if access.may_give_time(request.user, task):
+            outcome = times.give(task, by=request.user, seen=seen, **form.cleaned_data)
+        else:
+            outcome = times.ask(task, by=request.user, **form.cleaned_data)
+    except ticks.Refused as refused:
+        return _refused(request, refused, time_form=form)
+    return _noted(request, outcome)
+
+
+@require_POST
+def answer_extension(request: CadreRequest, extension_id: int) -> HttpResponse:
+    """Says yes or no to a request for more time."""
+    asked = Extension.objects.visible_to(request.user).select_related("asked_by", "answered_by")
+    extension = get_object_or_404(asked, pk=extension_id)
+    extension.task = Task.objects.for_list().get(pk=extension.task_id)
+    access.require(access.may_give_time(request.user, extension.task))
+    form = AnswerForm(request.POST)
+    if not form.is_valid():
+        return _task_page(request, extension.task, answer_form=form, status=422)
+    try:
+        outcome = times.answer(extension, by=request.user, **form.cleaned_data)
+    except ticks.Refused as refused:
+        return _refused(request, refused, answer_form=form)
+    return _noted(request, outcome)
+
+
+def _refused(request: CadreRequest, refused: ticks.Refused, **forms: Any) -> HttpResponse:
+    """The task's page with what is wrong, at the field or above all."""
+    if not isinstance(refused, ticks.Unfit):
+        return _task_page(request, refused.task, **forms, conflict=str(refused.message), status=409)
+    for form in forms.values():
+        form.add_error(refused.field if refused.field in form.fields else None, str(refused.message))
+    return _task_page(request, refused.task, **forms, status=422)
+
+
+def _noted(request: CadreRequest, outcome: ticks.Outcome) -> HttpResponse:
+    """Back to where the form stood, saying what the history says now."""
+    if outcome.event is not None:
+        messages.success(request, outcome.event.note)
+    return back(request, otherwise=outcome.task.get_absolute_url())
 
 
 def _answer(
@@ -88,26 +142,52 @@ def _line(request: CadreRequest, task: Task) -> dict[str, Any]:
 
 
 def _task_page(
-    request: CadreRequest, task: Task, *, form: TickForm | None = None, conflict: str = "", status: int = 200
+    request: CadreRequest,
+    task: Task,
+    *,
+    form: TickForm | None = None,
+    time_form: MoreTimeForm | None = None,
+    answer_form: AnswerForm | None = None,
+    conflict: str = "",
+    status: int = 200,
 ) -> HttpResponse:
+    today = timezone.localdate()
     choices = ticks.choices(request.user, task)
-    lost = form is not None and form.data.get("state") not in choices
-    if form is not None and lost and form.errors:  # the page has no place for this form any more
-        conflict = conflict or form.complaint
+    waiting = task.extensions.waiting().select_related("asked_by").first()
+    gives = access.may_give_time(request.user, task)
+    # Who asked neither answers nor gives; who may only ask waits for the answer.
+    may_decide = bool(gives) and (waiting is None or waiting.asked_by != request.user)
+    takes_time = times.is_open_for(task) and (may_decide or (waiting is None and bool(times.may(request.user, task))))
+    takes_answer = waiting is not None and may_decide and task.campaign.is_running
+    events = list(task.events.select_related("by"))
+    values = Values.of(task, events)
+    sent = form or time_form or answer_form
+    lost = (
+        (form is not None and form.data.get("state") not in choices)
+        or (time_form is not None and not takes_time)
+        or (answer_form is not None and not takes_answer)
+    )
+    if sent is not None and lost and sent.errors:  # the page has no place for this form any more
+        conflict = conflict or sent.complaint
     context = {
         "task": task,
-        "events": task.events.select_related("by"),
-        "answers": Responsibility.objects.filter(campaign=task.campaign, unit=task.unit)
-        .in_office(timezone.localdate())
-        .in_order(),
+        "events": events,
+        "values": values,
+        "next_due": values.next_due(today),
+        "answers": Responsibility.objects.filter(campaign=task.campaign, unit=task.unit).in_office(today).in_order(),
         "choices": choices,
         "forms": [
             (verb, uuid.uuid4(), form if form and form.data.get("state") == verb else TickForm(task=task))
             for verb in State.values
             if verb in choices
         ],
+        "waiting": waiting,
+        "time_form": (time_form or MoreTimeForm()) if takes_time else None,
+        "gives_time": gives,
+        "answer_form": (answer_form or AnswerForm()) if takes_answer else None,
+        "fresh": [uuid.uuid4(), uuid.uuid4()],
         "conflict": conflict,
-        "typed": [form.data[name] for name in ("value", "note") if form.data.get(name)] if form else [],
+        "typed": [sent.data[name] for name in ("value", "until", "note") if sent.data.get(name)] if sent else [],
         "may_call": access.may_call(request.user, task.unit_id),
     }
     return render(request, "checklists/task.html", context, status=status)

@@ -177,6 +177,9 @@ STORAGES = {
 }
 WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = DEBUG
 
+# A whole sheet that is pasted gets an answer in words, which a body cut off here would not.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 2**20
+
 # --- Headers ------------------------------------------------------------------------------------
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {

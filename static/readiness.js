@@ -60,3 +60,104 @@ document.addEventListener("click", (event) => {
   const menu = openMenu();
   if (menu && !menu.contains(event.target)) menu.open = false;
 });
+
+// ---- The checklist of a campaign that is set up -------------------------------------------------------------------
+
+// Items are put in order by the buttons of their row, which work without this too, and by dragging. The row moves once
+// the server has it; the words about its new place are read out, and the focus stays where it was.
+const place = async (row, side, beside) => {
+  const form = document.getElementById("order");
+  const body = new FormData(form);
+  body.append("item", row.dataset.item);
+  body.append(side, beside.dataset.item);
+  const answer = await fetch(form.action, { method: "POST", body, headers: { "HX-Request": "true" } }).catch(() => null);
+  if (!answer || !answer.ok) {
+    window.location.reload(); // somebody else's changes, or the log-in has ended: the page as it is now
+    return;
+  }
+  const held = row.contains(document.activeElement) && document.activeElement;
+  beside[side](row);
+  if (held) held.focus();
+  document.querySelectorAll("tr[data-item]").forEach((line, at) => {
+    const nth = line.querySelector(".nth"); // none in a form that is open
+    if (nth) nth.textContent = at + 1;
+  });
+  document.getElementById("moved").textContent = await answer.text();
+};
+const rowOf = (node) => node && node.closest && node.closest("tr[data-item]");
+
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("button[form=order]");
+  if (!button) return;
+  event.preventDefault();
+  const row = rowOf(button);
+  const up = button.name === "up";
+  const beside = up ? row.previousElementSibling : row.nextElementSibling;
+  if (rowOf(beside)) place(row, up ? "before" : "after", beside);
+});
+
+let dragged = null; // the row, and where it would be dropped: {row, side, beside}
+const aim = (side, beside) => {
+  document.querySelectorAll(".drop-before, .drop-after").forEach((it) => it.classList.remove("drop-before", "drop-after"));
+  Object.assign(dragged, { side, beside });
+  if (beside) beside.classList.add(`drop-${side}`);
+};
+const drop = (really) => {
+  const { row, side, beside } = dragged;
+  aim("", null);
+  row.classList.remove("dragged");
+  dragged = null;
+  if (really && beside) place(row, side, beside);
+};
+document.addEventListener("pointerdown", (event) => {
+  if (event.button !== 0 || !event.target.closest(".grip")) return;
+  event.preventDefault();
+  dragged = { row: rowOf(event.target), side: "", beside: null };
+  dragged.row.classList.add("dragged");
+});
+document.addEventListener("pointermove", (event) => {
+  if (!dragged) return;
+  if (event.clientY < 120) window.scrollBy(0, -12);
+  if (event.clientY > window.innerHeight - 60) window.scrollBy(0, 12);
+  const over = rowOf(document.elementFromPoint(event.clientX, event.clientY));
+  if (!over || over === dragged.row) return aim("", null);
+  const box = over.getBoundingClientRect();
+  aim(event.clientY < box.top + box.height / 2 ? "before" : "after", over);
+});
+document.addEventListener("pointerup", () => dragged && drop(true));
+document.addEventListener("pointercancel", () => dragged && drop(false));
+document.addEventListener("keydown", (event) => dragged && event.key === "Escape" && drop(false));
+
+// A form that was asked for has the focus in its first field, or where something is wrong.
+document.addEventListener("htmx:afterSettle", (event) => {
+  const form = event.detail.target.id && document.querySelector(`#${event.detail.target.id}.edit`);
+  if (form) (form.querySelector("[aria-invalid]") || form.querySelector("input:not([type=hidden])")).focus();
+});
+
+// How many are chosen; a section is chosen as a whole.
+const chosen = () => {
+  const said = document.getElementById("chosen");
+  if (!said) return;
+  said.textContent = document.querySelectorAll(".line .pick input:checked").length;
+  said.form.classList.toggle("some", said.textContent !== "0");
+};
+document.querySelectorAll("[data-all]").forEach((box) => (box.hidden = false));
+document.addEventListener("change", (event) => {
+  if (event.target.matches("[data-all]")) {
+    const boxes = event.target.closest("tbody").querySelectorAll(".line .pick input");
+    boxes.forEach((box) => (box.checked = event.target.checked));
+  }
+  chosen();
+});
+document.addEventListener("htmx:afterSwap", chosen);
+chosen();
+
+// A link to what is folded up unfolds it.
+document.addEventListener("click", (event) => {
+  const link = event.target.closest('a[href^="#"]');
+  const part = link && document.getElementById(link.hash.slice(1));
+  if (part && part.matches("details")) {
+    part.open = true;
+    part.querySelector("input:not([type=hidden]), textarea").focus();
+  }
+});

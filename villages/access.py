@@ -209,6 +209,15 @@ def may_waive(user: Person, task: OwedTask) -> Verdict:
     )
 
 
+def may_give_time(user: Person, task: OwedTask) -> Verdict:
+    """Give one unit more time, or answer its request: whoever may waive there, for it is the same consent."""
+    if _may(user, Action.WAIVE, task.unit_id):
+        return YES
+    return Verdict(
+        False, _("More time is given by the linked cadre, the township, its leaders and the campaign admin.")
+    )
+
+
 def may_run(user: Person, host: str) -> Verdict:
     """Set up, launch and close campaigns of the host unit."""
     if _may(user, Action.RUN, host):

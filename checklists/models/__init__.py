@@ -1,8 +1,9 @@
 """What must be ready, by when, and what was done about it."""
 
 from checklists.models.campaign import Campaign, Phase, Responsibility, Template
-from checklists.models.change import Change, Extension, Share
+from checklists.models.change import Change, Extension
 from checklists.models.item import Item
+from checklists.models.share import Share
 from checklists.models.tally import Tally
 from checklists.models.task import State, Task, TaskEvent
 

@@ -97,8 +97,9 @@ class ExtensionQuerySet(models.QuerySet["Extension"]):
         return self.filter(answered_at__isnull=True)
 
     def to_answer_by(self, user: access.Person) -> Self:
-        """Waiting for this user's word; nobody answers their own request."""
-        mine = self.waiting().filter(access.reached("task__unit__code", user, access.Action.WAIVE))
+        """Waiting for this user's word while the task is owed; nobody answers their own request."""
+        owed = self.waiting().filter(task__in=Task.objects.running().still_owed())
+        mine = owed.filter(access.reached("task__unit__code", user, access.Action.WAIVE))
         return mine.exclude(asked_by=getattr(user, "pk", None))
 
 
@@ -137,20 +138,3 @@ class Extension(models.Model):
 
     def __str__(self) -> str:
         return f"{self.task} → {self.until}"
-
-
-class Share(models.Model):
-    """分解指标: which part of an item's total one unit owes."""
-
-    item = models.ForeignKey(Item, models.CASCADE, related_name="shares")
-    unit = models.ForeignKey(Unit, models.PROTECT, related_name="+")
-    value = models.DecimalField(max_digits=16, decimal_places=4)
-
-    class Meta:
-        constraints = [
-            models.UniqueConstraint(name="share_once_per_item_and_unit", fields=["item", "unit"]),
-            models.CheckConstraint(name="share_is_not_negative", condition=Q(value__gte=0)),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.unit}: {self.value}"

@@ -39,7 +39,9 @@ class Item(models.Model):
     # Name endings; empty means every department in scope.
     departments = ArrayField(models.CharField(max_length=40), default=list, blank=True)
     responsible = models.CharField(_("responsible, in the speech's words"), max_length=120, blank=True)
-    phase = models.ForeignKey(Phase, models.SET_NULL, null=True, blank=True)
+    phase = models.ForeignKey(
+        Phase, models.RESTRICT, null=True, blank=True, related_name="items", verbose_name=_("phase")
+    )
     due_on = models.DateField(_("due on"))
     due_says = models.CharField(_("deadline in the speech's words"), max_length=80, blank=True)
     points = models.PositiveSmallIntegerField(_("points"), default=1)
@@ -80,6 +82,11 @@ class Item(models.Model):
                 condition=Q(statistic=False) | Q(target__isnull=True, total__isnull=True),
             ),
             models.CheckConstraint(name="item_is_owed_by_someone", condition=Q(owed_by__len__gt=0)),
+            models.CheckConstraint(
+                name="item_gate_has_a_phase",
+                condition=Q(gate=False) | Q(phase__isnull=False),
+                violation_error_message=_("A gate needs a phase."),
+            ),
         ]
 
     def __str__(self) -> str:
@@ -108,12 +115,13 @@ class Item(models.Model):
 
     @property
     def is_measured(self) -> bool:
-        return self.target is not None
+        """Whether a value can be entered; there need not be a target that it is held to."""
+        return bool(self.metric)
 
     @property
-    def asks_value(self) -> bool:
-        """Whether a tick needs the measured value: a stated target does, an implied "none left" does not."""
-        return self.is_measured and self.target_is_stated
+    def may_be_split(self) -> bool:
+        """Whether a sum over all units can be owed. A statistic has no target, and percentages make no sum."""
+        return not self.statistic and not self.is_percentage
 
     @property
     def measure(self) -> str:
@@ -128,17 +136,13 @@ class Item(models.Model):
     def is_percentage(self) -> bool:
         return self.measured_in.startswith("%")
 
-    def is_met_by(self, value: Any) -> bool:
-        """Whether a measured value reaches the target.
-
-        Raises:
-            TypeError: if the item has no target.
-        """
-        if self.target is None:
-            raise TypeError(f"{self} has no target")
+    def reaches(self, value: Any, target: Any) -> bool:
+        """Whether a measured value is as the target asks; nothing is asked without one."""
+        if target is None:
+            return True
         match self.operator:
             case self.Operator.AT_LEAST:
-                return bool(value >= self.target)
+                return bool(value >= target)
             case self.Operator.AT_MOST:
-                return bool(value <= self.target)
-        return bool(value == self.target)
+                return bool(value <= target)
+        return bool(value == target)

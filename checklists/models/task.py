@@ -1,17 +1,21 @@
 """One item at one unit, and its append-only history."""
 
 from datetime import date
+from decimal import Decimal
+from functools import cached_property
 from typing import Self
 
 import pgtrigger
 from django.db import models
-from django.db.models import F, Q
-from django.db.models.functions import Now
+from django.db.models import F, OuterRef, Q, Subquery
+from django.db.models.functions import Coalesce, Now, TruncDate
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from checklists.models.campaign import Campaign
 from checklists.models.item import Item
+from checklists.models.share import Share
 from checklists.models.tally import keep_tallies
 from villages import access
 from villages.models import Cadre, Unit
@@ -74,7 +78,9 @@ class TaskQuerySet(models.QuerySet["Task"]):
 
     def for_list(self) -> Self:
         """With what a line of a list shows, in one query."""
-        return self.select_related("campaign", "item", "item__campaign", "unit", "done_by", "verified_by")
+        share = Share.objects.filter(item=OuterRef("item"), unit=OuterRef("unit")).values("value")
+        people = self.select_related("campaign", "item", "item__campaign", "unit", "done_by", "verified_by")
+        return people.annotate(share=Subquery(share))
 
 
 class Task(models.Model):
@@ -144,6 +150,36 @@ class Task(models.Model):
         """Still owed on a day after the deadline."""
         return self.is_owed and self.due_on < on
 
+    @cached_property
+    def share(self) -> Decimal | None:
+        """The unit's part of the item's total, if it was given one; `for_list` reads it along."""
+        return Share.objects.filter(item=self.item_id, unit=self.unit_id).values_list("value", flat=True).first()
+
+    @property
+    def target(self) -> Decimal | None:
+        """What this unit is held to: its own part of the total, else what the item asks of every unit."""
+        return self.item.target if self.share is None else self.share
+
+    @property
+    def asks_value(self) -> bool:
+        """Whether a tick needs the measured value: a stated target or a part of the total does.
+
+        An implied "none left" does not.
+        """
+        return self.share is not None or (self.item.target is not None and self.item.target_is_stated)
+
+    def is_met_by(self, value: Decimal) -> bool:
+        """Whether a measured value reaches what this unit is held to."""
+        return self.item.reaches(value, self.target)
+
+
+class TaskEventQuerySet(models.QuerySet["TaskEvent"]):
+    """Sentences about a task's history."""
+
+    def measured(self) -> Self:
+        """Those that carry a value, with the `day` it stands for; what was entered last comes last on its day."""
+        return self.filter(value__isnull=False).annotate(day=Coalesce("as_of", TruncDate("at"))).order_by("day", "at")
+
 
 class TaskEvent(models.Model):
     """记录: one line of a task's history. The database refuses to change or remove it."""
@@ -157,6 +193,8 @@ class TaskEvent(models.Model):
     value = models.DecimalField(max_digits=16, decimal_places=4, null=True, blank=True)
     as_of = models.DateField(_("as of"), null=True, blank=True)  # the day a value stands for, if not the day of entry
     note = models.TextField(blank=True)
+
+    objects = TaskEventQuerySet.as_manager()
 
     class Meta:
         ordering = ["at", "id"]
@@ -184,3 +222,8 @@ class TaskEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.get_from_state_display()} → {self.get_to_state_display()}"
+
+    @cached_property
+    def day(self) -> date:
+        """The day that its value stands for; `measured` reads it along."""
+        return self.as_of or timezone.localdate(self.at)

@@ -1,73 +1,19 @@
-"""Step 2: the checklist, line by line."""
+"""Step 2: the checklist. Every change is made while the campaign is held still, and stands in its history."""
 
-from datetime import date
-from typing import Any
-
-from crispy_forms.helper import FormHelper
-from crispy_forms.layout import Column, Layout, Row
-from django import forms
-from django.core.exceptions import ValidationError
-from django.db import transaction
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404
-from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_POST
 
-from checklists import launch, scope
+from checklists import launch, sync
 from checklists.models import Campaign, Item
-from checklists.setup import page
-from checklists.setup.days import DayField
-from checklists.setup.seen import SeenForm
+from checklists.setup import checklist, page, pasting
+from checklists.setup.days import Span
+from checklists.setup.itemform import NO_POINTS, ItemForm, is_weightless
+from checklists.setup.order import GONE, OrderForm
+from checklists.setup.pasting import Fault, Sheet
+from checklists.setup.several import SeveralForm
 from villages.http import CadreRequest
-from villages.models import Kind
-
-OWING_KINDS = [(kind.value, kind.label) for kind in Kind if kind is not Kind.PROVINCE]
-
-
-class ItemForm(SeenForm):
-    """One line of the checklist."""
-
-    owed_by = forms.MultipleChoiceField(
-        label=_("Owed by"), choices=OWING_KINDS, widget=forms.CheckboxSelectMultiple(), error_messages={
-            "required": _("Say which kind of unit owes this item.")
-        },
-    )  # fmt: skip
-    due_on = DayField(label=_("Due on"))
-
-    class Meta:
-        model = Item
-        fields = ["title", "standard", "section", "owed_by", "due_on", "points", "responsible", "struck"]
-        labels = {"struck": _("Strike this item"), "section": _("Section")}
-        widgets = {"standard": forms.Textarea(attrs={"rows": 2})}
-
-    def __init__(self, *args: Any, campaign: Campaign, **kwargs: Any) -> None:
-        kwargs["prefix"] = f"item-{kwargs['instance'].pk}" if kwargs.get("instance") else "item-new"
-        super().__init__(*args, **kwargs)
-        self.campaign = campaign
-        self.helper = FormHelper()
-        self.helper.form_tag = False
-        self.helper.disable_csrf = True
-        self.helper.layout = Layout(
-            "title",
-            "standard",
-            Row(Column("section"), Column("due_on"), Column("points")),
-            "responsible",
-            "owed_by",
-            *(["struck"] if self.instance.pk else []),
-        )
-        if not self.instance.pk:
-            del self.fields["struck"]
-            self.fields["due_on"].initial = campaign.inspects_on
-
-    def clean_due_on(self) -> date:
-        """Between the campaign's first day and the inspection, or the end of its last phase."""
-        day: date = self.cleaned_data["due_on"]
-        last = max([self.campaign.last_day, *self.campaign.phases.values_list("ends_on", flat=True)])
-        if day < self.campaign.starts_on:
-            raise ValidationError(_("This lies before the campaign's first day."))
-        if day > last:
-            raise ValidationError(_("This lies after the inspection."))
-        return day
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -75,43 +21,110 @@ def items(request: CadreRequest, campaign_id: int) -> HttpResponse:
     """The whole list by sections; POST adds an item of one's own."""
     campaign = page.planned(request, campaign_id)
     if request.method != "POST":
-        return _list(request, campaign)
-    form = ItemForm(request.POST, instance=None, campaign=campaign)
-    if not form.is_valid():
-        return _list(request, campaign, wrong=form)
-    added = launch.add_own_item(campaign, form.save(commit=False), by=request.user)
+        return checklist.show(request, campaign)
+    with sync.still(campaign) as held:
+        form = ItemForm(request.POST, instance=None, campaign=held)
+        if not form.is_valid():
+            return checklist.show(request, campaign, status=422, new_item=form)
+        (added,) = launch.add_own_items(held, [form.save(commit=False)], by=request.user)
     return page.saved(request, campaign, "setup_items", at=f"item-{added.pk}")
 
 
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
 def item(request: CadreRequest, campaign_id: int, item_id: int) -> HttpResponse:
-    """Changes or strikes one item."""
+    """The form of one item, within its row or as a page of its own; POST changes it."""
     campaign = page.planned(request, campaign_id)
-    with transaction.atomic():
+    if request.method != "POST":
+        found = get_object_or_404(campaign.items, pk=item_id)
+        if request.htmx and "row" in request.GET:  # somebody thought better of it
+            return checklist.show_row(request, campaign, found.pk)
+        return _form(request, campaign, ItemForm(instance=found, campaign=campaign))
+    with sync.still(campaign) as held:
         found = get_object_or_404(campaign.items.select_for_update(no_key=True), pk=item_id)
-        form = ItemForm(request.POST, instance=found, campaign=campaign)
+        form = ItemForm(request.POST, instance=found, campaign=held)
+        if not form.is_valid():
+            return _form(request, campaign, form, status=422)
+        form.record(by=request.user, campaign=held)
+    if not request.htmx:
+        return page.saved(request, campaign, "setup_items", at=f"item-{found.pk}")
+    answer = checklist.show_row(request, campaign, found.pk, saved=True)
+    if form.before["section"] != found.section:
+        answer["HX-Refresh"] = "true"  # it stands elsewhere now
+    return answer
+
+
+def _form(request: CadreRequest, campaign: Campaign, form: ItemForm, *, status: int = 200) -> HttpResponse:
+    if request.htmx:
+        return checklist.show_row(request, campaign, form.instance.pk, status=status, form=form)
+    return page.show(request, campaign, "setup_items", status=status, part="item", form=form)
+
+
+@require_POST
+def strike(request: CadreRequest, campaign_id: int, item_id: int) -> HttpResponse:
+    """Strikes one item or takes it back, as the button says."""
+    campaign = page.planned(request, campaign_id)
+    get_object_or_404(campaign.items, pk=item_id)
+    with sync.still(campaign) as held:
+        wanted = {"items": [str(item_id)], "struck": request.POST.get("struck", "")}
+        form = SeveralForm(wanted, campaign=held, items=list(held.items.all()))
         if form.is_valid():
-            form.record(by=request.user, campaign=campaign)
-            return page.saved(request, campaign, "setup_items", at=f"item-{found.pk}")
-    return _list(request, campaign, wrong=form)
+            form.record(by=request.user)
+    status, complaints = (422, {item_id: form.complaints[0]}) if form.errors else (200, {})
+    if request.htmx:
+        return checklist.show_row(request, campaign, item_id, status=status, complaints=complaints)
+    if form.errors:
+        return checklist.show(request, campaign, status=status, complaints=complaints)
+    return page.saved(request, campaign, "setup_items", at=f"item-{item_id}")
 
 
-def _list(request: CadreRequest, campaign: Campaign, *, wrong: ItemForm | None = None) -> HttpResponse:
-    """Items by section of the speech; a form that does not fit stands in its place, with what was typed."""
-    made = scope.tasks_by_item(campaign)
-    sections: dict[str, list[tuple[Item, int, ItemForm]]] = {}
-    for found in campaign.items.select_related("phase"):
-        form = wrong if wrong and wrong.instance.pk == found.pk else ItemForm(instance=found, campaign=campaign)
-        sections.setdefault(found.section, []).append((found, made.get(found.pk, 0), form))
-    fresh = wrong if wrong and wrong.instance.pk is None else ItemForm(instance=None, campaign=campaign)
-    body = campaign.template.body if campaign.template else {}
+@require_POST
+def several(request: CadreRequest, campaign_id: int) -> HttpResponse:
+    """Changes all chosen items, or none of them."""
+    campaign = page.planned(request, campaign_id)
+    with sync.still(campaign) as held:
+        form = SeveralForm(request.POST, campaign=held, items=list(held.items.all()))
+        changed = form.record(by=request.user) if form.is_valid() else 0
+    if form.errors:
+        return checklist.show(request, campaign, status=422, several=form)
+    said = ngettext("%(n)d item changed.", "%(n)d items changed.", changed) % {"n": changed}
+    return page.saved(request, campaign, "setup_items", at="checklist", said=said)
+
+
+@require_POST
+def order(request: CadreRequest, campaign_id: int) -> HttpResponse:
+    """Moves one item; the page's own script gets the words to be read out."""
+    campaign = page.planned(request, campaign_id)
+    with sync.still(campaign) as held:
+        form = OrderForm(request.POST, items=list(held.items.all()))
+        place = form.record(held, by=request.user) if form.is_valid() else None
+    if place is None:
+        return checklist.show(request, campaign, status=422, faults=[str(GONE)])
+    if request.htmx:
+        return HttpResponse(place.words, content_type="text/plain; charset=utf-8")
+    return page.saved(request, campaign, "setup_items", at=f"item-{place.item.pk}", said=place.words)
+
+
+@require_POST
+def paste(request: CadreRequest, campaign_id: int) -> HttpResponse:
+    """Shows what was understood of pasted rows; sent again with `confirm`, adds them all."""
+    campaign = page.planned(request, campaign_id)
+    text = request.POST.get("text", "")
+    with sync.still(campaign) as held:
+        numbers = set(held.items.values_list("number", flat=True))
+        pasted = pasting.read(text, Sheet(Span.of(held), held.inspects_on, numbers))
+        fresh = [Item(campaign=held, **line.fields) for line in pasted.lines]
+        if not pasted.faults and is_weightless([*held.items.all(), *fresh]):
+            pasted.faults.append(Fault(0, "", "", str(NO_POINTS)))
+        if not pasted.faults and request.POST.get("confirm"):
+            launch.add_own_items(held, fresh, by=request.user)
+            said = ngettext("%(n)d item added.", "%(n)d items added.", len(fresh)) % {"n": len(fresh)}
+            return page.saved(request, campaign, "setup_items", at=f"item-{fresh[0].pk}", said=said)
     return page.show(
         request,
         campaign,
         "setup_items",
-        status=422 if wrong else 200,
-        sections=sections,
-        new_item=fresh,
-        items=len(made),
-        left_out=body.get("left_out", []),
+        status=422 if pasted.faults else 200,
+        part="paste",
+        text=text,
+        pasted=pasted,
     )

@@ -41,8 +41,8 @@ class CourseForm(forms.Form):
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def launching(request: CadreRequest, campaign_id: int) -> HttpResponse:
-    """The preview; POST makes exactly what it shows."""
-    campaign = page.planned(request, campaign_id)
+    """The preview; POST makes exactly what it shows. A closed campaign shows its history and how to reopen it."""
+    campaign = page.planned(request, campaign_id, closed_too=request.method != "POST")
     if request.method == "POST" and campaign.is_draft:
         return _go_live(request, campaign_id)
     if request.method == "POST":

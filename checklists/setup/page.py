@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from checklists import scope
+from checklists import newer, scope
 from checklists.models import Campaign
 from villages import access
 from villages.http import CadreRequest
@@ -27,24 +27,26 @@ STEPS = {
 }
 
 
-def planned(request: CadreRequest, campaign_id: int) -> Campaign:
-    """The campaign, for those who may set it up; a closed one can still be looked at.
+def planned(request: CadreRequest, campaign_id: int, *, closed_too: bool = False) -> Campaign:
+    """The campaign, for those who may set it up.
 
     Raises:
         Http404: out of sight.
-        PermissionDenied: no admin of the host, or a form sent to a closed campaign.
+        PermissionDenied: no admin of the host, or a closed campaign.
     """
     seen = Campaign.objects.visible_to(request.user).select_related("host", "template", "decided_by")
     campaign = get_object_or_404(seen, pk=campaign_id)
     access.require(access.may_run(request.user, campaign.host_id))
-    if campaign.is_closed and request.method == "POST":
+    if campaign.is_closed and not closed_too:
         raise PermissionDenied(_("This campaign is closed and keeps its figures; reopen it first."))
     return campaign
 
 
-def show(request: CadreRequest, campaign: Campaign, step: str, *, status: int = 200, **context: Any) -> HttpResponse:
-    """One step, under the row of all of them."""
-    made = scope.tasks_by_item(campaign)
+def show(
+    request: CadreRequest, campaign: Campaign, step: str, *, part: str = "", status: int = 200, **context: Any
+) -> HttpResponse:
+    """One step, or a part of it with a page of its own, under the row of all of them."""
+    made = context.pop("made", None) or scope.tasks_by_item(campaign)
     names = list(STEPS)
     following = names[names.index(step) + 1] if step != names[-1] else ""
     frame = {
@@ -56,8 +58,9 @@ def show(request: CadreRequest, campaign: Campaign, step: str, *, status: int = 
         "next_step": (STEPS[following], reverse(following, args=[campaign.pk])) if following else None,
         "made": made,
         "tasks": sum(made.values()),
+        "newer": newer.latest(campaign) if step == "setup_items" and not part and not campaign.is_closed else None,
     }
-    return render(request, f"setup/{step.removeprefix('setup_')}.html", frame | context, status=status)
+    return render(request, f"setup/{part or step.removeprefix('setup_')}.html", frame | context, status=status)
 
 
 def saved(request: CadreRequest, campaign: Campaign, step: str, *, at: str = "", said: str = "") -> HttpResponse:

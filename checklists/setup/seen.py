@@ -1,8 +1,10 @@
 """Forms of two people at once: whoever saves second loses nothing and overwrites nothing unseen."""
 
+from decimal import Decimal
 from typing import Any, cast
 
 from django import forms
+from django.db.models import QuerySet
 from django.http import QueryDict
 from django.utils.html import format_html_join
 from django.utils.translation import gettext as _
@@ -52,11 +54,15 @@ class SeenForm(forms.ModelForm):  # type: ignore[type-arg]
                 self._look_again(name)
         return data
 
-    def _told(self, name: str, now: Any) -> str:
-        """Who changed the field meanwhile, and to what."""
+    def history(self) -> QuerySet[Change]:
+        """What was changed before about what this form changes, the latest first."""
         subject = {"item": self.instance} if isinstance(self.instance, Item) else {}
         campaign = self.instance if isinstance(self.instance, Campaign) else self.instance.campaign
-        last = Change.objects.filter(campaign=campaign, **subject, fields__has_key=name).select_related("by").first()
+        return Change.objects.filter(campaign=campaign, **subject)
+
+    def _told(self, name: str, now: Any) -> str:
+        """Who changed the field meanwhile, and to what."""
+        last = self.history().filter(fields__has_key=name).select_related("by").first()
         who = last.by.name if last and last.by else _("Somebody")
         return _(
             "%(who)s has meanwhile changed this to “%(now)s”. Your entry stands here; save again to replace it."
@@ -74,13 +80,17 @@ class SeenForm(forms.ModelForm):  # type: ignore[type-arg]
         data.setlist(hidden, [str(one) for one in now] if isinstance(now, list) else ["" if now is None else str(now)])
         self.data = data
 
-    def record(self, *, by: Cadre, campaign: Campaign) -> Change | None:
-        """Saves, and writes what changed into the campaign's history; None if nothing did."""
-        fields = {
+    def changes(self) -> dict[str, list[str]]:
+        """What saving changes: name -> [before, after], as the history keeps it."""
+        return {
             name: [readable(self.instance, name, self.before[name]), readable(self.instance, name, value)]
             for name, value in self.cleaned_data.items()
             if self.before[name] != value
         }
+
+    def record(self, *, by: Cadre, campaign: Campaign) -> Change | None:
+        """Saves, and writes what changed into the campaign's history; None if nothing did."""
+        fields = self.changes()
         self.save()
         if not fields:
             return None
@@ -95,6 +105,10 @@ def readable(instance: Any, name: str, value: Any) -> str:
     """A field's value as the history keeps it: what a person would call it, not its key."""
     if value is None:
         return ""
+    if isinstance(value, bool):
+        return _("yes") if value else _("no")
+    if isinstance(value, Decimal):
+        return f"{value.normalize():f}"
     field = instance._meta.get_field(name)
     choices = dict(getattr(getattr(field, "base_field", field), "flatchoices", ()))
     if isinstance(value, list | tuple):

@@ -15,7 +15,7 @@ from django.views.decorators.http import require_safe
 
 from checklists import ticks
 from checklists.forms import TaskFilter
-from checklists.models import Campaign, Responsibility, State, Task, TaskEvent
+from checklists.models import Campaign, Extension, Responsibility, State, Task, TaskEvent
 from checklists.models.task import TaskQuerySet
 from readiness.boards import queries
 from readiness.boards.light import Counts, Light
@@ -24,6 +24,7 @@ from villages.http import CadreRequest
 from villages.models import Cadre, Unit
 
 PER_PAGE = 60
+ASKS_SHOWN = 20  # requests for more time, above my tasks
 
 
 def lines(tasks: Iterable[Task], user: Cadre, *, on: date) -> list[dict[str, Any]]:
@@ -62,6 +63,8 @@ def my_tasks(request: CadreRequest) -> HttpResponse:
     )
     page = Paginator(tasks, PER_PAGE).get_page(request.GET.get("page"))
     rows = lines(page.object_list, request.user, on=today)
+    asks = Extension.objects.to_answer_by(request.user)
+    shown = list(asks.select_related("asked_by", "task__item", "task__unit")[:ASKS_SHOWN])
     return render(
         request,
         "boards/my_tasks.html",
@@ -71,6 +74,8 @@ def my_tasks(request: CadreRequest) -> HttpResponse:
             "groups": [(_("Waiting for my check"), rows)] if checking and rows else _by_day(rows, on=today),
             "checking": checking,
             "to_check": to_check.count() if access.checks_tasks(request.user) else 0,
+            "asks": [(extension, uuid.uuid4()) for extension in shown],
+            "asked": asks.count() if len(shown) == ASKS_SHOWN else len(shown),
             "show_unit": checking or len({grant.unit for grant in access.grants(request.user)}) > 1,
         },
     )

@@ -139,13 +139,27 @@ def starts(who: str, *, then: Outcome) -> Outcome:
     return then if any("r" in may for may in CAMPAIGNS[who].values()) else 403
 
 
-def sets_up(who: str, campaign: object, part: object = None, *, then: Outcome) -> Outcome:
-    """Campaigns are set up by whoever runs them, a closed one only looked at; a part of another is not there."""
+def sees_template(who: str, template: object) -> Outcome:
+    """For whoever runs campaigns: the speeches, and the templates of the offices above and below."""
+    runs = any("r" in may for may in CAMPAIGNS[who].values())
+    return 200 if runs and template in ("speech", "county", "east", "city") else 404
+
+
+def saves(who: str, campaign: object, *, then: Outcome) -> Outcome:
+    """A closed campaign, too, can become a template."""
+    may = CAMPAIGNS[who].get(campaign, "")
+    return then if "r" in may else 403 if "s" in may else 404
+
+
+def sets_up(who: str, campaign: object, part: object = None, *, then: Outcome, closed: Outcome = 403) -> Outcome:
+    """Campaigns are set up by whoever runs them, a closed one no more; a part of another is not there."""
     may = CAMPAIGNS[who].get(campaign, "")
     if "s" not in may:
         return 404
-    if "r" not in may or (campaign == "closed" and then != 200):
+    if "r" not in may:
         return 403
+    if campaign == "closed":
+        return closed
     return then if part in (None, campaign) else 404
 
 
@@ -157,6 +171,22 @@ def appoints(who: str, place: object, *, then: Outcome) -> Outcome:
     """Posts of a unit are for who appoints there; an empty form is refused."""
     may = MAY[who].get(place, "")
     return 404 if "s" not in may else then if "a" in may else 403
+
+
+def staffs(**then: Outcome) -> dict[str, Rule]:
+    """By method, what a page about posts answers to who appoints."""
+    return {method: partial(appoints, then=answer) for method, answer in then.items()}
+
+
+def asks_time(who: str, task: object) -> Outcome:
+    """More time is asked for by whoever ticks, and given by whoever waives; an empty form is refused."""
+    may = MAY[who].get(task[1], "") if isinstance(task, tuple) else ""
+    return 404 if "s" not in may else 422 if set("tw") & set(may) else 403
+
+
+def answers_request(who: str, place: object) -> Outcome:
+    may = MAY[who].get(place, "")
+    return 404 if "s" not in may else 422 if "w" in may else 403
 
 
 def sees_unit_in_campaign(who: str, campaign: object, place: object) -> Outcome:
@@ -207,17 +237,12 @@ def writes(rule: Rule) -> dict[str, Rule]:
     return {"POST": rule}
 
 
-def staffs(**then: Outcome) -> dict[str, Rule]:
-    """By method, what a page about posts answers to who appoints."""
-    return {method: partial(appoints, then=answer) for method, answer in then.items()}
-
-
-def names(who: str, campaign: object, place: object, *, then: Outcome, closed: Outcome) -> Outcome:
-    """Who answers for one unit is said by whoever runs the campaign, also while it runs; a closed one takes no form."""
+def names(who: str, campaign: object, place: object, *, then: Outcome) -> Outcome:
+    """Who answers for one unit is said by whoever runs the campaign, also while it runs; not once it is closed."""
     may = CAMPAIGNS[who].get(campaign, "")
     if "s" not in may:
         return 404
-    if "r" not in may or (campaign == "closed" and closed == 403):
+    if "r" not in may or campaign == "closed":
         return 403
     return then if sees_unit_in_campaign(who, campaign, place) == 200 else 404
 
@@ -231,22 +256,34 @@ ROUTES = {
     "new_campaign": Route("", reads(partial(starts, then=200))),
     "create_campaign": Route("", writes(partial(starts, then=422))),
     "setup": Route("campaign", edits(GET=200, HEAD=200, POST=422)),
+    "setup_template": Route("campaign", reads(partial(saves, then=200)) | writes(partial(saves, then=422))),
+    "setup_newer": Route("campaign", edits(GET=200, HEAD=200, POST=409)),  # there is no newer version
+    "template": Route("template", reads(sees_template)),
     "setup_items": Route("campaign", edits(GET=200, HEAD=200, POST=422)),
-    "setup_item": Route("campaign item", edits(POST=422)),
-    "setup_phases": Route("campaign", edits(GET=200, HEAD=200)),
+    "setup_item": Route("campaign item", edits(GET=200, HEAD=200, POST=422)),
+    "setup_strike": Route("campaign item", edits(POST=422)),
+    "setup_shares": Route("campaign item", edits(GET=200, HEAD=200, POST=422)),
+    "setup_order": Route("campaign", edits(POST=422)),
+    "setup_bulk": Route("campaign", edits(POST=422)),
+    "setup_paste": Route("campaign", edits(POST=422)),
+    "setup_phases": Route("campaign", edits(GET=200, HEAD=200, POST=422)),
     "setup_phase": Route("campaign phase", edits(POST=422)),
-    "setup_units": Route("campaign", edits(GET=200, HEAD=200, POST=404)),  # no unit is named
+    "setup_remove_phase": Route("campaign phase", edits(POST=302)),  # no item uses it
+    "setup_gates": Route("campaign phase", edits(POST=302)),
+    "setup_places": Route("campaign", edits(POST=422)),
+    "setup_units": Route("campaign", edits(GET=200, HEAD=200, POST=422)),
     "setup_answers": Route("campaign", edits(GET=200, HEAD=200, POST=302)),
-    "setup_answers_of": Route("campaign unit", reads(partial(names, then=200, closed=200))
-                              | writes(partial(names, then=422, closed=403))),
+    "setup_answers_of": Route("campaign unit", reads(partial(names, then=200)) | writes(partial(names, then=422))),
     "setup_rules": Route("campaign", edits(GET=200, HEAD=200, POST=422)),
-    "setup_launch": Route("campaign", edits(GET=200, HEAD=200, POST=302)),
+    "setup_launch": Route("campaign", edits(POST=302) | reads(partial(sets_up, then=200, closed=200))),
     "letter": Route("campaign unit", reads(sees_unit_in_campaign)),
     "people": Route("unit", staffs(GET=200, HEAD=200, POST=422)),
     "first_password": Route("post", staffs(POST=302)),  # everybody here has one
     "end_post": Route("post", staffs(GET=200, HEAD=200, POST=422)),
     "move_post": Route("post", staffs(GET=200, HEAD=200, POST=422)),
     "stand_in": Route("post", staffs(GET=200, HEAD=200, POST=422)),
+    "more_time": Route("task", writes(asks_time)),
+    "answer_extension": Route("extension", writes(answers_request)),
     "home": Route("", reads(moved)),
     "my_tasks": Route("", reads(page)),
     "campaigns": Route("", reads(page)),
@@ -294,7 +331,9 @@ IDS: dict[str, list[tuple[Any, ...]]] = {
         *(("county", unit) for unit in UNITS if unit not in PLACES),
     ],
     "task": [(task,) for task in TASKS],
+    "template": [(template,) for template in ("speech", "county", "east", "city", "far", *NEVER)],
     "post": [(place,) for place in (*POSTS, *NEVER)],
+    "extension": [(place,) for place in [*PLACES, *NEVER] if place != "city"],
     "campaign item": [*((campaign, campaign) for campaign in HOSTS), *PARTS],
     "campaign phase": [*((campaign, campaign) for campaign in HOSTS), *PARTS],
 }
@@ -305,7 +344,9 @@ FEW: dict[str, list[tuple[Any, ...]]] = {
     "unit": [("willow",), (NEVER_CODES[0],)],
     "campaign unit": [("county", "willow"), ("county", NEVER_CODES[0])],
     "task": [(("county", "willow", "open"),), (NEVER[0],)],
+    "template": [("speech",), (NEVER[0],)],
     "post": [("willow",), (NEVER[0],)],
+    "extension": [("willow",), (NEVER[0],)],
     "campaign item": [("draft", "draft"), (NEVER[0], "draft")],
     "campaign phase": [("draft", "draft"), (NEVER[0], "draft")],
 }

@@ -129,6 +129,7 @@ def foreign(world: World, of: str) -> tuple[tuple[object, ...], tuple[object, ..
         "campaign unit": ((county, PLACES["bridge"]), (county, NEVER_CODES[0])),
         "unit": ((PLACES["bridge"],), (NEVER_CODES[0],)),
         "task": ((world.tasks["far", "bridge", "open"],), (NOBODYS,)),
+        "template": ((world.templates["far"],), (NOBODYS,)),
         "campaign item": ((world.campaigns["draft"], world.items["far_draft"]), (world.campaigns["draft"], NOBODYS)),
         "campaign phase": ((world.campaigns["draft"], world.phases["far_draft"]), (world.campaigns["draft"], NOBODYS)),
     }[of]
@@ -275,6 +276,7 @@ def example(world: World, name: str) -> str:
         "unit": (PLACES["willow"],),
         "campaign unit": (world.campaigns["county"], PLACES["willow"]),
         "task": (world.tasks["county", "willow", "open"],),
+        "template": (world.templates["speech"],),
         "campaign item": (world.campaigns["draft"], world.items["draft"]),
         "campaign phase": (world.campaigns["draft"], world.phases["draft"]),
     }

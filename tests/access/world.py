@@ -7,7 +7,7 @@ every state. Built once per test module, in a transaction that is rolled back.
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cache
 from http.cookies import SimpleCookie
@@ -22,7 +22,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils import timezone
 
 from checklists import course
-from checklists.models import Campaign, Phase, State, Task, TaskEvent
+from checklists.models import Campaign, Extension, Phase, State, Task, TaskEvent, Template
 from readiness.models import Heartbeat, Notice
 from tests import factories
 from villages.access import Role
@@ -79,12 +79,16 @@ class World:
     tasks: dict[tuple[str, str, str], int]  # campaign, place, number of the item
     items: dict[str, int]  # the first of each campaign
     phases: dict[str, int]  # likewise
+    extensions: dict[str, int]  # a request for more time, by place
+    templates: dict[str, int] = field(default_factory=dict)  # a speech, and one of an office's own for some hosts
 
     def number(self, kind: str, name: Any) -> Any:
         """What stands in an address for a campaign, a unit or a task; a name of nothing stands for itself."""
         known: dict[str, dict[Any, Any]] = {"campaign": self.campaigns, "unit": PLACES, "task": self.tasks} | {
             "item": self.items,
             "phase": self.phases,
+            "extension": self.extensions,
+            "template": self.templates,
         }
         if kind == "post" and name in POSTS:
             return post_of(POSTS[name]).order_by("pk")[0].pk
@@ -115,7 +119,7 @@ def build() -> Iterator[World]:
     with rolled_back():
         factories.units()
         people = factories.cast() | _extras()
-        world = World(people, {}, {}, {}, {}, {})
+        world = World(people, {}, {}, {}, {}, {}, {})
         _campaigns(world)
         for who in people:
             Notice.objects.create(
@@ -154,6 +158,11 @@ def _extras() -> dict[str, Cadre]:
 def _campaigns(world: World) -> None:
     full = factories.template("full", [factories.line(number, owed_by=EVERYWHERE) for number in State.values])
     slim = factories.template("slim", [factories.line("one", owed_by=EVERYWHERE)])
+    world.templates["speech"] = full.pk
+    for name in ("county", "east", "city", "far"):
+        own = factories.template(f"own-{name}")
+        Template.objects.filter(pk=own.pk).update(owner=HOSTS[name])
+        world.templates[name] = own.pk
     today = timezone.localdate()
     for days, (name, host) in enumerate(HOSTS.items(), start=20):
         campaign = factories.campaign(
@@ -184,6 +193,12 @@ def _campaigns(world: World) -> None:
     places = {code: place for place, code in PLACES.items()}
     for pk, campaign_id, unit, number in Task.objects.values_list("pk", "campaign_id", "unit_id", "item__number"):
         world.tasks[names[campaign_id], places[unit], number] = pk
+    # For tasks that nobody owes now: so they stand in no list.
+    for (campaign_name, place, number), pk in world.tasks.items():
+        if campaign_name in ("county", "far") and number == "waived":
+            asked = Extension(task_id=pk, asked_by=left, until=today + timedelta(days=99), reason="等水泥")
+            asked.save()
+            world.extensions[place] = asked.pk
     TaskEvent.objects.bulk_create(events(Task.objects.filter(state="done"), by=left))
 
 

@@ -15,9 +15,11 @@ from django.core.management import CommandError, call_command
 from checklists import catalog
 from checklists.models import Template
 from tests import factories
+from villages.models import Unit
 
 pytestmark = pytest.mark.django_db
 PHASE: dict[str, Any] = catalog.read(catalog.CATALOG / "provincial-sanitary-city.yaml")["phases"][0]
+MEASURE = {"metric": "户数", "metric_en": "Households", "unit": "户", "unit_en": "households"}
 TARGET = factories.AWARENESS | {"unit_en": "%"}
 GOOD: dict[str, Any] = catalog.read(catalog.CATALOG / "district-publicity-work.yaml")
 
@@ -70,6 +72,12 @@ def with_item(**changes: Any) -> dict[str, Any]:
     return body
 
 
+def without_item_key(key: str) -> dict[str, Any]:
+    body = copy.deepcopy(GOOD)
+    del body["items"][0][key]
+    return body
+
+
 BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a]\nc: [*b,*b,*b,*b,*b,*b,*b,*b]\n"
 
 
@@ -105,7 +113,37 @@ BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a]\nc: [*b,*b,*b
         (with_item(due={"phase": "nowhere", "edge": "end", "says": "x"}), "nowhere"),
         (with_item(owed_by=["village"], departments=["经科局"]), "items/0"),
         (with_item(title=datetime.date(2026, 1, 1)), "items/0/title"),
-        (with_item(standard="长" * 201), "items/0/standard"),
+        (with_item(standard="长" * 4_001), "items/0/standard"),
+        (with_item(id="dpw 1"), "items/0/id"),
+        (with_item(id="own-" + "1" * 40), "items/0/id"),
+        (with_item(points=-1), "items/0/points"),
+        (with_item(points=1.5), "items/0/points"),
+        (with_item(points=40_000), "items/0/points"),
+        (with_item(every="decade"), "items/0/every"),
+        (with_item(gate=True), "items/0"),  # a gate of no phase
+        (with_item(statistic=True), "items/0"),  # of nothing that is measured
+        (with_item(statistic=True, target=TARGET), "items/0"),  # a statistic carries no target
+        (with_item(measure=MEASURE, target=TARGET), "items/0"),
+        (with_item(measure=MEASURE, statistic=False), "items/0/statistic"),
+        (with_item(due={"before": 3, "after": 3, "says": "x"}), "items/0/due"),
+        (with_item(due={"after": 0, "says": "x"}), "items/0/due"),
+        (with_item(due={"before": 10**30, "says": "x"}), "items/0/due"),
+        (with_item(target=TARGET | {"value": -1}), "items/0/target/value"),
+        (with_item(target=TARGET | {"value": 1e300}), "items/0/target/value"),
+        (with_item(target=TARGET | {"value": "1e400"}), "items/0/target/value"),
+        (with_item(title=None), "items/0/title"),
+        (without_item_key("standard"), "items/0.*standard"),
+        (without_item_key("owed_by"), "items/0.*owed_by"),
+        (spoil(version=10**30), "version"),
+        (spoil(phases=[PHASE | {"starts": -(10**30)}]), "phases/0/starts"),
+        (spoil(phases=[PHASE | {"surprise": 1}]), "phases/0"),
+        ("&a [*a]", "alias|别名"),
+        ("<<: *a", "alias|别名|YAML"),
+        ("x: !!python/name:os.system", "python/name"),
+        ("x: !!python/object/new:os.system ['true']", "python/object"),
+        ("x: 2026-02-30", "YAML"),
+        ("x: " + "1" * 5_000, "YAML"),
+        ("x: .nan", "object|required|x"),
         (spoil(version=0), "version"),
         (spoil(slug="District Publicity"), "slug"),
         (spoil(phases=[PHASE | {"starts": -3, "ends": -9}]), PHASE["key"]),
@@ -120,6 +158,53 @@ def test_a_file_that_does_not_fit_is_refused_with_the_place_and_the_reason(
         catalog.load([written(tmp_path, body)])
     assert "district-publicity-work.yaml" in str(refused.value)
     assert not Template.objects.exists()
+
+
+def test_a_file_of_ten_megabytes_is_refused_unread(tmp_path: Path) -> None:
+    path = written(tmp_path, "x: '" + "a" * 10_000_000 + "'")
+    started = time.monotonic()
+    with pytest.raises(catalog.BadTemplate, match="1 MB"):
+        catalog.read(path)
+    assert time.monotonic() - started < 0.5
+
+
+def test_a_tag_builds_no_object(tmp_path: Path) -> None:
+    """The refusal comes before anything is run."""
+    witness = tmp_path / "witness"
+    with pytest.raises(catalog.BadTemplate):
+        catalog.read(written(tmp_path, f"x: !!python/object/apply:pathlib.Path.touch [{witness}]"))
+    assert not witness.exists()
+
+
+def test_what_an_office_may_add_is_good(tmp_path: Path) -> None:
+    body = copy.deepcopy(GOOD)
+    item, other = body["items"][:2]
+    body["items"] = [
+        item | {"id": "own-1", "points": 0, "measure": MEASURE, "statistic": True, "every": "day", "title_en": ""},
+        other | {"id": "own-12-3", "points": 5, "due": {"after": 3, "says": ""}},
+    ]
+    assert catalog.load([written(tmp_path, body)]).added == ["district-publicity-work"]
+    body["items"] = []
+    assert catalog.load([written(tmp_path, body)]).updated == ["district-publicity-work"]
+
+
+def test_a_file_never_replaces_the_template_of_an_office(tmp_path: Path) -> None:
+    factories.units()
+    catalog.save(GOOD, owner=Unit.objects.get(pk=factories.EAST))
+    with pytest.raises(catalog.BadTemplate, match=r"district-publicity-work\.yaml"):
+        catalog.load([written(tmp_path, GOOD)])
+    assert Template.objects.count() == 1
+
+
+def test_a_changed_file_leaves_a_campaign_with_its_version(tmp_path: Path) -> None:
+    factories.units()
+    catalog.load([written(tmp_path, GOOD)])
+    campaign = factories.campaign(of=Template.objects.get(), status="draft")
+    catalog.load([written(tmp_path, with_item(title="换了题目"))])
+    campaign.refresh_from_db()
+    assert campaign.template and campaign.template.version == 1
+    assert not campaign.items.filter(title="换了题目").exists()
+    assert Template.objects.count() == 2
 
 
 def test_a_file_under_another_name_is_refused(tmp_path: Path) -> None:

@@ -94,7 +94,10 @@ def test_a_shared_target_is_no_target_of_one_unit(units: None) -> None:
     shared = factories.AWARENESS | {"share": True}
     launched(template(line("a", target=factories.AWARENESS), line("b", target=shared)))
     assert dict(Item.objects.values_list("number", "target")) == {"a": 90, "b": None}
-    assert [item.asks_value for item in Item.objects.order_by("number")] == [True, False]
+    assert dict(Item.objects.values_list("number", "total")) == {"a": None, "b": 90}
+    assert dict(Item.objects.values_list("number", "operator")) == {"a": ">=", "b": ">="}
+    tasks = Task.objects.for_list().order_by("item__number", "unit_id")
+    assert {(task.item.number, task.asks_value) for task in tasks} == {("a", True), ("b", False)}
 
 
 def test_phases_are_dated_from_the_inspection_day(units: None) -> None:
@@ -124,8 +127,8 @@ def test_an_item_keeps_what_the_speech_says(units: None) -> None:
     assert (item.operator, item.target, item.measured_in, item.target_is_stated) == (">=", 90, "%", True)
     assert item.phase == Phase.objects.get(key="late")
     assert item.is_percentage
-    assert item.is_met_by(90)
-    assert not item.is_met_by(89)
+    assert item.reaches(90, item.target)
+    assert not item.reaches(89, item.target)
 
 
 # --- Who owes ------------------------------------------------------------------------------------------------

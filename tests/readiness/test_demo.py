@@ -166,8 +166,8 @@ class TestDemo(TestCase):
             assert ticks.MAY[verb](cadres[event.by_id], now), (event, task)
             if event.value is not None:
                 now.value = event.value
-            if task.item.is_measured and verb is ticks.Verb.TICK:
-                assert task.item.is_met_by(event.value)
+            if task.item.target is not None and verb is ticks.Verb.TICK:
+                assert task.is_met_by(event.value)
             assert event.note or verb not in (ticks.Verb.NOTE, ticks.Verb.WAIVE, ticks.Verb.RETURN)
             now.state, now.version = event.to_state, now.version + 1
             if verb is ticks.Verb.TICK:

@@ -1,0 +1,106 @@
+"""The phases of a campaign: added and removed, which items belong to them, and which of those are gates."""
+
+from collections.abc import Iterable
+
+from django.db import transaction
+from django.utils.formats import date_format
+from django.utils.translation import gettext as _
+
+from checklists.models import Campaign, Change, Item, Phase
+from villages.models import Cadre
+
+
+class CannotChange(Exception):
+    """Why a phase stays as it is, in the reader's language."""
+
+
+@transaction.atomic
+def add(campaign: Campaign, phase: Phase, *, by: Cadre) -> Phase:
+    """Adds a phase that no speech names."""
+    Campaign.objects.select_for_update(no_key=True).get(pk=campaign.pk)
+    own = campaign.phases.filter(key__regex=r"^own-\d{1,9}$").values_list("key", flat=True)
+    phase.campaign = campaign
+    phase.key = f"own-{max((int(key.removeprefix('own-')) for key in own), default=0) + 1}"
+    phase.save()
+    _note(campaign, by, ["", described(phase)])
+    return phase
+
+
+@transaction.atomic
+def remove(phase: Phase, *, by: Cadre) -> None:
+    """Removes a phase that no item uses, not even a struck one.
+
+    Raises:
+        CannotChange: naming the items that use it.
+    """
+    if not Phase.objects.select_for_update().filter(pk=phase.pk):
+        return  # somebody else was faster
+    items = [item.name for item in phase.items.all()]
+    if items:
+        raise CannotChange(
+            _("Items use this phase; put them into another one first: %(items)s") % {"items": _some(items)}
+        )
+    _note(phase.campaign, by, [described(phase), ""])
+    phase.delete()
+
+
+@transaction.atomic
+def choose_gates(phase: Phase, *, wanted: Iterable[int], seen: Iterable[int], by: Cadre) -> int:
+    """Makes items of the phase its gates, or gates no longer; how many changed.
+
+    What the sender saw and left as it was stays as somebody else has set it since.
+    """
+    gates, saw, words = set(wanted), set(seen), [str(_("no gate")), str(_("gate"))]
+    changed = []
+    for item in phase.items.select_for_update(no_key=True).order_by("pk"):
+        is_gate = item.pk in gates
+        if is_gate is not (item.pk in saw) and is_gate is not item.gate:
+            item.gate = is_gate
+            changed.append(item)
+    Item.objects.bulk_update(changed, ["gate"])
+    _note_items(changed, by, {item.pk: {"gate": words if item.gate else words[::-1]} for item in changed})
+    return len(changed)
+
+
+@transaction.atomic
+def put_items(campaign: Campaign, items: Iterable[int], phase: Phase | None, *, by: Cadre) -> int:
+    """Puts items into a phase, or into none; how many were elsewhere. A gate goes along, but needs a phase.
+
+    Raises:
+        CannotChange: a gate would be left without a phase, or somebody has just removed the phase.
+    """
+    if phase is not None and not Phase.objects.select_for_update(no_key=True).filter(pk=phase.pk):
+        raise CannotChange(_("This phase does not exist (any more)."))
+    found = campaign.items.select_for_update(no_key=True, of=("self",)).select_related("phase").order_by("pk")
+    moved = [item for item in found.filter(pk__in=list(items)) if item.phase_id != (phase.pk if phase else None)]
+    gates = [item.name for item in moved if item.gate]
+    if phase is None and gates:
+        raise CannotChange(_("A gate needs a phase; these are gates: %(items)s") % {"items": _some(gates)})
+    told = {item.pk: {"phase": [str(item.phase or ""), str(phase or "")]} for item in moved}
+    for item in moved:
+        item.phase = phase
+    Item.objects.bulk_update(moved, ["phase"])
+    _note_items(moved, by, told)
+    return len(moved)
+
+
+def described(phase: Phase) -> str:
+    """The phase in one line of the history."""
+    return f"{phase.title}, {date_format(phase.starts_on)}–{date_format(phase.ends_on)}"
+
+
+def _some(names: list[str]) -> str:
+    return "; ".join(names[:20]) + (" …" if len(names) > 20 else "")
+
+
+def _note(campaign: Campaign, by: Cadre, pair: list[str]) -> None:
+    Change.objects.create(campaign=campaign, by=by, what=Change.What.EDITED, fields={"phase": pair})
+
+
+def _note_items(items: list[Item], by: Cadre, fields: dict[int, dict[str, list[str]]]) -> None:
+    Change.objects.bulk_create(
+        [
+            Change(campaign_id=item.campaign_id, by=by, what=Change.What.EDITED, item=item, fields=fields[item.pk])
+            for item in items
+        ]
+    )
