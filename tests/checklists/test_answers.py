@@ -226,7 +226,7 @@ def test_a_closed_campaign_keeps_who_answered(campaign: Campaign, cast: Cast, as
         (page(campaign, WILLOW), {"kind": "first", "cadre": "rule"}),
     ):
         assert as_("ada").post(address, sent).status_code == 403
-        assert as_("ada").get(address).status_code == 200
+        assert as_("ada").get(address).status_code == 403
         assert as_("lan").get(address).status_code == 403
         assert as_("chen").get(address).status_code == 404
 
