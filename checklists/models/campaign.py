@@ -4,7 +4,7 @@ from datetime import date
 from typing import NamedTuple, Self
 
 from django.db import models
-from django.db.models import Case, Exists, F, Func, OuterRef, Q, When
+from django.db.models import Case, Exists, ExpressionWrapper, F, Func, OuterRef, Q, When
 from django.db.models.functions import Left, Length, Now
 from django.utils.functional import Promise
 from django.utils.translation import get_language
@@ -257,20 +257,23 @@ class ResponsibilityQuerySet(models.QuerySet["Responsibility"]):
         Who is named by hand may have theirs anywhere above. Twin in Python: readiness/reminders/plan.py.
         """
         theirs = posts.filter(cadre=OuterRef("cadre"))
-        above = [post for post, follows in POSTS.items() if follows.above]
-        # The posts that the campaign's rule for this kind names.
-        rule = Func(
+        return self.reaching().filter(
+            Exists(theirs.filter(unit=OuterRef("unit")))
+            | Q(looks_above=True) & Exists(theirs.filter(unit=OuterRef("unit__parent")))
+            | Q(by_hand=True) & Exists(theirs.filter(unit=Left(OuterRef("unit"), Length("unit"))))
+        )
+
+    def reaching(self) -> Self:
+        """With an alias `looks_above`: whether the campaign's rule for this kind names a post at the unit above."""
+        posts = Func(
             "campaign__answers",
             "kind",
             template="(%(expressions)s)",
             arg_joiner=" -> ",
             output_field=models.JSONField(),
         )
-        return self.alias(rule=rule).filter(
-            Exists(theirs.filter(unit=OuterRef("unit")))
-            | Q(rule__has_any_keys=above) & Exists(theirs.filter(unit=OuterRef("unit__parent")))
-            | Q(by_hand=True) & Exists(theirs.filter(unit=Left(OuterRef("unit"), Length("unit"))))
-        )
+        above = Q(rule__has_any_keys=[post for post, follows in POSTS.items() if follows.above])
+        return self.alias(rule=posts).alias(looks_above=ExpressionWrapper(above, models.BooleanField()))
 
     def in_order(self) -> Self:
         """First, direct, linked, lead: as people are called."""

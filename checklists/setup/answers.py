@@ -223,6 +223,7 @@ def _unit(
         request,
         campaign,
         "setup_answers",
+        part="answers_unit",
         status=422 if wrong or newcomer else 200,
         unit=unit,
         row=row,

@@ -5,12 +5,11 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import groupby
 
-from django.db.models import Count, Min, Q
+from django.db.models import Count, F, Min, Q
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from checklists.models import Campaign, Responsibility, Task
-from checklists.models.campaign import POSTS
 from villages import access
 from villages.models import Post
 
@@ -51,30 +50,25 @@ class Digest:
 def digests(on: date) -> Iterator[Digest]:
     """One for each cadre who answers first, directly or as linked cadre for a task that is overdue or due soon.
 
-    Only those who are still in office: nobody is reminded of what they cannot see. Plain queries, put
-    together here: joined, tasks × answers × posts would hang on the planner's guesses. Whoever answers twice for
-    a unit counts it once.
+    Only those who are still in office: nobody is reminded of what they cannot see. Three plain queries, put together
+    here: joined, tasks × answers × posts would hang on the planner's guesses. Whoever answers twice for a unit counts
+    it once.
     """
     due = _due(on)
     held = set(Post.objects.current(on).values_list("cadre_id", "unit_id"))
-    running = Campaign.objects.running()
-    looks_above = {
-        (campaign.pk, kind)
-        for campaign in running.only("answers")
-        for kind, posts in campaign.answers.items()
-        if any(POSTS[post].above for post in posts)
-    }
     answers = (
         Responsibility.objects.exclude(kind=Responsibility.Kind.LEAD)
-        .filter(campaign__in=running)
+        .filter(campaign__status=Campaign.Status.ACTIVE)
         .order_by("cadre_id")
-        .values_list("cadre_id", "cadre__email", "campaign_id", "unit_id", "unit__parent_id", "kind", "by_hand")
+        .reaching()
+        .annotate(above=F("looks_above"))
+        .values_list("cadre_id", "cadre__email", "campaign_id", "unit_id", "unit__parent_id", "by_hand", "above")
     )
     for (cadre_id, email), rows in groupby(answers, key=lambda row: row[:2]):
         places = set()
-        for _id, _email, campaign, unit, parent, kind, by_hand in rows:
+        for _id, _email, campaign, unit, parent, by_hand, looks_above in rows:
             # Twin of ResponsibilityQuerySet.held_by.
-            at = access.above(unit) if by_hand else [unit, parent] if (campaign, kind) in looks_above else [unit]
+            at = access.above(unit) if by_hand else [unit, parent] if looks_above else [unit]
             if any((cadre_id, place) in held for place in at):
                 places.add((campaign, unit))
         found = [due[place] for place in places if place in due]
