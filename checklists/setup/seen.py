@@ -6,7 +6,6 @@ from typing import Any, cast
 from django import forms
 from django.db.models import QuerySet
 from django.http import QueryDict
-from django.utils.html import format_html_join
 from django.utils.translation import gettext as _
 
 from checklists.models import Campaign, Change, Item
@@ -16,9 +15,9 @@ from villages.models import Cadre
 class SeenForm(forms.ModelForm):  # type: ignore[type-arg]
     """A model form that remembers what its sender saw.
 
-    Each field carries the value that stood there when the page was made (`{{ form.seen }}` in the template, Django's
-    hidden initial). Fields the sender did not touch keep what another has saved since; a field that both changed is
-    refused once, with the other's value and name, and what was typed stays. Load the instance under a lock.
+    Each field carries the value that stood there when the page was made (Django's hidden initial, which crispy and
+    `{{ field }}` put beside it). Fields the sender did not touch keep what another has saved since; a field that both
+    changed is refused once, with the other's value and name, and what was typed stays. Load the instance under a lock.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -26,12 +25,6 @@ class SeenForm(forms.ModelForm):  # type: ignore[type-arg]
         for field in self.fields.values():
             field.show_hidden_initial = True
         self.before: dict[str, Any] = {name: getattr(self.instance, name, None) for name in self.fields}
-
-    @property
-    def seen(self) -> str:
-        """Hidden inputs with what the sender sees."""
-        shown = list(self) if self.instance.pk else []
-        return format_html_join("", "{}", ((field.as_hidden(only_initial=True),) for field in shown))
 
     def clean(self) -> dict[str, Any]:
         """Takes over what the sender left alone; refuses what both have changed."""

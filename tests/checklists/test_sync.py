@@ -7,7 +7,6 @@ from datetime import date, timedelta
 
 import pytest
 from django.db import transaction
-from django.db.models import F
 from django.test import Client
 from django.utils import timezone
 from hypothesis import HealthCheck, Phase, settings
