@@ -136,7 +136,7 @@ document.addEventListener("htmx:afterSettle", (event) => {
 
 // How many are chosen; a section is chosen as a whole.
 const chosen = () => {
-  const said = document.getElementById("chosen");
+  const said = document.getElementById("how-many");
   if (!said) return;
   said.textContent = document.querySelectorAll(".line .pick input:checked").length;
   said.form.classList.toggle("some", said.textContent !== "0");

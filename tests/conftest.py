@@ -16,6 +16,26 @@ from tests import factories
 from villages.models import Cadre
 
 
+@pytest.fixture
+def tell(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
+    """Says a measured number at the end of the test run."""
+    return lambda words: record_property("told", words)
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    told = [
+        words
+        for reports in terminalreporter.stats.values()
+        for report in reports
+        for name, words in getattr(report, "user_properties", ())
+        if name == "told" and getattr(report, "when", "") == "call"
+    ]
+    if told:
+        terminalreporter.section("measured")
+        for words in told:
+            terminalreporter.write_line(words)
+
+
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
     """The tests' database also when only tests with `committed` are run: pytest-django sets up none for them."""

@@ -28,12 +28,12 @@ from tests.access.world import (
     World,
     address,
     build,
-    fingerprint,
     outcome,
     rolled_back,
     routes,
     said,
     unsafe,
+    written,
 )  # fmt: skip
 from villages import access
 from villages.access import Action, Reach, Role
@@ -51,7 +51,7 @@ def world(django_db_setup: None, django_db_blocker: object) -> Iterator[World]:
     logging.disable(logging.WARNING)  # refusals are what this is about
     with django_db_blocker.unblock():  # type: ignore[attr-defined]
         with connection.cursor() as cursor:
-            cursor.execute("VACUUM (ANALYZE)")  # what other tests rolled back would be read again by every fingerprint
+            cursor.execute("VACUUM (ANALYZE)")  # what other tests rolled back would be read again by every page
         with build() as built:
             yield built
     logging.disable(logging.NOTSET)
@@ -59,26 +59,25 @@ def world(django_db_setup: None, django_db_blocker: object) -> Iterator[World]:
 
 def violations(world: World, wanted: Iterable[Cell]) -> Iterator[str]:
     """What is not as it must be; every request is undone."""
-    untouched = fingerprint()
     nothing: dict[tuple[str, str], object] = {}
     for cell in wanted:
         with rolled_back():
-            yield from _wrong(world, cell, untouched, nothing)
+            yield from _wrong(world, cell, nothing)
 
 
-def _wrong(world: World, cell: Cell, untouched: object, nothing: dict[tuple[str, str], object]) -> Iterator[str]:
+def _wrong(world: World, cell: Cell, nothing: dict[tuple[str, str], object]) -> Iterator[str]:
     ids = [world.number(*pair) for pair in zip(ROUTES[cell.route].of.split(), cell.ids, strict=True)]
     data = None
     if cell.route == "tick":
         data = factories.body(cell.state, note="" if _so_already(cell) else "因为")
     if cell.mine:
         Task.objects.filter(pk=ids[0]).update(done_by=world.people[cell.who])
-        untouched = fingerprint()
+    before = written()
     response = world.ask(cell.who, cell.method, address(ADDRESSES[cell.route], *ids), data)
     got = outcome(response)
     if got != cell.want:
         yield f"{cell}: got {got}"
-    changed = fingerprint() != untouched
+    changed = written() != before
     if changed and (cell.method != "POST" or cell.want != 302):
         yield f"{cell}: something changed"
     if cell.route == "tick" and cell.want == 302 and changed is _so_already(cell):

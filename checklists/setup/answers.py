@@ -229,5 +229,5 @@ def _unit(
         row=row,
         lines=lines,
         complaints=wrong.errors.get("kind", []) if wrong else [],
-        newcomer=newcomer or NewcomerForm(unit=unit),
+        newcomer=newcomer or NewcomerForm(unit=unit, initial={"kinds": row.missing if row else []}),
     )

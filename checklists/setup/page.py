@@ -58,7 +58,7 @@ def show(
         "next_step": (STEPS[following], reverse(following, args=[campaign.pk])) if following else None,
         "made": made,
         "tasks": sum(made.values()),
-        "newer": newer.latest(campaign) if step == "setup_items" and not part and not campaign.is_closed else None,
+        "newer": newer.latest(campaign) if step == "setup_items" and not part else None,
     }
     return render(request, f"setup/{part or step.removeprefix('setup_')}.html", frame | context, status=status)
 

@@ -6,6 +6,7 @@ from typing import Any, cast
 from django import forms
 from django.db.models import QuerySet
 from django.http import QueryDict
+from django.utils.html import format_html_join
 from django.utils.translation import gettext as _
 
 from checklists.models import Campaign, Change, Item
@@ -25,6 +26,12 @@ class SeenForm(forms.ModelForm):  # type: ignore[type-arg]
         for field in self.fields.values():
             field.show_hidden_initial = True
         self.before: dict[str, Any] = {name: getattr(self.instance, name, None) for name in self.fields}
+
+    @property
+    def seen(self) -> str:
+        """What stood in lists of checkboxes, beside which crispy puts nothing."""
+        lists = [field for field in self if isinstance(field.field.widget, forms.CheckboxSelectMultiple)]
+        return format_html_join("", "{}", ((field.as_hidden(only_initial=True),) for field in lists))
 
     def clean(self) -> dict[str, Any]:
         """Takes over what the sender left alone; refuses what both have changed."""

@@ -126,6 +126,9 @@ def foreign(world: World, of: str) -> tuple[tuple[object, ...], tuple[object, ..
     county = world.campaigns["county"]
     return {
         "campaign": ((world.campaigns["far"],), (NOBODYS,)),
+        "step": ((world.campaigns["far"],), (NOBODYS,)),
+        "post": ((world.number("post", "bridge"),), (NOBODYS,)),
+        "extension": ((world.extensions["bridge"],), (NOBODYS,)),
         "campaign unit": ((county, PLACES["bridge"]), (county, NEVER_CODES[0])),
         "unit": ((PLACES["bridge"],), (NEVER_CODES[0],)),
         "task": ((world.tasks["far", "bridge", "open"],), (NOBODYS,)),

@@ -84,7 +84,12 @@ class World:
 
     def number(self, kind: str, name: Any) -> Any:
         """What stands in an address for a campaign, a unit or a task; a name of nothing stands for itself."""
-        known: dict[str, dict[Any, Any]] = {"campaign": self.campaigns, "unit": PLACES, "task": self.tasks} | {
+        known: dict[str, dict[Any, Any]] = {
+            "campaign": self.campaigns,
+            "step": self.campaigns,
+            "unit": PLACES,
+            "task": self.tasks,
+        } | {
             "item": self.items,
             "phase": self.phases,
             "extension": self.extensions,
@@ -272,17 +277,33 @@ def ours() -> list[Any]:
 
 
 @cache
-def _fingerprint_sql() -> str:
+def our_tables() -> list[str]:
+    """Of our models and of what joins them. Sessions are not ours."""
     joins = [join.m2m_db_table() for model in ours() for join in model._meta.many_to_many]
-    tables = sorted([*joins, *(model._meta.db_table for model in ours())])
+    return sorted([*joins, *(model._meta.db_table for model in ours())])
+
+
+@cache
+def _fingerprint_sql() -> str:
     return " UNION ALL ".join(
         f"SELECT '{table}', count(*), coalesce(sum(hashtextextended(t::text, 0)), 0) FROM {table} t"  # noqa: S608
-        for table in tables
+        for table in our_tables()
     )
 
 
+def written() -> int:
+    """Rows of our tables that this transaction has written so far, also those that it has undone."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT coalesce(sum(n_tup_ins + n_tup_upd + n_tup_del), 0) FROM pg_stat_xact_user_tables"
+            " WHERE relname = ANY (%s)",
+            [our_tables()],
+        )
+        return int(cursor.fetchone()[0])
+
+
 def fingerprint() -> tuple[Any, ...]:
-    """All rows of all our tables, in short. Sessions are not ours."""
+    """All rows of all our tables, in short."""
     with connection.cursor() as cursor:
         cursor.execute(_fingerprint_sql())
         # Sorted here: a parallel plan returns the branches of a UNION in any order.

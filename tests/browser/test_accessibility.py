@@ -64,8 +64,15 @@ def pages(world: World) -> Iterator[tuple[str, str]]:
     yield "lan", f"{campaign}units/{WILLOW}/"
     yield "mei", f"{campaign}events/"
     yield "ada", "/campaigns/new/"
-    for step in ("", "items/", "phases/", "units/", "units/?q=村", "answers/", "rules/", "launch/"):
+    item = world.task("v-2").item_id
+    steps = ("", "items/", "phases/", "units/", "units/?q=村", f"units/?at={EAST}", "answers/", "rules/", "launch/")
+    for step in (*steps, f"items/{item}/", f"items/{item}/shares/", f"answers/{WILLOW}/", "template/", "newer/"):
         yield "ada", f"{campaign}setup/{step}"
+    yield "ada", f"/templates/{world.campaign.template_id}/"
+    yield "lan", f"{campaign}units/{WILLOW}/letter/"
+    yield "ada", f"/units/{WILLOW}/people/"
+    for what in ("end", "move", "stand-in"):
+        yield "ada", f"/posts/{world.people['lan'].posts.get().pk}/{what}/"
     yield "ada", "/units/"
     yield "ada", f"/units/?under={EAST}"
     yield "ada", f"/units/{WILLOW}/"

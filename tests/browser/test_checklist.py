@@ -110,7 +110,7 @@ def test_several_are_chosen_by_section_and_changed(visit: Visit, draft: Campaign
     page = visit("ada", f"/campaigns/{draft.pk}/setup/items/", width=width, js=js)
     if js:
         page.locator("[data-all]").first.check()
-        expect(page.locator("#chosen")).to_have_text("3")
+        expect(page.locator("#how-many")).to_have_text("3")
     else:
         for box in page.locator(".line .pick input").all()[:3]:
             box.check()

@@ -3,48 +3,15 @@
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import psycopg2
 import pytest
-from django.db import connection, connections
-from django.db.backends.base.creation import TEST_DATABASE_PREFIX
-from django.test.utils import setup_databases, teardown_databases
+from django.db import connections
 
 from tests.live import database_url, wait_for
 
 T = TypeVar("T")
-
-
-@pytest.fixture
-def tell(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
-    """Says a measured number at the end of the test run."""
-    return lambda words: record_property("told", words)
-
-
-def pytest_terminal_summary(terminalreporter: Any) -> None:
-    told = [
-        words
-        for reports in terminalreporter.stats.values()
-        for report in reports
-        for name, words in getattr(report, "user_properties", ())
-        if name == "told" and getattr(report, "when", "") == "call"
-    ]
-    if told:
-        terminalreporter.section("measured")
-        for words in told:
-            terminalreporter.write_line(words)
-
-
-@pytest.fixture(scope="session")
-def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
-    """The tests' database also when only tests with `committed` are run: pytest-django sets up none for them."""
-    with django_db_blocker.unblock():
-        is_ready = connection.settings_dict["NAME"].startswith(TEST_DATABASE_PREFIX)
-        made = [] if is_ready else setup_databases(verbosity=0, interactive=False)
-    yield
-    with django_db_blocker.unblock():
-        teardown_databases(made, verbosity=0)
 
 
 class Elsewhere:

@@ -1,6 +1,5 @@
 """Step 4: a tree of units; left out and taken back in, one or several; sites and departments on the way."""
 
-import re
 from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
@@ -12,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from django.utils.translation import gettext
 
-from checklists import course, launch, scope, sync, taking_part
+from checklists import launch, scope, sync, taking_part
 from checklists.models import Campaign, Change, Task
 from tests import factories
 from tests.factories import BUREAU, COUNTY, EAST, LAKE, MAPLE, MARKET, OTHER_TOWNSHIP, WEST, WILLOW
@@ -253,16 +252,3 @@ def test_the_page_costs_the_same_whatever_the_size(draft: Campaign, ada: Client)
     assert len(listed(ada, draft, f"?at={EAST}")) == 100
     assert len(listed(ada, draft, f"?at={EAST}&page=5")) == 2
     assert taking_part.counted_below(draft, [EAST]) == {EAST: (403, 252)}
-
-
-@pytest.mark.parametrize("step", ["units", "phases"])
-def test_a_closed_campaign_is_only_looked_at(step: str, draft: Campaign, ada: Client) -> None:
-    """No form but the search, the language and the way out."""
-    page = f"/campaigns/{draft.pk}/setup/{step}/"
-    assert f'action="{page}' in ada.get(page).text
-    launch.go_live(draft, on=timezone.localdate())
-    course.close(draft, by=Cadre.objects.get(username="ada"))
-    closed = ada.get(page)
-    assert closed.status_code == 200
-    assert not re.search(rf'<form[^>]*method="post"[^>]*action="{page}', closed.text)
-    assert ada.post(page, {"code": WEST}).status_code == 403
