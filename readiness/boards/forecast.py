@@ -29,6 +29,7 @@ from checklists.workdays import is_workday
 PACE_DAYS = 7  # working days that the pace is taken from
 FEWEST_DAYS = 5  # working days below which nothing is forecast
 SOON = timedelta(days=7)
+FURTHEST = timedelta(days=366)
 KEPT = 60  # working days of the past that are looked at
 # Student's t, 90 % from below, by degrees of freedom: between minus and plus this lie 80 %.
 T90 = {4: 1.533, 5: 1.476, 6: 1.440}
@@ -50,6 +51,7 @@ class NoForecast(StrEnum):
     OVER = "over"
     FEW_DAYS = "few"
     NO_WORKDAY = "rest"
+    TOO_FAR = "far"
 
     @property
     def label(self) -> str:
@@ -62,6 +64,7 @@ LABELS = {
     NoForecast.OVER: _("No forecast: the inspection day has come."),
     NoForecast.FEW_DAYS: _("No forecast yet: it takes five working days of data."),
     NoForecast.NO_WORKDAY: _("No forecast: no working day is left."),
+    NoForecast.TOO_FAR: _("No forecast yet: the inspection is more than a year away."),
 }
 
 
@@ -136,6 +139,8 @@ def forecast(
         return NoForecast.ALL_CLAIMED
     if until <= on:
         return NoForecast.OVER
+    if until - on > FURTHEST:
+        return NoForecast.TOO_FAR
     runs = not is_over and is_workday(on)
     first = on if runs else on + ONE_DAY
     ahead = [first + n * ONE_DAY for n in range((until - first).days + 1)]

@@ -120,6 +120,7 @@ def test_percentages_are_rounded_outwards_and_100_is_really_all() -> None:
         (NoForecast.FEW_DAYS, rising([1] * 4), {LATER: 9}, LATER),
         (NoForecast.ALL_CLAIMED, rising([1] * 9), {LATER: 9}, LATER),
         (NoForecast.ALL_CLAIMED, rising([1] * 9), {LATER: 7}, LATER),  # others were struck since
+        (NoForecast.TOO_FAR, rising([1] * 9), {LATER: 99}, date.max),
         (NoForecast.OVER, rising([1] * 9), {LATER: 99}, FRIDAY),
         (NoForecast.OVER, rising([1] * 9), {LATER: 99}, MONDAY),
         (NoForecast.NO_WORKDAY, rising([1] * 9), {LATER: 99}, FRIDAY + timedelta(days=2)),
