@@ -146,7 +146,10 @@ def forecast(
     ahead = [first + n * ONE_DAY for n in range((until - first).days + 1)]
     if not any(map(is_workday, ahead)):
         return NoForecast.NO_WORKDAY
-    past = _Past(claimed[:-1] if runs else claimed, due)
+    over = claimed[:-1] if runs else claimed
+    if sum(is_workday(day) for day, _count in over) < FEWEST_DAYS:
+        return NoForecast.FEW_DAYS
+    past = _Past(over, due)
     if past.days_of_data < FEWEST_DAYS:
         return NoForecast.FEW_DAYS
     last = past.days_of_data

@@ -6,6 +6,7 @@ import sys
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import date, timedelta
 from fractions import Fraction
 from html import unescape
@@ -20,7 +21,7 @@ from django.utils import timezone
 
 from checklists import course, ticks
 from checklists.models import Campaign, Item, Phase, Responsibility, State, Task, Template
-from readiness.boards import queries, views
+from readiness.boards import answers, figures, items, views
 from readiness.boards.light import Counts, Light
 from readiness.models import Notice
 from tests import factories
@@ -112,6 +113,7 @@ def recount(tasks: Iterable[Task], on: date) -> Counts:
         late = task.state in ("open", "returned") and task.due_on < on
         numbers["overdue"] += late
         numbers["vetoes"] += task.veto and (late or task.state == "returned")
+        numbers["vetoes_owed"] += task.veto and task.state in ("open", "returned")
         numbers["points"] += task.points * (task.state != "waived")
         numbers["points_done"] += task.points * (task.state == "done")
         numbers["points_verified"] += task.points * (task.state == "verified")
@@ -139,40 +141,61 @@ def test_the_figures_equal_a_recount_by_hand(world: Cast, host: str, name: str, 
     launched(factories.OTHER_COUNTY)  # somebody else's
     shuffle(campaign, seed)
     seen = in_sight(campaign, name)
-    figures = queries.counts_by_unit(campaign, world[name], on=TODAY)
-
-    # Each unit with everything below it; above the county only with what is its own.
-    expected = {}
-    for unit in Unit.objects.all():
-        below = [
-            task
-            for task in seen
-            if task.unit_id == unit.code or (len(unit.code) >= 6 and task.unit_id.startswith(unit.code))
+    for at in [None, *(code for code in Unit.objects.values_list("pk", flat=True) if figures.has_board(code))]:
+        if at is not None and not any(at.startswith(top) for top in figures.tops(campaign, world[name])):
+            continue
+        below = [task for task in seen if task.unit_id.startswith(at or "")]
+        board = figures.board(campaign, world[name], at=at, on=TODAY)
+        narrowed = figures.board(
+            campaign, world[name], at=at, on=TODAY, items=list(campaign.items.values_list("pk", flat=True))
+        )
+        past = figures.board(campaign, world[name], at=at, on=TODAY, as_of=timezone.localdate())
+        assert board.total == recount(below, TODAY)
+        # Read from the tasks of every item, or from the days, it is the same.
+        assert [replace(board, owing=set()), replace(board, owing=set())] == [
+            replace(narrowed, owing=set()),
+            replace(past, owing=set()),
         ]
-        if below and any(unit.code.startswith(post) for post in POSTS[name]):
-            expected[unit.code] = recount(below, TODAY)
-    assert {code: counts for code, (_, counts) in figures.items()} == expected
+        # Every task in sight stands in exactly one row, and in one of its cells where it has some.
+        assert sum((row.counts for row in board.rows), Counts()) == board.total
+        for row in board.rows:
+            assert row.light == row.counts.light(red_percent=10)
+            assert row.counts.total
+            if row.code is not None and row.is_whole:
+                assert row.counts == recount([task for task in below if task.unit_id.startswith(row.code)], TODAY)
+            if row.cells:
+                assert sum((cell.counts for cell in row.cells), Counts()) == row.counts
+            for cell in row.cells:
+                assert cell.light == cell.counts.light(red_percent=10)
+                assert cell.counts.total
+                if not cell.is_own:
+                    assert cell.counts == recount([t for t in below if t.unit_id.startswith(cell.code)], TODAY)
+        cells = [(cell.code, cell.is_own) for row in board.rows for cell in row.cells]
+        assert len(cells) == len(set(cells))
+        for light in Light:
+            kept = board.only(light).rows
+            assert sum(len(row.cells) or 1 for row in kept) == dict(board.lights).get(light, 0) or light is Light.NONE
 
-    own = queries.own_counts(figures)
-    assert own == {code: recount([task for task in seen if task.unit_id == code], TODAY) for code in figures}
 
-    board = queries.board(campaign, figures)
-    assert board.total == recount(seen, TODAY)
-    # Every task in sight stands in exactly one cell and one row; nothing is counted twice or lost.
-    assert sum((row.counts for row in board.rows), Counts()) == board.total
-    for row in board.rows:
-        assert sum((cell.counts for cell in row.cells), Counts()) == row.counts
-        assert row.light == row.counts.light(red_percent=10)
-        for cell in row.cells:
-            assert cell.light == cell.counts.light(red_percent=10)
-            assert cell.counts == (own[cell.unit.code] if cell.is_own else expected[cell.unit.code])
-            assert cell.counts.total
-    cells = [(cell.unit.code, cell.is_own) for row in board.rows for cell in row.cells]
-    assert len(cells) == len(set(cells))
-    lights = Counter(cell.light for row in board.rows for cell in row.cells)
-    assert dict(board.lights) == {light: lights[light] for light in (Light.RED, Light.AMBER, Light.GREEN)}
-    for light in Light:
-        assert sum(len(row.cells) for row in board.only(light)) == lights[light]
+@every_host
+def test_sections_and_due_dates_add_up_to_the_board(world: Cast, host: str) -> None:
+    campaign = launched(host)
+    shuffle(campaign, 1)
+    person = factories.cadre("Xi", Role.AUDITOR, "51")
+    checklist = items.of_campaign(campaign)
+    for at in [None, *(code for code in Unit.objects.values_list("pk", flat=True) if figures.has_board(code))]:
+        if at is not None and not at.startswith(host):
+            continue
+        board = figures.board(campaign, person, at=at, on=TODAY)
+        by_section = items.by_section(campaign, person, board, checklist, on=TODAY)
+        assert [row.code for row in by_section.rows] == [row.code for row in board.rows]
+        for row in by_section.rows:
+            assert sum((cell.counts for cell in row.cells), Counts()) == row.counts
+        by_due = items.by_due_date(campaign, person, at, on=TODAY)
+        assert sum((counts for _, _, counts in by_due), Counts()) == board.total
+        chosen = [item.pk for item in checklist if item.section == "二"]
+        only = figures.board(campaign, person, at=at, on=TODAY, items=chosen)
+        assert only.total == sum((counts for item, _, counts in by_due if item in chosen), Counts())
 
 
 def test_figures_cost_two_queries(world: Cast, django_assert_num_queries: Any) -> None:
@@ -180,59 +203,63 @@ def test_figures_cost_two_queries(world: Cast, django_assert_num_queries: Any) -
     mei = world["mei"]
     assert mei.grants
     with django_assert_num_queries(2):
-        figures = queries.counts_by_unit(campaign, mei, on=TODAY)
-    with django_assert_num_queries(0):
-        queries.board(campaign, figures)
+        board = figures.board(campaign, mei, at=COUNTY, on=TODAY)
     with django_assert_num_queries(2):
-        queries.vacancies(campaign, mei, figures, on=TODAY)
-        queries.orphans(campaign, mei)
+        answers.vacancies(campaign, mei, board, on=TODAY)
+        items.orphans(campaign, mei)
 
 
-def rows_of(campaign: Campaign, person: Cadre) -> dict[str | None, list[str]]:
+def rows_of(campaign: Campaign, person: Cadre, at: str | None = None) -> dict[str | None, list[str]]:
     """Row's unit -> names in its cells; `*` for the row's own."""
-    board = queries.board(campaign, queries.counts_by_unit(campaign, person, on=TODAY))
-    return {
-        row.unit and row.unit.code: ["*" if cell.is_own else cell.unit.short_name for cell in row.cells]
-        for row in board.rows
-    }
+    board = figures.board(campaign, person, at=at, on=TODAY)
+    return {row.code: sorted("*" if cell.is_own else cell.name for cell in row.cells) for row in board.rows}
 
 
 def test_a_county_is_shown_by_township_with_the_departments_in_a_row_of_their_own(world: Cast) -> None:
     campaign = launched(COUNTY)
-    assert rows_of(campaign, world["mei"]) == {
-        COUNTY: ["*", "区经科局", "区政务大厅"],
-        EAST: ["*", "柳村", "枫村", "东镇财政所"],
+    assert rows_of(campaign, world["mei"], COUNTY) == {
+        COUNTY: ["*", "区政务大厅", "区经科局"],
+        EAST: ["*", "枫村", "柳村"],  # its own with those of its departments
         WEST: ["*", "湖村", "石村"],
     }
-    assert rows_of(campaign, world["bao"]) == {EAST: ["*", "柳村", "枫村", "东镇财政所"]}
-    assert rows_of(campaign, world["lin"]) == {None: ["柳村", "枫村"]}
+    assert rows_of(campaign, world["bao"], EAST) == {
+        EAST: ["*", "东镇财政所"], WILLOW: [], MAPLE: []
+    }  # fmt: skip
+    assert rows_of(campaign, world["lin"]) == {None: ["枫村", "柳村"]}
     assert rows_of(campaign, world["lan"]) == {None: ["柳村"]}
     assert rows_of(campaign, world["deng"]) == {None: ["区经科局"]}
     assert rows_of(campaign, world["nobody"]) == {}
 
 
-def test_a_city_is_shown_by_county(world: Cast) -> None:
-    campaign = launched(CITY)
-    assert rows_of(campaign, world["cai"]) == {
+def test_each_level_shows_the_two_below_it(world: Cast) -> None:
+    campaign = launched("51")
+    assert rows_of(campaign, world["cai"], CITY) == {
         CITY: ["*", "市统计局"],
-        "511502": ["*", "合江街道"],
-        COUNTY: ["*", "东镇", "西镇", "区经科局", "区政务大厅"],
+        "511502": ["合江街道"],
+        COUNTY: ["*", "东镇", "西镇"],
     }
-    assert rows_of(campaign, world["bao"]) == {None: ["东镇"]}
+    xi = factories.cadre("Xi", Role.AUDITOR, "51")
+    assert rows_of(campaign, xi, "51") == {
+        CITY: ["*", "叙州区", "翠屏区"],
+        "5105": ["*", "江阳区"],
+    }
+    factories.units({"": "全国"})
+    ministry = factories.cadre("Bu", Role.AUDITOR, "")
+    assert rows_of(launched(""), ministry, "") == {"51": ["宜宾市", "泸州市"]}
     # The village is in sight by a second post and counted under its county already.
-    assert rows_of(campaign, world["zhou"]) == rows_of(campaign, world["cai"])
+    assert rows_of(campaign, world["zhou"], CITY) == rows_of(campaign, world["cai"], CITY)
 
 
 def test_one_late_task_shows_in_its_cell_its_row_and_the_total(world: Cast) -> None:
     campaign = launched(COUNTY)
     Task.objects.filter(campaign=campaign, unit_id=MAPLE, item__number="v-1").update(due_on=TODAY - timedelta(days=1))
-    board = queries.board(campaign, queries.counts_by_unit(campaign, world["mei"], on=TODAY))
+    board = figures.board(campaign, world["mei"], at=COUNTY, on=TODAY)
     assert board.total.overdue == 1
-    assert {row.unit.code: row.counts.overdue for row in board.rows if row.unit} == {COUNTY: 0, EAST: 1, WEST: 0}
+    assert {row.code: row.counts.overdue for row in board.rows} == {COUNTY: 0, EAST: 1, WEST: 0}
     late = [cell for row in board.rows for cell in row.cells if cell.counts.overdue]
-    assert [(cell.unit.code, cell.light) for cell in late] == [(MAPLE, Light.RED)]
+    assert [(cell.code, cell.light) for cell in late] == [(MAPLE, Light.RED)]
     # The day of the deadline is not late; midnight makes it so, without any job.
-    assert not queries.counts_by_unit(campaign, world["mei"], on=TODAY - timedelta(days=1))[MAPLE][1].overdue
+    assert not figures.board(campaign, world["mei"], at=COUNTY, on=TODAY - timedelta(days=1)).total.overdue
     call_command("check_tallies")
 
 
@@ -240,8 +267,10 @@ def test_one_late_task_shows_in_its_cell_its_row_and_the_total(world: Cast) -> N
 
 
 def missing(campaign: Campaign, person: Cadre) -> dict[str, list[str]]:
-    figures = queries.counts_by_unit(campaign, person, on=TODAY)
-    return {vacancy.unit.code: vacancy.missing for vacancy in queries.vacancies(campaign, person, figures, on=TODAY)}
+    tops = figures.tops(campaign, person)
+    at = tops[0] if len(tops) == 1 and figures.has_board(tops[0]) else None
+    board = figures.board(campaign, person, at=at, on=TODAY)
+    return {vacancy.code: vacancy.missing for vacancy in answers.vacancies(campaign, person, board, on=TODAY)}
 
 
 def test_units_where_nobody_answers_are_named(world: Cast) -> None:
@@ -263,8 +292,8 @@ def test_units_where_nobody_answers_are_named(world: Cast) -> None:
 
 def test_items_that_no_unit_owes_are_named_to_those_who_see_the_whole(world: Cast, as_: As) -> None:
     campaign = factories.campaign(of=factories.template("odd", [line("v-1"), line("p-1", owed_by=["province"])]))
-    assert [item.number for item in queries.orphans(campaign, world["mei"])] == ["p-1"]
-    assert queries.orphans(campaign, world["bao"]) == []
+    assert [item.number for item in items.orphans(campaign, world["mei"])] == ["p-1"]
+    assert items.orphans(campaign, world["bao"]) == []
     page = as_("mei").get(f"/campaigns/{campaign.pk}/").content.decode()
     assert "，1个检查项没有落实到单位" in page
     assert "p-1 第p-1项" in page
