@@ -275,7 +275,7 @@ def _own(
         rows = rows.filter(places__in=lengths)
     bucket: Any = F("unit_id")
     if where == [""]:
-        county = Q(places=COUNTY_PLACES) & ~Q(unit_id__contains="D")
+        county = Q(places=COUNTY_PLACES) & ~Q(unit__code__contains="D")
         bucket = Case(When(county, then=Left("unit_id", 4)), default=bucket)
     adds = sums(on)
     found = rows.annotate(bucket=bucket).values("bucket").annotate(**adds).values_list("bucket", *adds).order_by()
@@ -292,7 +292,7 @@ def _own(
 
 def _counts_into(code: str) -> str:
     """The next unit above whose tally includes this one's; empty from the county up."""
-    if not code.isdigit():
+    if code and not code.isdigit():
         upper = code[: code.rindex("S" if "S" in code else "D")]
     else:
         upper = code[: {12: 9, 9: 6}.get(len(code), 0)]

@@ -20,7 +20,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from checklists import course, ticks
-from checklists.models import Campaign, Item, Phase, Responsibility, State, Task, Template
+from checklists.models import Campaign, DayTally, Item, Phase, Responsibility, State, Task, Template
 from readiness.boards import answers, figures, items, views
 from readiness.boards.light import Counts, Light
 from readiness.models import Notice
@@ -235,7 +235,7 @@ def test_each_level_shows_the_two_below_it(world: Cast) -> None:
     campaign = launched("51")
     assert rows_of(campaign, world["cai"], CITY) == {
         CITY: ["*", "市统计局"],
-        "511502": ["合江街道"],
+        "511502": ["*", "合江街道"],
         COUNTY: ["*", "东镇", "西镇"],
     }
     xi = factories.cadre("Xi", Role.AUDITOR, "51")
@@ -340,7 +340,7 @@ def test_each_light_leads_to_exactly_that_many_units(lively: Campaign, as_: As) 
     lights = dict(page.context["board"].lights)
     assert sum(lights.values()) > 4
     for light, n in lights.items():
-        assert f'href="?light={light}#units"><b>{n}</b>' in page.content.decode()
+        assert f'href="?light={light}#view"><b>{n}</b>' in page.content.decode()
         shown = mei.get(f"{address}?light={light}")
         assert shown.content.decode().count('<a class="cell ') == n
         assert shown.content.decode().count(f'<a class="cell light-{light}"') == n
@@ -351,16 +351,23 @@ def test_each_light_leads_to_exactly_that_many_units(lively: Campaign, as_: As) 
 
 def test_each_cell_leads_to_its_unit(lively: Campaign, as_: As) -> None:
     mei = as_("mei")
-    board = mei.get(f"/campaigns/{lively.pk}/").context["board"]
+    page = mei.get(f"/campaigns/{lively.pk}/").content.decode()
+    board = mei.get(f"/campaigns/{lively.pk}/").context["cells"]
     for row in board.rows:
+        if row.is_whole:
+            assert f'href="?unit={row.code}"' in page
+            assert mei.get(f"/campaigns/{lively.pk}/?unit={row.code}").context["board"].total == row.counts
         for cell in row.cells:
-            page = mei.get(f"/campaigns/{lively.pk}/units/{cell.unit.code}/")
-            own = recount(lively.tasks.filter(unit=cell.unit), timezone.localdate())
-            assert page.context["counts"] == own
-            if cell.counts != own and not cell.is_own:  # with what lies below it: one link further
-                below = f"/campaigns/{lively.pk}/tasks/?under={cell.unit.code}"
-                assert f'href="{below}"' in page.content.decode()
-                assert mei.get(f"{below}&show=all").context["page"].paginator.count == cell.counts.total
+            address = f"/campaigns/{lively.pk}/units/{cell.code}/"
+            assert f'href="{address}"' in page
+            opened = mei.get(address)
+            own = recount(lively.tasks.filter(unit=cell.code), timezone.localdate())
+            assert opened.context["counts"] == own
+            if cell.counts != own:  # with what lies below or beside it: one link further
+                which = "beside" if cell.is_own else "under"
+                more = f"/campaigns/{lively.pk}/tasks/?{which}={cell.code}"
+                assert f'href="{more}"' in opened.content.decode()
+                assert mei.get(f"{more}&show=all").context["page"].paginator.count == cell.counts.total
 
 
 def test_the_board_keeps_claimed_and_verified_apart(world: Cast, as_: As) -> None:
@@ -787,21 +794,40 @@ def test_no_page_costs_more_than_twelve_queries_nor_more_for_more_villages() -> 
 
 
 def test_a_ranking_is_there_only_when_switched_on_and_warns_the_last(lively: Campaign, world: Cast, as_: As) -> None:
-    mei, address = as_("mei"), f"/campaigns/{lively.pk}/"
-    assert mei.get(address).context["ranking"] == []
+    mei, address = as_("mei"), f"/campaigns/{lively.pk}/?show=ranking"
+    assert "ranking" not in mei.get(address).context
     Campaign.objects.update(ranking=True, last_places=1, decided_by=world["mei"])
     page = mei.get(address)
-    rows = {row.unit.pk: row.counts for row in page.context["board"].rows if row.unit and row.is_whole}
+    rows = {row.code: row.counts for row in page.context["board"].rows if row.is_whole}
     places = page.context["ranking"]
-    assert {place.unit.pk for place in places} == {unit for unit, counts in rows.items() if counts.points}
+    assert {place.row.code for place in places} == {unit for unit, counts in rows.items() if counts.points}
     shares = [(place.verified, place.claimed) for place in places]
     assert shares == sorted(shares, reverse=True)
     for place in places:
-        tasks = Task.objects.filter(campaign=lively, unit__code__startswith=place.unit.pk).exclude(state="waived")
+        tasks = Task.objects.filter(campaign=lively, unit__code__startswith=place.row.code).exclude(state="waived")
         points = {state: sum(tasks.filter(state=state).values_list("points", flat=True)) for state in State.values}
         assert place.verified == Fraction(points["verified"], sum(points.values()))
         assert place.is_warned is ((place.verified, place.claimed) == shares[-1])
     assert "Mei" in page.content.decode()
+
+
+def test_of_equal_places_the_earlier_comes_first_and_a_rise_is_told(world: Cast, as_: As) -> None:
+    today = timezone.localdate()
+    campaign = factories.campaign(on=today - timedelta(days=20), days=60, of=factories.template("even", [line("v-1")]))
+    Campaign.objects.update(ranking=True, decided_by=world["mei"])
+    who = {"done_by": world["lan"], "done_at": timezone.now()}
+    who |= {"verified_by": world["su"], "verified_at": timezone.now()}
+    campaign.tasks.filter(unit_id__in=[MAPLE, LAKE, "511504102202"]).update(state="waived")
+    campaign.tasks.filter(unit_id=LAKE).update(state="verified", **who)
+    DayTally.objects.filter(campaign=campaign, unit=WEST).update(day=today - timedelta(days=9))
+    page = as_("mei").get(f"/campaigns/{campaign.pk}/?show=ranking")
+    assert [(place.place, place.row.code, place.up) for place in page.context["ranking"]] == [
+        (1, WEST, 0),
+        (2, EAST, 0),
+    ]
+    campaign.tasks.filter(unit_id=WILLOW).update(state="verified", **who)
+    page = as_("mei").get(f"/campaigns/{campaign.pk}/?show=ranking")
+    assert [(place.place, place.row.code) for place in page.context["ranking"]] == [(1, WEST), (2, EAST)]
 
 
 def test_a_gate_is_shown_until_it_is_done_and_leads_to_its_tasks(lively: Campaign, world: Cast, as_: As) -> None:
@@ -811,13 +837,15 @@ def test_a_gate_is_shown_until_it_is_done_and_leads_to_its_tasks(lively: Campaig
     )
     item = Task.objects.filter(campaign=lively).still_owed()[0].item
     Item.objects.filter(pk=item.pk).update(gate=True, phase=phase)
-    assert dict(mei.get(address).context["phases"])[phase] == 0, "switched off"
+    assert mei.get(address).context["gates"] is None, "switched off"
     Campaign.objects.update(gates=True)
-    owed = dict(mei.get(address).context["phases"])[phase]
+    owed = mei.get(address).context["gates"]
     assert owed == Task.objects.filter(item=item).still_owed().count() > 0
     behind = mei.get(f"{address}tasks/?show=gate&phase={phase.pk}").context["page"].paginator.count
     assert behind == owed
+    stages = [span.stage for row in mei.get(f"{address}?show=battle").context["battle"].stages for span in row]
+    assert [(stage.title, stage.owed) for stage in stages if stage] == [("动员", owed)]
     Task.objects.filter(item=item).update(
         state="waived", done_by=None, done_at=None, verified_by=None, verified_at=None
     )
-    assert dict(mei.get(address).context["phases"])[phase] == 0
+    assert mei.get(address).context["gates"] == 0
