@@ -396,9 +396,9 @@ def cells(who: str) -> Iterator[Cell]:
 
 def one_of_each(objects: list[Any], key: Callable[[Any], object], turn: int) -> list[Any]:
     """One of the objects for each key, at each turn another."""
-    groups: dict[object, list[Any]] = {}
+    groups: dict[str, list[Any]] = {}
     for one in objects:
-        groups.setdefault(key(one), []).append(one)
+        groups.setdefault(repr(key(one)), []).append(one)
     return [group[turn % len(group)] for group in groups.values()]
 
 
@@ -433,24 +433,37 @@ def to_campaign(who: str, campaign: object, *, closely: bool = False) -> object:
     return (may, status, kinship(who, HOSTS[str(campaign)])) if closely else (may, may and status)
 
 
-def kinship(who: str, code: str) -> tuple[object, ...]:
-    """How a unit lies to each of the person's posts: itself, below, above, or how much of the way up is shared."""
-    return tuple(
+def kinship(who: str, code: str) -> list[str]:
+    """How a unit lies to the person's posts: itself, below, above, or how much of the way up is shared."""
+    return sorted(
         "own" if code == post else "below" if code.startswith(post) else "above" if post.startswith(code)
-        else max(n for n in (0, 2, 4, 6, 9) if code[:n] == post[:n])
+        else f"shares {max(n for n in (0, 2, 4, 6, 9) if code[:n] == post[:n])}"
         for post in AT[who]
     )  # fmt: skip
 
 
+def to_try(who: str, *campaigns: str) -> list[tuple[str, str]]:
+    """A campaign and a place in it, one for each relation."""
+    every = [(campaign, place) for campaign in campaigns for place in PLACES if place in UNDER[campaign]]
+    return one_of_each(every, lambda at: (at[0], to_place(who, at[1])), MEMBERS.index(who))
+
+
 def steps(who: str) -> Iterator[Cell]:
-    """Every step of a task, from each state to each, also of tasks that the asker had ticked, at one place of each
-    relation; out of sight and in a closed campaign, from fewer states."""
-    campaigns = ("county", "far", "closed")
-    where = [(campaign, place) for campaign in campaigns for place in PLACES if place in UNDER[campaign]]
-    for campaign, place in one_of_each(where, lambda at: (at[0], to_place(who, at[1])), MEMBERS.index(who)):
-        states = [("open", False)]
-        if "s" in MAY[who][place]:
-            states = [*((at, False) for at in STEPS), ("done", True)] if campaign != "closed" else [("done", False)]
+    """Every step of a task from each state to each, also of tasks that the asker had ticked, where they may do other
+    things than elsewhere; from two states where they only stand to it in another way; out of sight, from one.
+    """
+    done_all: set[str] = set()
+    for campaign, place in to_try(who, "county", "far", "closed"):
+        may = MAY[who][place]
+        if "s" not in may:
+            states = [("open", False)]
+        elif campaign == "closed":
+            states = [("done", False)]
+        elif may in done_all:
+            states = [("open", False), ("done", False)]
+        else:
+            states = [*((at, False) for at in STEPS), ("done", True)]
+            done_all.add(may)
         for at, mine in states:
             for to in STEPS:
                 want = takes_step(who, campaign, place, at=at, to=to, mine=mine)
