@@ -133,7 +133,10 @@ REFUSED_BEFORE = {"item_and_campaign": "checklists_item_pkey"}
 # Rules that a migration or a trigger writes in SQL.
 IN_SQL: dict[str, Callable[[Task, Cast], object]] = {
     "task_in_its_items_campaign": lambda t, c: change(t, campaign=factories.campaign(on=DAY, days=400)),
-    "task_of_a_closed_campaign_stays": lambda t, c: (course.close(t.campaign, by=c["ada"]), change(t, points=9)),
+    "task_of_a_closed_campaign_stays": lambda t, c: (
+        course.steer(t.campaign, "closed", by=c["ada"]),
+        change(t, points=9),
+    ),
 }
 # The other half of a rule with two halves: nothing without its pair, nor the pair without it.
 HALVES: list[tuple[str, Callable[[Task, Cast], object]]] = [
@@ -162,11 +165,11 @@ HALVES: list[tuple[str, Callable[[Task, Cast], object]]] = [
     ("event_states_are_known", lambda t, c: event(t, c["su"], from_state="")),
     ("notice_leased_only_while_being_sent", lambda t, c: notice(c["lan"], leased_until=NOW)),
     ("notice_once_per_cadre_campaign_rule_day_and_channel", lambda t, c: again(notice(c["lan"], campaign=t.campaign))),
-    ("task_of_a_closed_campaign_stays", lambda t, c: (course.close(t.campaign, by=c["ada"]), t.delete())),
+    ("task_of_a_closed_campaign_stays", lambda t, c: (course.steer(t.campaign, "closed", by=c["ada"]), t.delete())),
     ("task_of_a_closed_campaign_stays", lambda t, c: (
-        course.close(t.campaign, by=c["ada"]), again(t, unit_id=factories.EAST))),
+        course.steer(t.campaign, "closed", by=c["ada"]), again(t, unit_id=factories.EAST))),
     ("task_of_a_closed_campaign_stays", lambda t, c: (
-        course.close(t.campaign, by=c["ada"]), Task.objects.all().update(state="waived"))),
+        course.steer(t.campaign, "closed", by=c["ada"]), Task.objects.all().update(state="waived"))),
 ]  # fmt: skip
 
 
@@ -264,7 +267,7 @@ def test_what_has_a_history_cannot_be_deleted(task: Task, cast: Cast) -> None:
 def test_a_closed_campaign_keeps_its_figures_while_others_go_on(task: Task, cast: Cast) -> None:
     """The control beside the refusals: only the closed campaign is frozen."""
     other = factories.campaign(on=timezone.localdate(), days=60)
-    course.close(task.campaign, by=cast["ada"])
+    course.steer(task.campaign, "closed", by=cast["ada"])
     before = list(Tally.objects.filter(campaign=task.campaign).order_by("pk").values())
     assert Task.objects.filter(campaign=other).update(state="waived") > 0
     assert list(Tally.objects.filter(campaign=task.campaign).order_by("pk").values()) == before

@@ -17,6 +17,7 @@ from django.db.models import Case, Exists, F, OuterRef, Q, Value, When
 from django.db.models.functions import JSONObject
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from villages import access
 from villages.access import Role
@@ -244,7 +245,7 @@ class Cadre(AbstractBaseUser):
         # A log-in name that looks like a phone number could shadow another person's phone.
         validators=[RegexValidator(r"^(?!1\d{10}$)[\w.@+-]+\Z")],
     )
-    name = models.CharField(_("name"), max_length=40)
+    name = models.CharField(pgettext_lazy("cadre", "name"), max_length=40)
     phone = models.CharField(
         _("mobile number"),
         max_length=11,
@@ -326,7 +327,7 @@ class Post(models.Model):
     cadre = models.ForeignKey(Cadre, models.PROTECT, related_name="posts", verbose_name=_("cadre"))
     unit = models.ForeignKey(Unit, models.PROTECT, related_name="posts", verbose_name=_("unit"))
     role = models.CharField(_("role"), max_length=20, choices=Role.choices)
-    title = models.CharField(_("title"), max_length=40, blank=True)
+    title = models.CharField(pgettext_lazy("post", "title"), max_length=40, blank=True)
     # The one who answers first (第一责任人): village secretary, township head.
     principal = models.BooleanField(_("answers first"), default=False)
     since = models.DateField(_("since"), default=timezone.localdate)

@@ -193,7 +193,7 @@ def _campaigns(world: World) -> None:
         "waived": {},
     }.items():
         Task.objects.filter(item__number=state).update(state=state, **fields)
-    course.close(Campaign.objects.get(pk=world.campaigns["closed"]), by=world.people["ada"])
+    course.steer(Campaign.objects.get(pk=world.campaigns["closed"]), "closed", by=world.people["ada"])
     names = {pk: name for name, pk in world.campaigns.items()}
     places = {code: place for place, code in PLACES.items()}
     for pk, campaign_id, unit, number in Task.objects.values_list("pk", "campaign_id", "unit_id", "item__number"):

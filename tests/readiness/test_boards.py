@@ -388,7 +388,7 @@ def test_a_closed_campaign_keeps_its_figures_and_says_so(lively: Campaign, world
     ada = as_("ada")
     address = f"/campaigns/{lively.pk}/"
     before = ada.get(address).context["board"].total
-    course.close(lively, by=world["ada"])
+    course.steer(lively, "closed", by=world["ada"])
     page = ada.get(address)
     assert page.context["board"].total == before
     assert "<b>已关闭</b>" in page.content.decode()
@@ -398,7 +398,7 @@ def test_a_closed_campaign_keeps_its_figures_and_says_so(lively: Campaign, world
 def test_the_list_of_campaigns_shows_what_reaches_the_reader(world: Cast, as_: As) -> None:
     far = factories.campaign(factories.OTHER_COUNTY)
     closed = factories.campaign(days=5)
-    course.close(closed, by=world["ada"])
+    course.steer(closed, "closed", by=world["ada"])
     later, sooner = factories.campaign(CITY, days=90), factories.campaign(EAST, days=20)
     draft = factories.campaign(days=50, status="draft")
     rows = [campaign for campaign, _ in as_("lan").get("/campaigns/").context["rows"]]
@@ -566,7 +566,7 @@ def test_my_tasks_are_in_order_of_their_deadline(world: Cast, as_: As) -> None:
 )
 def test_my_tasks_are_my_own_work_only(world: Cast, as_: As, name: str, units: set[str]) -> None:
     launched(COUNTY, on=timezone.localdate())
-    course.close(launched(factories.OTHER_COUNTY, on=timezone.localdate()), by=world["ada"])
+    course.steer(launched(factories.OTHER_COUNTY, on=timezone.localdate()), "closed", by=world["ada"])
     page = as_(name).get("/tasks/?show=all")
     assert {line["task"].unit_id for _, lines in page.context["groups"] for line in lines} == units
 
