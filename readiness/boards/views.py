@@ -17,6 +17,7 @@ from checklists import ticks
 from checklists.forms import TaskFilter
 from checklists.models import Campaign, Extension, Responsibility, State, Task, TaskEvent
 from checklists.models.task import TaskQuerySet
+from readiness.boards import map as maps
 from readiness.boards import queries
 from readiness.boards.light import Counts, Light
 from villages import access
@@ -173,6 +174,7 @@ def board(request: CadreRequest, campaign_id: int) -> HttpResponse:
             "vacancies": queries.vacancies(campaign, request.user, figures, on=today),
             "orphans": queries.orphans(campaign, request.user),
             "may_run": access.may_run(request.user, campaign.host_id),
+            **(maps.seen(campaign, request.user, figures) if request.GET.get("show") == "map" else {}),
         },
     )
 
