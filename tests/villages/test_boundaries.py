@@ -33,7 +33,8 @@ def in_english() -> Iterator[None]:
 
 def square(x: float, y: float = 28.0, side: float = 0.1) -> list[list[float]]:
     """A closed ring."""
-    return [[x, y], [x + side, y], [x + side, y + side], [x, y + side], [x, y]]
+    x, y, to_x, to_y = (round(number, 5) for number in (x, y, x + side, y + side))
+    return [[x, y], [to_x, y], [to_x, to_y], [x, to_y], [x, y]]
 
 
 def feature(code: Any, ring: Any = None, **other: Any) -> dict[str, Any]:
@@ -121,7 +122,7 @@ def test_holes_islands_heights_and_a_mark_at_the_beginning(cast: Cast) -> None:
     load(b"\xef\xbb\xbf" + collection(feature(EAST, geometry=geometry), feature(WEST, high)), cast["ada"])
     assert Boundary.objects.get(pk=EAST).geometry == {
         "type": "MultiPolygon",
-        "coordinates": [[square(104), [[round(x, 5), round(y, 5)] for x, y in hole]], [square(106)]],
+        "coordinates": islands,
     }
     assert Boundary.objects.get(pk=WEST).geometry["coordinates"] == [square(105)]
 
@@ -281,6 +282,15 @@ def test_a_large_file_is_simplified_until_it_fits_and_neighbours_still_meet(cast
     assert both.geom_type == "Polygon" and not both.interiors
     assert both.area == pytest.approx(east.area + west.area)
     assert both.area == pytest.approx(2, rel=0.01)
+
+
+def test_islands_too_small_to_be_seen_are_left_out(cast: Cast) -> None:
+    """An islet has three points at least, so that thousands of them would never fit."""
+    islets = [[square(104 + n % 100 / 100, 28 + n // 100 / 100, 0.004)] for n in range(6000)]
+    one = feature(EAST, geometry={"type": "MultiPolygon", "coordinates": [[square(106, side=1)], *islets]})
+    report = load(collection(one), cast["ada"])
+    assert report.detail > 100
+    assert Boundary.objects.get(pk=EAST).geometry == {"type": "Polygon", "coordinates": [square(106, side=1)]}
 
 
 def test_what_is_there_already_takes_its_room(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:

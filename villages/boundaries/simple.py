@@ -62,8 +62,14 @@ def fitted(areas: Mapping[str, shapely.MultiPolygon], maps: Iterable[tuple[Itera
             return Fitted(found, points(shapes), math.ceil(tolerance * METRES_PER_DEGREE))
         tolerance = tolerance * 2 or FINEST
         # From what is already simpler: it is twice as coarse each time, so that the last step decides.
-        shapes = list(shapely.coverage_simplify(shapes, tolerance))
+        shapes = [_without_specks(shape, tolerance) for shape in shapely.coverage_simplify(shapes, tolerance)]
     return None
+
+
+def _without_specks(shape: shapely.Polygon | shapely.MultiPolygon, tolerance: float) -> shapely.MultiPolygon:
+    """Without islands too small to be seen; the largest part stays, whatever its size."""
+    parts = sorted(shapely.get_parts(shape), key=shapely.area, reverse=True)
+    return shapely.MultiPolygon(parts[:1] + [part for part in parts[1:] if part.area >= tolerance**2])
 
 
 def points(shapes: Iterable[shapely.MultiPolygon]) -> int:
@@ -71,7 +77,7 @@ def points(shapes: Iterable[shapely.MultiPolygon]) -> int:
     return int(shapely.get_num_coordinates(list(shapes)).sum())
 
 
-def _geometry(shape: shapely.Polygon | shapely.MultiPolygon) -> dict[str, Any]:
+def _geometry(shape: shapely.MultiPolygon) -> dict[str, Any]:
     parts = shapely.get_parts(shape)
     polygons = [[_rounded(ring) for ring in (part.exterior, *part.interiors)] for part in parts if not part.is_empty]
     if len(polygons) == 1:
