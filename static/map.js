@@ -11,6 +11,9 @@
   const part = (name) => figure.querySelector(`[data-${name}]`);
   const listed = () => document.getElementById("map-areas")?.textContent || "[]";
   const font = getComputedStyle(document.body).fontFamily;
+  const thumb = window.matchMedia("(hover: none)").matches; // nothing hovers: the first tap says why, the second opens
+  const unmapped = part("unmapped").textContent;
+  let tapped = "";
   let chart = null;
   let shapes = null;
   let last = "";
@@ -56,7 +59,7 @@
     const mapped = new Set(shapes.features.map((feature) => feature.properties.code));
     const left = areas.filter((area) => !mapped.has(area.code));
     part("unmapped").hidden = !left.length;
-    part("unmapped").querySelector("span").textContent = left.map((area) => area.name).join("、");
+    part("unmapped").textContent = `${unmapped} ${left.map((area) => area.name).join("、")}`;
     // Names where an area has room for them on the average; the letter always.
     const named = canvas.clientWidth / Math.sqrt(mapped.size) > 100;
     chart.setOption(
@@ -66,8 +69,10 @@
         tooltip: {
           renderMode: "richText", // the other mode writes style attributes, which the page's policy forbids
           confine: true,
-          textStyle: { fontFamily: font, width: 220, overflow: "break" },
-          formatter: ({ data }) => (data ? `${data.title} · ${data.letter}\n${data.why}` : ""),
+          borderColor: "#8b95a3",
+          textStyle: { fontFamily: font, color: "#1c2430", width: 220, overflow: "break" },
+          formatter: ({ data }) =>
+            data ? [`${data.title} · ${data.letter}`, data.why, ...(thumb ? [figure.dataset.again] : [])].join("\n") : "",
         },
         series: [
           {
@@ -110,7 +115,10 @@
     canvas.hidden = png.hidden = false;
     window.echarts.registerMap(figure.dataset.shapes, shapes);
     chart = window.echarts.init(canvas, null, { renderer: "canvas" });
-    chart.on("click", ({ data }) => data && window.location.assign(data.href));
+    chart.on("click", ({ data }) => {
+      if (data && (!thumb || tapped === data.code)) window.location.assign(data.href);
+      tapped = data ? data.code : "";
+    });
     draw();
     figure.dataset.drawn = "yes";
     new ResizeObserver(() => {

@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import DESK, PHONE, Visit, World
+from tests.browser.test_accessibility import faults, layout
 from tests.factories import COUNTY, EAST, WEST, units
 from tests.villages.test_boundaries import collection, feature, square
 from villages import boundaries
@@ -51,12 +52,27 @@ def test_the_map_is_drawn_in_the_colours_of_the_lights(visit: Visit, board: str,
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
 
 
-def test_a_tap_opens_the_units_board(visit: Visit, board: str, world: World) -> None:
-    page = drawn(visit("mei", board, width=DESK))
-    box = page.locator("#map .canvas").bounding_box()
+def middle_of_east(page: Page) -> tuple[float, float]:
+    canvas = page.locator("#map .canvas")
+    canvas.scroll_into_view_if_needed()
+    box = canvas.bounding_box()
     assert box
-    page.mouse.move(box["x"] + box["width"] * 0.6, box["y"] + box["height"] * 0.4)  # the tooltip breaks no policy
-    page.mouse.click(box["x"] + box["width"] * 0.6, box["y"] + box["height"] * 0.4)
+    return box["x"] + box["width"] * 0.6, box["y"] + box["height"] * 0.4
+
+
+def test_a_click_opens_the_units_board(visit: Visit, board: str, world: World) -> None:
+    page = drawn(visit("mei", board, width=DESK))
+    page.mouse.move(*middle_of_east(page))  # the tooltip breaks no policy
+    page.mouse.click(*middle_of_east(page))
+    page.wait_for_url(f"**/campaigns/{world.campaign.pk}/**{EAST}**")
+
+
+def test_on_a_phone_the_first_tap_says_why_and_the_second_opens(visit: Visit, board: str, world: World) -> None:
+    page = drawn(visit("mei", board))
+    page.touchscreen.tap(*middle_of_east(page))
+    page.wait_for_timeout(500)
+    assert page.url.endswith(board)
+    page.touchscreen.tap(*middle_of_east(page))
     page.wait_for_url(f"**/campaigns/{world.campaign.pk}/**{EAST}**")
 
 
@@ -102,6 +118,20 @@ def test_without_javascript_the_table_says_it(visit: Visit, board: str) -> None:
     page.locator("#map summary").click()
     expect(page.locator("#map tbody tr")).to_have_count(3)
     expect(page.locator("#map [data-png]")).to_be_hidden()
+
+
+def test_the_pages_are_for_everyone(visit: Visit, board: str, width: int) -> None:
+    page = drawn(visit("mei", board, width=width, language="en"))
+    page.locator("#map summary").click()
+    wrong = [*faults(page), *layout(page, width)]
+    page = visit("ada", f"/units/{COUNTY}/boundaries/", width=width, language="en")
+    bad = {"name": "bad.json", "mimeType": "application/json", "buffer": collection(feature("511504999"), feature(7))}
+    page.locator("[type=file]").set_input_files(bad)  # type: ignore[arg-type]
+    page.locator("main form [type=submit]").first.click()
+    page.locator("#refused").wait_for()
+    page.locator("details.danger summary").click()
+    wrong += [*faults(page), *layout(page, width)]
+    assert not wrong, "\n".join(["", *wrong])
 
 
 def test_an_admin_loads_boundaries_and_removes_them(visit: Visit, world: World, js: bool) -> None:

@@ -7,6 +7,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.apps import apps
+from django.contrib.staticfiles.finders import get_finders
 from django.test import Client
 from django.utils import translation
 
@@ -124,6 +126,18 @@ def test_what_the_map_says_of_a_unit(cast: dict[str, Cadre]) -> None:
             "code": WILLOW, "name": "柳村", "light": "red", "letter": "R", "why": "3 overdue", "href": "/x/",
         }  # fmt: skip
         assert [maps.letter(light) for light in Light] == ["R", "A", "G", "–"]
+
+
+def test_of_the_chart_library_one_script_is_published() -> None:
+    ignored = apps.get_app_config("staticfiles").ignore_patterns
+    published = [
+        path
+        for finder in get_finders()
+        for path, store in finder.list(ignored)
+        if getattr(store, "prefix", "") == "echarts"
+    ]
+    assert [path for path in published if path.endswith("js")] == ["echarts.min.js"]
+    assert len(published) <= 2
 
 
 def test_the_board_shows_a_map_only_where_there_are_boundaries(shaped: Campaign, as_: As) -> None:
