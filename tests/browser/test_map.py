@@ -36,8 +36,10 @@ def colours(page: Page) -> list[list[int]]:
     """Of the picture, left and right of its middle, away from letters and borders."""
     row, width = page.evaluate(
         """() => {
-          const { width, height } = document.querySelector("#map canvas");
-          const pen = document.querySelector("#map canvas").getContext("2d");
+          const canvas = document.querySelector("#map canvas");
+          const { width, height } = canvas;
+          const pen = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
+          pen.drawImage(canvas, 0, 0);
           return [[...pen.getImageData(0, height * 0.4, width, 1).data], width];
         }"""
     )
@@ -108,6 +110,7 @@ def test_the_map_follows_its_figures_and_its_window(visit: Visit, board: str) ->
         }""",
         json.dumps(newer),
     )
+    assert colours(page) == [[221, 242, 227]] * 2
     page.set_viewport_size({"width": PHONE, "height": 844})
     page.wait_for_function("document.querySelector('#map canvas').getBoundingClientRect().width < 390")
     assert colours(page) == [[221, 242, 227]] * 2

@@ -372,6 +372,13 @@ def test_a_form_without_a_good_file_says_so(sent: Any, said: str, as_: Callable[
     assert said in response.content.decode()
 
 
+def test_a_body_that_is_too_large_is_kept_nowhere(as_: Callable[[str], Client]) -> None:
+    """Neither in memory nor on disk, whatever the address."""
+    for address in (ADDRESS, "/inbox/read/"):
+        response = as_("ada").post(address, {"file": SimpleUploadedFile("x", b" " * (30 * 2**20))})
+        assert not response.wsgi_request.FILES  # type: ignore[attr-defined]
+
+
 def test_who_does_not_staff_the_unit_is_told_who_does(as_: Callable[[str], Client]) -> None:
     for who, want in {"mei": 403, "bao": 404, "chen": 404}.items():
         assert send(as_(who), collection(feature(EAST))).status_code == want
