@@ -31,7 +31,7 @@ from checklists.models import (
 )  # fmt: skip
 from readiness.models import Notice
 from tests import factories
-from villages.models import Cadre, Post, Unit
+from villages.models import Boundary, Cadre, Post, Unit
 
 ROOT = Path(__file__).resolve().parent.parent
 NOW, DAY = timezone.now(), date(2026, 6, 10)
@@ -89,6 +89,7 @@ BREAKS: dict[str, Callable[[Task, Cast], object]] = {
     "post_ends_after_it_began": lambda t, c: change(post(c["lan"]), until=date(2025, 12, 31)),
     "post_of_a_stand_in_has_an_end": lambda t, c: change(post(c["lan"]), stands_in_for=post(c["hong"])),
     "post_role_is_known": lambda t, c: change(post(c["lan"]), role="king"),
+    "boundary_is_an_area": lambda t, c: border(t, c, {"type": "Point", "coordinates": [104, 28]}),
     "campaign_once_per_template_host_and_day": lambda t, c: again(t.campaign),
     "campaign_status_is_known": lambda t, c: change(t.campaign, status="asleep"),
     "campaign_starts_before_the_inspection": lambda t, c: change(t.campaign, starts_on=date(2999, 1, 1)),
@@ -144,6 +145,7 @@ HALVES: list[tuple[str, Callable[[Task, Cast], object]]] = [
     ("unit_code_is_well_formed", lambda t, c: unit("511504101203\n", "511504101")),
     ("unit_code_continues_its_parents", lambda t, c: change(t.unit, parent=t.unit)),
     ("cadre_has_a_name", lambda t, c: change(c["lan"], username="")),
+    ("boundary_is_an_area", lambda t, c: border(t, c, {"coordinates": []})),
     ("campaign_red_is_a_percentage", lambda t, c: change(t.campaign, red_percent=0)),
     ("campaign_closed_by_someone_at_some_time", lambda t, c: change(t.campaign, closed_by=c["ada"])),
     ("campaign_closed_by_someone_at_some_time", lambda t, c: change(t.campaign, closed_by=c["ada"], closed_at=NOW)),
@@ -171,6 +173,10 @@ HALVES: list[tuple[str, Callable[[Task, Cast], object]]] = [
     ("task_of_a_closed_campaign_stays", lambda t, c: (
         course.steer(t.campaign, "closed", by=c["ada"]), Task.objects.all().update(state="waived"))),
 ]  # fmt: skip
+
+
+def border(task: Task, cast: Cast, geometry: Any) -> None:
+    Boundary.objects.create(unit=task.unit, geometry=geometry, detail=0, loaded_by=cast["ada"])
 
 
 def phase(campaign: Campaign) -> Phase:

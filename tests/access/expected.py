@@ -168,6 +168,12 @@ def sees_unit(who: str, place: object) -> Outcome:
     return 200 if "s" in MAY[who].get(place, "") else 404
 
 
+def sees_host(who: str, campaign: object) -> Outcome:
+    """The shapes on the map of a campaign's host: for those who see the host itself. Nobody here sees a province."""
+    place = {code: place for place, code in PLACES.items()}.get(HOSTS.get(str(campaign), ""))
+    return 200 if sees_campaign(who, campaign) == sees_unit(who, place) == 200 else 404
+
+
 def appoints(who: str, place: object, *, then: Outcome) -> Outcome:
     """Posts of a unit are for who appoints there; an empty form is refused."""
     may = MAY[who].get(place, "")
@@ -297,6 +303,9 @@ ROUTES = {
     "tick": Route("task", writes(claims)),  # every other step: `steps` below
     "units": Route("", reads(page)),
     "unit": Route("unit", reads(sees_unit)),
+    "boundaries": Route("unit", staffs(GET=200, HEAD=200, POST=422)),
+    "remove_boundaries": Route("unit", staffs(POST=302)),
+    "shapes": Route("campaign", reads(sees_host)),
     "inbox": Route("", reads(page)),
     "inbox_read": Route("", writes(moved)),
     "healthz": Route("", reads(page), public=True),
