@@ -295,6 +295,7 @@ ROUTES = {
     "my_tasks": Route("", reads(page)),
     "campaigns": Route("", reads(page)),
     "board": Route("campaign", reads(sees_campaign)),
+    "board_table": Route("campaign", reads(sees_campaign)),
     "campaign_tasks": Route("campaign", reads(sees_campaign)),
     "events": Route("campaign", reads(sees_campaign)),
     "course": Route("campaign", writes(steers)),
