@@ -173,7 +173,7 @@ def _place(request: CadreRequest, campaign_id: int) -> tuple[Campaign, str | Non
     """
     user, asked = request.user, request.GET.get("unit", "")
     unit = code_of(asked) if asked else None
-    seen = Campaign.objects.visible_to(user).select_related("host", "decided_by")
+    seen = Campaign.objects.visible_to(request.user).select_related("host", "decided_by")
     found = live.with_pulse(seen, access.scopes(user) if unit is None else [unit])
     campaign: Campaign = get_object_or_404(found, pk=campaign_id)
     tops = figures.tops(campaign, user)
