@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from html.parser import HTMLParser
+from urllib.parse import quote
 
 import pytest
 from django.utils import timezone, translation
@@ -40,7 +41,9 @@ def written(campaign: Campaign, reader: Cadre, *, by_sections: bool = False, que
     board = figures.board(campaign, reader, at=COUNTY, on=today)
     if by_sections:
         board = items.by_section(campaign, reader, board, items.of_campaign(campaign), on=today)
-    return Heat(campaign, vacant={WILLOW}, sections=by_sections, query=query).write(board)
+    return Heat(campaign, vacant={WILLOW}, sections=query if by_sections else None, keeps=query, narrowed=query).write(
+        board
+    )
 
 
 @pytest.mark.parametrize("by_sections", [False, True])
@@ -88,4 +91,4 @@ def test_the_words_are_there_in_english_too() -> None:
 def test_sections_lead_to_their_tasks(campaign: Campaign, cast: dict[str, Cadre]) -> None:
     html = written(campaign, cast["mei"], by_sections=True)
     section = factories.task(campaign).item.section
-    assert f"show=all&amp;section={section}&amp;under={EAST}" in html
+    assert f"show=all&amp;section={quote(section)}&amp;under={EAST}" in html
