@@ -116,6 +116,11 @@ class BoardFilter(forms.Form):
         return self.query(light=None)
 
     @property
+    def heat(self) -> str:
+        """The heat map of the same unit, every light."""
+        return self.query(show=None, light=None)
+
+    @property
     def today(self) -> str:
         """Without a past day."""
         return self.query(on=None)
