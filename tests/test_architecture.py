@@ -165,7 +165,7 @@ def test_a_view_either_reads_or_takes_forms(name: str) -> None:
 def test_a_view_of_one_thing_looks_for_it_only_among_what_its_reader_sees(name: str) -> None:
     # These look only among what their reader sees; `planned` also asks whether they may set up.
     source = inspect.getsource(VIEWS[name])
-    for call, looks in {"page.planned(request": page.planned, "_place(request": board._place}.items():
+    for call, looks in {"page.planned(request": page.planned, "_where(request": board._where}.items():
         assert ".visible_to(request.user)" in inspect.getsource(looks)
         source = source.replace(call, "Campaign.objects.visible_to(request.user)")
     assert ".visible_to(request.user)" in source
