@@ -24,10 +24,13 @@ class County:
         self.board = f"/campaigns/{campaign.pk}/"
         self.bare_board = f"/board/{campaign.pk}/{worlds.XUZHOU}"
         self.leader = web.Person(self.product, "leader")
-        self.clerks = busiest_clerks()
-        self.clerk = web.Person(self.product, f"s{self.clerks[0]}")
-        tasks = pages.tickable(unit__code__startswith=self.clerks[0])
-        self.ours, self.bare = pages.halves(tasks, self.clerk, pages.cadre(f"s{self.clerks[0]}"))
+        self.townships = pages.busiest_townships(worlds.XUZHOU)
+        self.clerk = web.Person(self.product, f"s{self.townships[0]}")
+        tasks = pages.tickable(unit__code__startswith=self.townships[0])
+        self.queries = [
+            pages.queries("leader", f"{self.board}?unit={unit}") for unit in (worlds.XUZHOU, *self.townships)
+        ]
+        self.ours, self.bare = pages.halves(tasks, self.clerk, pages.cadre(f"s{self.townships[0]}"))
 
 
 @contextlib.contextmanager
@@ -40,15 +43,6 @@ def world() -> Iterator[None]:
 
 
 here: County
-
-
-def busiest_clerks() -> list[str]:
-    """Codes of townships, those with most to tick first."""
-    found: dict[str, int] = {}
-    for task in pages.tickable(unit__kind="village"):
-        township = task.unit_id[:9]
-        found[township] = found.get(township, 0) + 1
-    return sorted(found, key=lambda code: (-found[code], code))
 
 
 def board() -> Figures:
@@ -77,8 +71,8 @@ def nothing_changed() -> Figures:
 def memory() -> Figures:
     """Megabytes of a web worker after ten thousand requests against after a hundred: boards, pages, ticks."""
     with web.product() as product:
-        leader, clerk = web.Person(product, "leader"), web.Person(product, f"s{here.clerks[1]}")
-        tasks = pages.tickable(unit__code__startswith=here.clerks[1])
+        leader, clerk = web.Person(product, "leader"), web.Person(product, f"s{here.townships[1]}")
+        tasks = pages.tickable(unit__code__startswith=here.townships[1])
         village = tasks[0].unit_id
         reads = [leader.get(here.board), clerk.get("/tasks/"), clerk.get(f"{here.board}units/{village}/")]
         mixed = cycle([*(lambda read=read: read for read in reads), pages.Ticks(tasks, pages.through_the_page(clerk))])
@@ -98,5 +92,12 @@ BENCHES = [
     Bench("county_board_against_joined_strings", limit=5, run=board, setup=same_cells),
     Bench("tick_through_the_page_against_update_and_insert", limit=6, run=tick),
     Bench("nothing_changed_against_the_whole_board", limit=0.2, run=nothing_changed),
+    Bench(
+        "queries_on_any_board_of_the_county_against_10",
+        limit=1,
+        run=lambda: (max(here.queries), 10),
+        runs=1,
+        unit="queries",
+    ),
     Bench("worker_after_10000_requests_against_100", limit=1.1, run=memory, runs=1, unit="MB"),
 ]

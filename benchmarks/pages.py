@@ -1,5 +1,6 @@
 """What every world is asked: a board, a tick, a village's page. Each gives what `web.medians` takes."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import cycle
 from typing import Any
@@ -64,6 +65,12 @@ def tickable(**where: Any) -> list[Task]:
     free = Q(item__target__isnull=True) | Q(item__target_is_stated=False)
     states = [State.OPEN, State.DONE]
     return list(Task.objects.asked_for().filter(free, state__in=states, **where).order_by("item_id", "unit_id"))
+
+
+def busiest_townships(county: str) -> list[str]:
+    """Codes of a county's townships, those with most to tick first."""
+    found = Counter(task.unit_id[:9] for task in tickable(unit__code__startswith=county, unit__kind="village"))
+    return [code for code, _ in sorted(found.items(), key=lambda counted: (-counted[1], counted[0]))]
 
 
 def halves(tasks: list[Task], person: web.Person, by: int) -> tuple[Ticks, Ticks]:
