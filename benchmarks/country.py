@@ -136,7 +136,7 @@ LIVED = f"""
 
 def name(scale: int) -> str:
     """What is added to the database's name: the scale, and which migrations it has."""
-    applied = sorted(MigrationLoader(None, ignore_no_initial=True).disk_migrations)
+    applied = sorted(MigrationLoader(None).disk_migrations)
     return f"country_{scale}_{hashlib.sha256(repr(applied).encode()).hexdigest()[:8]}"
 
 
@@ -208,7 +208,7 @@ class World:
 def measured(measure: Callable[[list[Bench]], list[T]], scale: int) -> list[T]:
     """Builds what is not there, measures, explains the dearest statements, and recounts."""
     found = units(scale)
-    if f"_{name(scale)}" not in "".join(worlds.databases()):
+    if not worlds.is_kept(name(scale)):
         room(found)
     with contextlib.ExitStack() as stack:
         country = World(stack, found, name(scale))

@@ -31,7 +31,6 @@ COPY_ROWS = DIRECTORY / "units.copy"
 
 def setup() -> None:
     """Writes the rows twice: as the file to import and in COPY's own format."""
-    DIRECTORY.mkdir(parents=True, exist_ok=True)
     archive = fetched()
     with UNITS.open("w", encoding="utf-8") as units, COPY_ROWS.open("w", encoding="utf-8") as copy_rows:
         units.write("code,name\n")
@@ -42,6 +41,7 @@ def setup() -> None:
 
 def fetched() -> Path | None:
     """The package from npm, or from an earlier run; None if it cannot be had."""
+    DIRECTORY.mkdir(parents=True, exist_ok=True)
     archive = DIRECTORY / f"{PACKAGE}-{VERSION}.tgz"
     npm = shutil.which("npm")
     if npm and not archive.exists():

@@ -43,15 +43,14 @@ def database(name: str, build: Callable[[], object] = bool, *, keep: bool = Fals
         build: fills it; skipped for one that was kept. One that breaks off leaves nothing behind.
         keep: leave it for later runs.
     """
-    url = urlsplit(live.database_url())
-    place = urlsplit(live.database_url())._replace(path=f"{url.path}_{name}")
-    wanted = place.path.lstrip("/")
-    if not keep or wanted not in databases():
-        with dropped_unless_built(wanted), live.pointed_at(urlunsplit(place)):
+    wanted = full(name)
+    url = urlunsplit(urlsplit(live.database_url())._replace(path=f"/{wanted}"))
+    if not (keep and is_kept(name)):
+        with dropped_unless_built(wanted), live.pointed_at(url):
             call_command("migrate", verbosity=0, interactive=False)
             build()
     try:
-        with live.pointed_at(urlunsplit(place)):
+        with live.pointed_at(url):
             yield
     finally:
         if not keep:
@@ -70,8 +69,18 @@ def dropped_unless_built(name: str) -> Iterator[None]:
         raise
 
 
+def full(name: str) -> str:
+    """What the database of a world is called."""
+    return f"{connection.settings_dict['NAME']}_{name}"
+
+
+def is_kept(name: str) -> bool:
+    """Whether it has been built before."""
+    return full(name) in databases()
+
+
 def databases() -> list[str]:
-    """The names of all databases here."""
+    """What databases there are."""
     return [name for (name,) in _administer(sql.SQL("SELECT datname FROM pg_database"))]
 
 
@@ -193,7 +202,7 @@ def day(number: int) -> date:
 DICE = "(hashint8(t.item_id * 1000003 + hashtext(t.unit_id)) & 1023)"
 STATE = f"""CASE WHEN {DICE} < 307 THEN 'verified' WHEN {DICE} < 614 THEN 'done' WHEN {DICE} < 645 THEN 'returned'
     WHEN {DICE} < 686 THEN 'waived' ELSE 'open' END"""
-CHANGED = f"now() - make_interval(days => {DICE} % {DAYS_GONE})"
+CHANGED = f"now() - make_interval(days => mod({DICE}, {DAYS_GONE}))"
 
 
 def lived_through() -> None:
