@@ -157,6 +157,7 @@ class TaskFilter(forms.Form):
         ("check", _("Waiting for my check")),
         ("overdue", _("Overdue")),
         ("gate", _("Gate items still owed")),
+        ("veto", _("Veto items still owed")),
         ("done", _("Claimed, not yet verified")),
         ("verified", _("Verified")),
         ("returned", _("Returned")),
@@ -167,9 +168,12 @@ class TaskFilter(forms.Form):
         Campaign.objects.none(), label=_("Campaign"), required=False, empty_label=_("All campaigns")
     )
     show = forms.ChoiceField(label=_("Show"), choices=SHOW, required=False)
-    under = forms.RegexField(r"^[0-9DS]{2,20}$", required=False, widget=forms.HiddenInput)
+    under = forms.RegexField(r"^(?:0|[0-9DS]{2,20})$", required=False, widget=forms.HiddenInput)
+    section = forms.CharField(max_length=60, required=False, widget=forms.HiddenInput)
+    kind = forms.CharField(max_length=20, required=False, widget=forms.HiddenInput)
+    responsible = forms.CharField(max_length=120, required=False, widget=forms.HiddenInput)
     phase = forms.IntegerField(required=False, min_value=1, max_value=2**31 - 1, widget=forms.HiddenInput)
-    beside = forms.RegexField(r"^[0-9]{2,12}$", required=False, widget=forms.HiddenInput)
+    beside = forms.RegexField(r"^(?:0|[0-9]{2,12})$", required=False, widget=forms.HiddenInput)
     q = forms.CharField(label=_("Search"), max_length=60, required=False)
 
     def __init__(self, *args: Any, user: access.Person, **kwargs: Any) -> None:

@@ -117,7 +117,6 @@ BREAKS: dict[str, Callable[[Task, Cast], object]] = {
     "share_is_not_negative": lambda t, c: change(share(t), value=-1),
     "item_gate_has_a_phase": lambda t, c: change(t.item, gate=True),
     "item_is_owed_by_someone": lambda t, c: change(t.item, owed_by=[]),
-    "tally_once_per_key": lambda t, c: again(Tally.objects.filter(campaign=t.campaign)[0]),
     "task_once_per_item_and_unit": lambda t, c: again(t),
     "task_state_is_known": lambda t, c: change(t, state="nearly"),
     "task_claimed_by_someone_at_some_time": lambda t, c: change(t, state="done", done_by=c["lan"]),

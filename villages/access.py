@@ -259,7 +259,7 @@ def lets_staff(role: str) -> bool:
 
 def above(unit: str) -> list[str]:
     """Codes that can name the unit itself and what lies above it."""
-    return [unit[:n] for n in range(2, len(unit) + 1)]
+    return ["", *(unit[:n] for n in range(2, len(unit) + 1))]
 
 
 def owes_tasks(user: Person) -> bool:

@@ -54,12 +54,17 @@ def session_limits(get_response: Handler) -> Handler:
             seen = _moment(request.session.get("seen")) or now
             if now - began > settings.SESSION_LONGEST or now - seen > settings.SESSION_IDLE:
                 logout(request)
-            elif "began" not in request.session or (now - seen).total_seconds() > 60:
+            elif "began" not in request.session or ((now - seen).total_seconds() > 60 and not follows(request)):
                 request.session["began"] = began.isoformat()
                 request.session["seen"] = now.isoformat()
         return get_response(request)
 
     return middleware
+
+
+def follows(request: HttpRequest) -> bool:
+    """Whether an open page asks by itself if something has changed; nobody need be sitting there."""
+    return "Readiness-Follows" in request.headers
 
 
 class LoginRequired(LoginRequiredMiddleware):

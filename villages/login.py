@@ -23,5 +23,5 @@ class NameOrPhone(BaseBackend):
         return cadre if cadre.check_password(password) and cadre.is_active else None
 
     def get_user(self, user_id: int) -> Cadre | None:
-        """The cadre of a session, while they may log in."""
-        return Cadre.objects.filter(pk=user_id, is_active=True).first()
+        """The cadre of a session, while they may log in, with their grants in the same query."""
+        return Cadre.objects.get_queryset().with_grants().filter(pk=user_id, is_active=True).first()

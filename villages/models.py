@@ -10,23 +10,29 @@ from functools import cached_property
 from typing import Any, ClassVar, Self
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.contrib.postgres.expressions import ArraySubquery
 from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Case, Exists, F, OuterRef, Q, Value, When
+from django.db.models.functions import JSONObject
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from villages import access
 from villages.access import Role
 
-# Digits of the national division code, then at most one department and at most one site.
+# Digits of the national division code, then at most one department and at most one site. No digits at all is the whole
+# country: the empty code is a prefix of every other.
 # Twins: the constraint `unit_code_is_well_formed`, villages/importing/cells.py and the URL converter.
-CODE_PATTERN = r"(?:\d{2}|\d{4}|\d{6}|\d{9}|\d{12})(?:D\d{3})?(?:S\d{4})?"
+CODE_PATTERN = r"(?:\d{2}|\d{4}|\d{6}|\d{9}|\d{12})?(?:D\d{3})?(?:S\d{4})?"
+COUNTRY = ""
+COUNTRY_WRITTEN = "0"  # in addresses, files and commands, where nothing cannot be written
 
 
 class Kind(models.TextChoices):
     """What sort of unit; follows from the code alone."""
 
+    COUNTRY = "country", _("country")
     PROVINCE = "province", _("province")
     CITY = "city", _("city")
     COUNTY = "county", _("county")
@@ -36,7 +42,17 @@ class Kind(models.TextChoices):
     SITE = "site", _("site")
 
 
-KIND_BY_DIGITS = {2: Kind.PROVINCE, 4: Kind.CITY, 6: Kind.COUNTY, 9: Kind.TOWNSHIP, 12: Kind.VILLAGE}
+def code_of(written: str) -> str:
+    """The code that is meant by a code as people and addresses write it."""
+    return COUNTRY if written == COUNTRY_WRITTEN else written
+
+
+def short_name(name: str) -> str:
+    """A unit's name as people say it: without 村民委员会 and 社区居民委员会."""
+    for long, short in (("社区居民委员会", "社区"), ("社区村民委员会", "社区"), ("居民委员会", ""), ("村民委员会", "")):
+        if name.endswith(long) and name != long:
+            return name.removesuffix(long) + short
+    return name
 
 
 class UnitQuerySet(models.QuerySet["Unit"]):
@@ -68,6 +84,7 @@ class Unit(models.Model):
         expression=Case(
             When(code__contains="S", then=Value(Kind.SITE)),
             When(code__contains="D", then=Value(Kind.DEPARTMENT)),
+            When(code="", then=Value(Kind.COUNTRY)),
             When(code__regex=r"^\d{2}$", then=Value(Kind.PROVINCE)),
             When(code__regex=r"^\d{4}$", then=Value(Kind.CITY)),
             When(code__regex=r"^\d{6}$", then=Value(Kind.COUNTY)),
@@ -103,17 +120,14 @@ class Unit(models.Model):
         return self.name
 
     @property
+    def written_code(self) -> str:
+        """The code as it is written where nothing cannot be."""
+        return self.code or COUNTRY_WRITTEN
+
+    @property
     def short_name(self) -> str:
-        """The name as people say it: without 村民委员会 and 社区居民委员会."""
-        for long, short in (
-            ("社区居民委员会", "社区"),
-            ("社区村民委员会", "社区"),
-            ("居民委员会", ""),
-            ("村民委员会", ""),
-        ):
-            if self.name.endswith(long) and self.name != long:
-                return self.name.removesuffix(long) + short
-        return self.name
+        """The name as people say it."""
+        return short_name(self.name)
 
     @property
     def kind_name(self) -> str:
@@ -189,6 +203,11 @@ class CadreQuerySet(models.QuerySet["Cadre"]):
         """Who holds or held a post at a unit in the user's sight."""
         return self.filter(Exists(Post.objects.visible_to(user).filter(cadre=OuterRef("pk"))))
 
+    def with_grants(self) -> Self:
+        """With role and unit of each current post, so that asking for `grants` costs no query of its own."""
+        posts = Post.objects.current(timezone.localdate()).filter(cadre=OuterRef("pk")).order_by("pk")
+        return self.annotate(held=ArraySubquery(posts.values_list(JSONObject(role="role", unit="unit_id"))))
+
     def called(self, words: str) -> Self:
         """Whose name contains the words, or whose mobile number they are."""
         return self.filter(Q(name__contains=words) | Q(phone=words))
@@ -263,19 +282,22 @@ class Cadre(AbstractBaseUser):
         """Role and unit of each current post: one query per request."""
         if not self.is_active:
             return ()
+        held: list[dict[str, str]] | None = getattr(self, "held", None)
+        if held is not None:
+            return tuple(access.Grant(**post) for post in held)
         on = timezone.localdate()
         return tuple(access.Grant(role, unit) for role, unit in self.posts.current(on).values_list("role", "unit_id"))
 
 
 # Where a role can be held. A campaign may be run by any level from the township up.
-ABOVE_VILLAGE = (Kind.TOWNSHIP, Kind.COUNTY, Kind.CITY, Kind.PROVINCE)
+ABOVE_VILLAGE = (Kind.TOWNSHIP, Kind.COUNTY, Kind.CITY, Kind.PROVINCE, Kind.COUNTRY)
 KINDS_OF_ROLE: dict[str, tuple[Kind, ...]] = {
     Role.VILLAGE_CADRE: (Kind.VILLAGE, Kind.SITE),
     Role.LINKED: (Kind.VILLAGE, Kind.SITE),
     Role.TOWNSHIP_STAFF: (Kind.TOWNSHIP,),
     Role.TOWNSHIP_LEADER: (Kind.TOWNSHIP,),
-    Role.DEPARTMENT_CADRE: (Kind.DEPARTMENT, Kind.COUNTY, Kind.CITY, Kind.PROVINCE),
-    Role.COUNTY_LEADER: (Kind.COUNTY, Kind.CITY, Kind.PROVINCE),
+    Role.DEPARTMENT_CADRE: (Kind.DEPARTMENT, Kind.COUNTY, Kind.CITY, Kind.PROVINCE, Kind.COUNTRY),
+    Role.COUNTY_LEADER: (Kind.COUNTY, Kind.CITY, Kind.PROVINCE, Kind.COUNTRY),
     Role.CAMPAIGN_ADMIN: ABOVE_VILLAGE,
     Role.SUPERVISOR: ABOVE_VILLAGE,
     Role.AUDITOR: ABOVE_VILLAGE,

@@ -10,7 +10,7 @@ from villages.models import Kind, Unit
 ENDINGS = {Kind.SITE: ("S", 4), Kind.DEPARTMENT: ("D", 3)}
 PARENTS = {
     Kind.SITE: (Kind.COUNTY, Kind.TOWNSHIP, Kind.VILLAGE, Kind.DEPARTMENT),
-    Kind.DEPARTMENT: (Kind.PROVINCE, Kind.CITY, Kind.COUNTY, Kind.TOWNSHIP),
+    Kind.DEPARTMENT: (Kind.COUNTRY, Kind.PROVINCE, Kind.CITY, Kind.COUNTY, Kind.TOWNSHIP),
 }
 
 

@@ -4,15 +4,18 @@ from checklists.models.campaign import Campaign, Phase, Responsibility, Template
 from checklists.models.change import Change, Extension
 from checklists.models.item import Item
 from checklists.models.share import Share
-from checklists.models.tally import Tally
+from checklists.models.tally import DayTally, ItemTally, Pulse, Tally
 from checklists.models.task import State, Task, TaskEvent
 
 __all__ = [
     "Campaign",
     "Change",
+    "DayTally",
     "Extension",
     "Item",
+    "ItemTally",
     "Phase",
+    "Pulse",
     "Responsibility",
     "Share",
     "State",

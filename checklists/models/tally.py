@@ -1,85 +1,252 @@
-"""Counts of tasks by campaign, unit, due date and state, kept by the database itself.
+"""Counts of tasks, kept by the database itself: how things stand, item by item, and day by day.
 
-A tally stands for a unit *with everything below it*: every task counts for its own unit and for each
-ancestor from the county down. Statement-level triggers on the task table keep it, in the transaction
-of the change, so a bulk update, an import and a shell keep it right too. Rows are touched in the order
-of their key, so two changes never wait for each other in a circle.
+A tally stands for a unit *with everything below it*: every task counts for its own unit and for each ancestor from
+the county down; figures above the county are sums of counties, so that ticks in two counties never wait for each
+other. Statement-level triggers on the task table keep all of it in the transaction of the change, so a bulk update, an
+import and a shell keep it right too. Rows are touched in the order of their key, table after table, so two changes
+never wait for each other in a circle.
 """
 
+from typing import Any, ClassVar, Self
+
 import pgtrigger
-from django.db import models
+from django.db import connection, models
+from django.db.models import F
+from django.db.models.functions import Length
 
 from checklists.models.campaign import Campaign
+from checklists.models.item import Item
 from villages import access
 from villages.models import Unit
 
+# What is counted, each as what one row of the task table adds to it.
+COUNTS = {
+    "open": "(state = 'open')::int",
+    "done": "(state = 'done')::int",
+    "verified": "(state = 'verified')::int",
+    "returned": "(state = 'returned')::int",
+    "waived": "(state = 'waived')::int",
+    "points": "points * (state <> 'waived')::int",  # of all that applies
+    "points_done": "points * (state = 'done')::int",
+    "points_verified": "points * (state = 'verified')::int",
+    "vetoes_open": "(veto AND state = 'open')::int",  # tasks whose item is a veto
+    "vetoes_returned": "(veto AND state = 'returned')::int",
+}
 
-class TallyQuerySet(models.QuerySet["Tally"]):
-    """Sentences about tallies."""
 
-    def visible_to(self, user: access.Person) -> "TallyQuerySet":
+class TallyQuerySet(models.QuerySet[Any]):
+    """Sentences about tallies of any sort."""
+
+    def visible_to(self, user: access.Person) -> Self:
         """Tallies of units in the user's sight."""
         return self.filter(access.within("unit__code", user))
 
 
-class Tally(models.Model):
-    """汇总: how many tasks (and points) of one state, due on one day, a unit and all below it have."""
+class Counted(models.Model):
+    """How many tasks (and points) of each state a unit and all below it have."""
 
+    open = models.IntegerField(default=0, db_default=0)
+    done = models.IntegerField(default=0, db_default=0)
+    verified = models.IntegerField(default=0, db_default=0)
+    returned = models.IntegerField(default=0, db_default=0)
+    waived = models.IntegerField(default=0, db_default=0)
+    points = models.IntegerField(default=0, db_default=0)
+    points_done = models.IntegerField(default=0, db_default=0)
+    points_verified = models.IntegerField(default=0, db_default=0)
+    vetoes_open = models.IntegerField(default=0, db_default=0)
+    vetoes_returned = models.IntegerField(default=0, db_default=0)
+
+    objects: ClassVar[Any] = TallyQuerySet.as_manager()
+
+    class Meta:
+        abstract = True
+
+
+class Tally(Counted):
+    """汇总: what is due on one day, as it stands now."""
+
+    pk = models.CompositePrimaryKey("campaign", "unit", "due_on")
     campaign = models.ForeignKey(Campaign, models.CASCADE, related_name="tallies", db_index=False)
     unit = models.ForeignKey(Unit, models.PROTECT, related_name="+", db_index=False)
     due_on = models.DateField()
-    state = models.CharField(max_length=10)
-    tasks = models.IntegerField()
-    points = models.IntegerField()
-    vetoes = models.IntegerField(default=0, db_default=0)  # of these tasks, those whose item is a veto
-
-    objects = TallyQuerySet.as_manager()
 
     class Meta:
-        constraints = [
-            models.UniqueConstraint(name="tally_once_per_key", fields=["campaign", "unit", "due_on", "state"])
-        ]
+        # The length of a code is its level: the counties of a province are read without the villages between them.
+        indexes = [models.Index(F("campaign"), Length("unit"), F("unit"), name="tally_by_level")]
 
     def __str__(self) -> str:
-        return f"{self.unit_id} {self.due_on} {self.state}: {self.tasks}"
+        return f"{self.unit_id} {self.due_on}"
 
+
+class ItemTally(Counted):
+    """汇总 by item, from the townships up (codes of at most nine places).
+
+    What a county has below that is little enough to be read task by task.
+    """
+
+    pk = models.CompositePrimaryKey("campaign", "unit", "item", "due_on")
+    campaign = models.ForeignKey(Campaign, models.CASCADE, related_name="+", db_index=False)
+    unit = models.ForeignKey(Unit, models.PROTECT, related_name="+", db_index=False)
+    item = models.ForeignKey(Item, models.CASCADE, related_name="tallies")
+    due_on = models.DateField()
+
+    class Meta:
+        indexes = [models.Index(F("campaign"), Length("unit"), F("unit"), name="item_tally_by_level")]
+
+    def __str__(self) -> str:
+        return f"{self.unit_id} {self.item_id} {self.due_on}"
+
+
+class DayTally(Counted):
+    """By how much a tally went up or down on one day. The sum up to a day is how things stood at its end."""
+
+    pk = models.CompositePrimaryKey("campaign", "unit", "day", "due_on")
+    campaign = models.ForeignKey(Campaign, models.CASCADE, related_name="+", db_index=False)
+    unit = models.ForeignKey(Unit, models.PROTECT, related_name="+", db_index=False)
+    day = models.DateField()
+    due_on = models.DateField()
+
+    class Meta:
+        indexes = [models.Index(F("campaign"), Length("unit"), F("unit"), name="day_tally_by_level")]
+
+    def __str__(self) -> str:
+        return f"{self.unit_id} {self.day} {self.due_on}"
+
+
+class Pulse(models.Model):
+    """How often the tallies of a unit have changed. Whoever has seen this number has seen what is to be seen."""
+
+    pk = models.CompositePrimaryKey("campaign", "unit")
+    campaign = models.ForeignKey(Campaign, models.CASCADE, related_name="+", db_index=False)
+    unit = models.ForeignKey(Unit, models.PROTECT, related_name="+", db_index=False)
+    version = models.BigIntegerField(default=0, db_default=0)
+
+    objects: ClassVar[Any] = TallyQuerySet.as_manager()
+
+    class Meta:
+        indexes = [models.Index(F("campaign"), Length("unit"), F("unit"), name="pulse_by_level")]
+
+    def __str__(self) -> str:
+        return f"{self.unit_id} {self.version}"
+
+
+# ---- The SQL that triggers, recounts and checks share --------------------------------------------------------------
+
+NAMES = ", ".join(COUNTS)
+_sums = ", ".join(f"sum({name})::int AS {name}" for name in COUNTS)
+_signed = ", ".join(f"sum(sign * ({adds}))::int AS {name}" for name, adds in COUNTS.items())
+_any = " OR ".join(f"sum(sign * ({adds})) <> 0" for adds in COUNTS.values())
+
+# The day of the transaction where the offices are: what a `DayTally` goes by.
+TODAY = "(now() AT TIME ZONE 'Asia/Shanghai')::date"
+_TASK = "campaign_id, unit_id, item_id, due_on, state, points, veto, retired_at"
 
 # For which units a task at unit `u.unit_id` counts. Ancestors above the county have no tally of their own.
-COUNTS_FOR = """
-    JOIN villages_unit a ON a.code = ANY (ARRAY[
-        left(u.unit_id, 6), left(u.unit_id, 9), left(u.unit_id, 12), split_part(u.unit_id, 'S', 1), u.unit_id])
+_COUNTS_FOR = """JOIN villages_unit a ON a.code = ANY (ARRAY[
+    left(u.unit_id, 6), left(u.unit_id, 9), left(u.unit_id, 12), split_part(u.unit_id, 'S', 1), u.unit_id])"""
+
+
+def _grouped(changes: str, day: str) -> str:
+    """Changes of tasks summed up: `leaf` by unit, item, due date and day, `up` for each unit that they count for."""
+    return f"""
+        leaf AS MATERIALIZED (
+            SELECT campaign_id, unit_id, item_id, {day} AS day, due_on, {_signed}
+            FROM ({changes}) c WHERE retired_at IS NULL GROUP BY 1, 2, 3, 4, 5 HAVING {_any}),
+        up AS MATERIALIZED (
+            SELECT u.campaign_id, a.code AS unit_id, u.day, u.due_on, {_sums}
+            FROM (SELECT campaign_id, unit_id, day, due_on, {_sums} FROM leaf GROUP BY 1, 2, 3, 4) u {_COUNTS_FOR}
+            GROUP BY 1, 2, 3, 4)"""
+
+
+_BY_ITEM = f"""
+    SELECT u.campaign_id, a.code AS unit_id, u.item_id, u.due_on, {_sums}
+    FROM leaf u
+    JOIN villages_unit a ON a.code IN (left(u.unit_id, 6), left(u.unit_id, 9), split_part(u.unit_id, 'S', 1))
+    WHERE length(a.code) <= 9 GROUP BY 1, 2, 3, 4"""
+
+
+def _added(table: str, key: str, rows: str) -> str:
+    """Adds rows to a table of tallies, in the order of their key."""
+    more = ", ".join(f"{name} = {table}.{name} + excluded.{name}" for name in COUNTS)
+    return f"""INSERT INTO {table} ({key}, {NAMES}) SELECT {key}, {NAMES} FROM ({rows}) r ORDER BY {key}
+        ON CONFLICT ({key}) DO UPDATE SET {more}"""
+
+
+def _kept(changes: str, day: str) -> str:
+    """The one statement that brings all tables up to date with these changes."""
+    return f"""
+        WITH {_grouped(changes, day)},
+        beats AS (INSERT INTO checklists_pulse (campaign_id, unit_id, version)
+            SELECT campaign_id, unit_id, 1 FROM up GROUP BY 1, 2 ORDER BY 1, 2
+            ON CONFLICT (campaign_id, unit_id) DO UPDATE SET version = checklists_pulse.version + 1),
+        days AS ({_added("checklists_daytally", "campaign_id, unit_id, day, due_on", "SELECT * FROM up")}),
+        items AS ({_added("checklists_itemtally", "campaign_id, unit_id, item_id, due_on", _BY_ITEM)})
+        {_added("checklists_tally", "campaign_id, unit_id, due_on", "SELECT * FROM up")}"""
+
+
+_ALL = f"SELECT 1 AS sign, {_TASK} FROM checklists_task"
+# What has happened to tasks that are asked for: there since the campaign's first day, then event by event.
+_TOLD = """
+    SELECT 1 AS sign, t.campaign_id, t.unit_id, t.item_id, t.due_on, 'open' AS state, t.points, t.veto, t.retired_at,
+           c.starts_on AS day
+    FROM checklists_task t JOIN checklists_campaign c ON c.id = t.campaign_id
+    UNION ALL
+    SELECT s.sign, t.campaign_id, t.unit_id, t.item_id, t.due_on, s.state, t.points, t.veto, t.retired_at,
+           (e.at AT TIME ZONE 'Asia/Shanghai')::date
+    FROM checklists_taskevent e JOIN checklists_task t ON t.id = e.task_id,
+         LATERAL (VALUES (1, e.to_state), (-1, e.from_state)) s (sign, state)
+    WHERE e.from_state <> e.to_state
 """
 
-# The truth, straight from the tasks: what the triggers must always equal. Used by check_tallies.
+# The truth, straight from the tasks: what the triggers must always equal. Each row carries what it is a row of.
 RECOUNT = f"""
-    SELECT u.campaign_id, a.code, u.due_on, u.state, sum(u.tasks)::int, sum(u.points)::int, sum(u.vetoes)::int
-    FROM (SELECT campaign_id, unit_id, due_on, state, count(*) AS tasks, sum(points) AS points,
-                 count(*) FILTER (WHERE veto) AS vetoes
-          FROM checklists_task WHERE retired_at IS NULL GROUP BY 1, 2, 3, 4) u {COUNTS_FOR}
-    GROUP BY 1, 2, 3, 4
+    WITH {_grouped(_ALL, TODAY)}
+    SELECT 'tally' AS what, campaign_id, unit_id, NULL::bigint AS item_id, due_on, {NAMES} FROM up
+    UNION ALL SELECT 'item', campaign_id, unit_id, item_id, due_on, {NAMES} FROM ({_BY_ITEM}) i
+    UNION ALL SELECT 'days', campaign_id, unit_id, NULL, due_on, {NAMES} FROM up
 """
-
+_KEPT = f"""
+    SELECT 'tally' AS what, campaign_id, unit_id, NULL::bigint AS item_id, due_on, {NAMES} FROM checklists_tally
+    UNION ALL SELECT 'item', campaign_id, unit_id, item_id, due_on, {NAMES} FROM checklists_itemtally
+    UNION ALL SELECT 'days', campaign_id, unit_id, NULL, due_on, {_sums} FROM checklists_daytally GROUP BY 2, 3, 5
+"""
+_nothing = ", ".join("0" for _ in COUNTS)
+_of = {side: ", ".join(f"coalesce({side}.{name}, 0)" for name in COUNTS) for side in "kr"}
+# Where they differ: what, campaign, unit, item, due date, the counts kept, the counts found.
 DRIFT = f"""
-    SELECT coalesce(k.campaign_id, r.campaign_id), coalesce(k.unit_id, r.code), coalesce(k.due_on, r.due_on),
-           coalesce(k.state, r.state), k.tasks, r.tasks, k.points, r.points, k.vetoes, r.vetoes
-    FROM (SELECT campaign_id, unit_id, due_on, state, tasks, points, vetoes
-          FROM checklists_tally WHERE tasks <> 0 OR points <> 0 OR vetoes <> 0) k
-    FULL JOIN ({RECOUNT}) r (campaign_id, code, due_on, state, tasks, points, vetoes)
-      ON (k.campaign_id, k.unit_id, k.due_on, k.state) = (r.campaign_id, r.code, r.due_on, r.state)
-    WHERE (k.tasks, k.points, k.vetoes) IS DISTINCT FROM (r.tasks, r.points, r.vetoes)
-    ORDER BY 1, 2, 3, 4
+    SELECT coalesce(k.what, r.what), coalesce(k.campaign_id, r.campaign_id), coalesce(k.unit_id, r.unit_id),
+           coalesce(k.item_id, r.item_id), coalesce(k.due_on, r.due_on),
+           ARRAY[{_of["k"]}], ARRAY[{_of["r"]}]
+    FROM ({_KEPT}) k FULL JOIN ({RECOUNT}) r
+      ON (k.what, k.campaign_id, k.unit_id, coalesce(k.item_id, 0), k.due_on)
+       = (r.what, r.campaign_id, r.unit_id, coalesce(r.item_id, 0), r.due_on)
+    WHERE ({_of["k"]}) <> ({_of["r"]})
+    ORDER BY 1, 2, 3, 4, 5
 """
+# Into empty tables: everything that the tasks say, all of it as of today.
+FILL = _kept(_ALL, TODAY)
+
+
+def tell_days(campaign: Campaign) -> None:
+    """Writes the campaign's days anew from the history of its tasks, as if each had been there from the first day.
+
+    For a history that was not lived through here: the demo, or a campaign of before there were days.
+    """
+    rows = f"WITH {_grouped(_TOLD, 'day')} SELECT * FROM up WHERE campaign_id = %s"
+    key = "campaign_id, unit_id, day, due_on"
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM checklists_daytally WHERE campaign_id = %s", [campaign.pk])
+        cursor.execute(_added("checklists_daytally", key, rows), [campaign.pk])
 
 
 def keep_tallies() -> list[pgtrigger.Trigger]:
     """Triggers of the task table: they keep the tallies and freeze the tasks of a closed campaign."""
-    columns = "campaign_id, unit_id, due_on, state, points, veto, retired_at"
-    added = f"SELECT 1 AS sign, {columns} FROM new_tasks"
-    removed = f"SELECT -1, {columns} FROM old_tasks"
+    added = f"SELECT 1 AS sign, {_TASK} FROM new_tasks"
+    removed = f"SELECT -1 AS sign, {_TASK} FROM old_tasks"
     return [
         _keeper("tally_insert", pgtrigger.Insert, added, new="new_tasks"),
         _keeper("tally_update", pgtrigger.Update, f"{added} UNION ALL {removed}", new="new_tasks", old="old_tasks"),
-        _keeper("tally_delete", pgtrigger.Delete, removed.replace("-1", "-1 AS sign"), old="old_tasks"),
+        _keeper("tally_delete", pgtrigger.Delete, removed, old="old_tasks"),
     ]
 
 
@@ -100,16 +267,7 @@ def _keeper(name: str, operation: pgtrigger.Operation, changes: str, **referenci
                 RAISE EXCEPTION 'The tasks of a closed campaign stay as they are'
                     USING ERRCODE = 'check_violation', CONSTRAINT = 'task_of_a_closed_campaign_stays';
             END IF;
-            INSERT INTO checklists_tally (campaign_id, unit_id, due_on, state, tasks, points, vetoes)
-            SELECT u.campaign_id, a.code, u.due_on, u.state, sum(u.tasks), sum(u.points), sum(u.vetoes)
-            FROM (SELECT campaign_id, unit_id, due_on, state,
-                         sum(sign) AS tasks, sum(sign * points) AS points, sum(sign * veto::int) AS vetoes
-                  FROM ({changes}) c WHERE retired_at IS NULL GROUP BY 1, 2, 3, 4
-                  HAVING sum(sign) <> 0 OR sum(sign * points) <> 0 OR sum(sign * veto::int) <> 0) u {COUNTS_FOR}
-            GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
-            ON CONFLICT (campaign_id, unit_id, due_on, state) DO UPDATE
-            SET tasks = checklists_tally.tasks + excluded.tasks, points = checklists_tally.points + excluded.points,
-                vetoes = checklists_tally.vetoes + excluded.vetoes;
+            {_kept(changes, TODAY)};
             RETURN NULL;
         """,
     )

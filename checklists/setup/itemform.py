@@ -16,7 +16,7 @@ from checklists.setup.days import DayField, Span
 from checklists.setup.seen import SeenForm
 from villages.models import Kind
 
-OWING_KINDS = [(kind.value, kind.label) for kind in Kind if kind is not Kind.PROVINCE]
+OWING_KINDS = [(kind.value, kind.label) for kind in Kind if kind not in (Kind.COUNTRY, Kind.PROVINCE)]
 # With more, the points of a province's tasks would not fit into a tally.
 MOST_POINTS = 1000
 LONGEST_STANDARD = 4000

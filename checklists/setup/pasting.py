@@ -222,7 +222,7 @@ def _value(column: str, cell: str, sheet: Sheet) -> Any:
 
 
 def _kinds(cell: str) -> Iterator[str]:
-    labels = {str(kind.label).lower(): kind for kind in Kind if kind is not Kind.PROVINCE}
+    labels = {str(kind.label).lower(): kind for kind in Kind if kind not in (Kind.COUNTRY, Kind.PROVINCE)}
     words = re.split(r"[,;、/|\s和及]+", re.sub(r"[()]", "", unicodedata.normalize("NFKC", cell).lower()))
     found = [word.removeprefix("各").removeprefix("全部") for word in words if word]
     if not found:

@@ -1,9 +1,11 @@
 """Counts of tasks, and the colour they give. Pure: no database, no clock."""
 
-from dataclasses import dataclass, fields
 from enum import StrEnum
+from operator import add, sub
+from typing import NamedTuple
 
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 
 class Light(StrEnum):
@@ -18,12 +20,27 @@ class Light(StrEnum):
     def label(self) -> str:
         return str(LABELS[self])
 
+    @property
+    def letter(self) -> str:
+        """For whoever tells the colours apart by something else."""
+        return str(LETTERS[self])
+
+    @property
+    def rank(self) -> int:
+        """0 for the one that needs people most."""
+        return list(Light).index(self)
+
 
 LABELS = {Light.RED: _("red"), Light.AMBER: _("amber"), Light.GREEN: _("green"), Light.NONE: _("nothing to do")}
+LETTERS = {
+    Light.RED: pgettext_lazy("letter of a light", "R"),
+    Light.AMBER: pgettext_lazy("letter of a light", "A"),
+    Light.GREEN: pgettext_lazy("letter of a light", "G"),
+    Light.NONE: pgettext_lazy("letter of a light", "–"),
+}
 
 
-@dataclass(frozen=True)
-class Counts:
+class Counts(NamedTuple):
     """How many tasks stand where. Counts are added; shares are divided once, at the end."""
 
     open: int = 0
@@ -36,12 +53,13 @@ class Counts:
     points: int = 0  # of all that applies
     points_done: int = 0  # of what is claimed and not yet verified
     points_verified: int = 0
+    vetoes_owed: int = 0  # veto tasks open or returned, also those that are not due yet
 
-    def __add__(self, other: "Counts") -> "Counts":
-        return Counts(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(Counts)))
+    def __add__(self, other: "Counts") -> "Counts":  # type: ignore[override]
+        return Counts(*map(add, self, other))
 
     def __sub__(self, other: "Counts") -> "Counts":
-        return Counts(*(getattr(self, f.name) - getattr(other, f.name) for f in fields(Counts)))
+        return Counts(*map(sub, self, other))
 
     @property
     def applying(self) -> int:

@@ -17,11 +17,11 @@ from checklists import ticks
 from checklists.forms import TaskFilter
 from checklists.models import Campaign, Extension, Responsibility, State, Task, TaskEvent
 from checklists.models.task import TaskQuerySet
-from readiness.boards import queries
-from readiness.boards.light import Counts, Light
+from readiness.boards import figures
+from readiness.boards.light import Counts
 from villages import access
 from villages.http import CadreRequest
-from villages.models import Cadre, Unit
+from villages.models import Cadre, Unit, code_of
 
 PER_PAGE = 60
 ASKS_SHOWN = 20  # requests for more time, above my tasks
@@ -107,11 +107,12 @@ def _filtered(tasks: TaskQuerySet, form: TaskFilter, *, user: Cadre, on: date) -
     if chosen.get("campaign"):
         tasks = tasks.filter(campaign=chosen["campaign"])
     if chosen.get("under"):
-        tasks = tasks.under(chosen["under"])
+        tasks = tasks.under(code_of(chosen["under"]))
     if chosen.get("beside"):
-        tasks = tasks.beside(chosen["beside"])
-    if chosen.get("phase"):
-        tasks = tasks.filter(item__phase=chosen["phase"])
+        tasks = tasks.beside(code_of(chosen["beside"]))
+    for name in ("phase", "section", "kind", "responsible"):
+        if chosen.get(name):
+            tasks = tasks.filter(**{f"item__{name}": chosen[name]})
     if chosen.get("q"):
         words = chosen["q"]
         tasks = tasks.filter(
@@ -124,6 +125,8 @@ def _filtered(tasks: TaskQuerySet, form: TaskFilter, *, user: Cadre, on: date) -
             return tasks.to_check_by(user)
         case "overdue":
             return tasks.overdue(on)
+        case "veto":
+            return tasks.still_owed().filter(veto=True)
         case "gate":
             return tasks.still_owed().filter(item__gate=True)
         case ("done" | "verified" | "returned" | "waived") as state:
@@ -144,35 +147,6 @@ def campaigns(request: CadreRequest) -> HttpResponse:
         {
             "rows": [(campaign, campaign.days_left(today)) for campaign in rows],
             "runs_campaigns": access.runs_campaigns(request.user),
-        },
-    )
-
-
-@require_safe
-def board(request: CadreRequest, campaign_id: int) -> HttpResponse:
-    """Days left, claimed beside verified, overdue, lights, every unit as a cell, vacancies."""
-    campaign = get_object_or_404(
-        Campaign.objects.visible_to(request.user).select_related("host", "template", "decided_by"), pk=campaign_id
-    )
-    today = timezone.localdate()
-    figures = queries.counts_by_unit(campaign, request.user, on=today)
-    shown = queries.board(campaign, figures)
-    gates = queries.gates(campaign, request.user)
-    light = next((light for light in Light if light == request.GET.get("light")), None)
-    return render(
-        request,
-        "boards/board.html",
-        {
-            "campaign": campaign,
-            "days_left": campaign.days_left(today),
-            "board": shown,
-            "rows": shown.only(light) if light else shown.rows,
-            "chosen_light": light,
-            "phases": [(phase, gates.get(phase.pk, 0)) for phase in campaign.phases.all()],
-            "ranking": queries.ranking(campaign, shown.rows),
-            "vacancies": queries.vacancies(campaign, request.user, figures, on=today),
-            "orphans": queries.orphans(campaign, request.user),
-            "may_run": access.may_run(request.user, campaign.host_id),
         },
     )
 
@@ -231,7 +205,7 @@ def unit_page(request: CadreRequest, campaign_id: int, code: str) -> HttpRespons
             "campaign": campaign,
             "unit": unit,
             "counts": counts,
-            "light": queries.light_of(campaign, counts),
+            "light": figures.light_of(campaign, counts),
             "sections": sections,
             "blocked": [line for section in sections.values() for line in section if line["said"]],
             "answers": Responsibility.objects.visible_to(request.user)
@@ -250,6 +224,7 @@ def _count(task: Task, *, on: date) -> Counts:
         **{task.state: 1},
         overdue=int(late),
         vetoes=int(task.veto and (late or task.state == State.RETURNED)),
+        vetoes_owed=int(task.veto and task.is_owed),
         points=task.points if task.state != State.WAIVED else 0,
         points_done=task.points if task.state == State.DONE else 0,
         points_verified=task.points if task.state == State.VERIFIED else 0,

@@ -20,6 +20,7 @@ from django.db.models import OuterRef, Subquery
 from checklists import catalog
 from checklists.launch import launch
 from checklists.models import Campaign, Item, Phase, Task, Template
+from checklists.models.tally import tell_days
 from readiness.demo.people import DEPARTMENTS, HOST, LOGINS, PASSWORD, Roster
 from readiness.demo.story import MOODS, PACE_OF, PACES, Story, number_of, office_time
 from readiness.models import Notice
@@ -105,6 +106,7 @@ def make(*, on: date) -> Made:
             (pace,) = rng.choices(PACES, mood)
             story.of_unit(code, list(owed), roster.team(code), PACE_OF.get(code, pace), care=care)
     story.write()
+    tell_days(campaign)
     notices = sum(_remind(on - timedelta(days=ago), today=on) for ago in (2, 1, 0))
     return Made(campaign, Unit.objects.count(), len(roster.cadres), len(tasks), len(story.events), notices)
 

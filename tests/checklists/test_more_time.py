@@ -71,7 +71,7 @@ def test_a_village_asks_and_its_linked_cadre_grants(task: Task, cast: dict[str, 
     assert (moved.due_on, moved.due_by_hand, moved.version) == (later(task), True, task.version + 2)
     assert "可以" in notes(moved)[1]
     assert {(event.from_state, event.to_state) for event in moved.events.all()} == {("open", "open")}
-    assert Tally.objects.get(unit=task.unit, due_on=later(task), state="open").tasks == 1
+    assert Tally.objects.get(unit=task.unit, due_on=later(task)).open == 1
     assert as_("lin").get("/tasks/").context["asked"] == 0
 
 

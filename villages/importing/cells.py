@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from villages.importing.problems import shown
 from villages.importing.text import LONGEST_LINE
-from villages.models import CODE_PATTERN
+from villages.models import CODE_PATTERN, COUNTRY, COUNTRY_WRITTEN
 
 CODE_TITLES = ("code", "代码", "编码", "统计用区划代码")
 NAME_TITLES = ("name", "名称", "单位名称")
@@ -89,10 +89,12 @@ def clean_code(raw: str) -> str:
     code = code.strip(EDGES + EXCEL_TEXT_MARK)
     if _is_padded(code):
         raise ValueError(_padded_reason(code))
-    if WELL_FORMED.fullmatch(code):
-        return code
     if not code:
         raise ValueError(_("The code is empty."))
+    if code == COUNTRY_WRITTEN:
+        return COUNTRY
+    if WELL_FORMED.fullmatch(code):
+        return code
     if EXCEL_NUMBER.fullmatch(code):
         raise ValueError(_("Excel turned the code into a number. Format the column as text."))
     if code.isdecimal():
@@ -113,9 +115,11 @@ def clean_name(raw: str) -> str:
 
 
 def parent_of(code: str) -> str:
-    """The code of the unit that a unit belongs to; empty for a province."""
+    """The code of the unit that a unit belongs to; empty for a province and for the country itself."""
     if code.isdecimal():
         return code[: PARENT_DIGITS[len(code)]]
+    if code == COUNTRY:
+        return COUNTRY
     return code[: code.index("S" if "S" in code else "D")]
 
 

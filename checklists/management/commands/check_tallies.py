@@ -4,23 +4,20 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from django.db import connection
 
-from checklists.models.tally import DRIFT
+from checklists.models.tally import COUNTS, DRIFT
 
 
 class Command(BaseCommand):
-    help = "Recounts every tally from the tasks; prints each difference and exits 1 if there is any."
+    help = "Recounts every tally from the tasks (by unit, item, day); prints each difference, exits 1 if there is one."
 
     def handle(self, *args: Any, **options: Any) -> None:
         with connection.cursor() as cursor:
             cursor.execute(DRIFT)
             drift = cursor.fetchall()
-        for campaign, unit, due_on, state, *counts in drift:
-            kept, counted, kept_points, counted_points, kept_vetoes, counted_vetoes = (count or 0 for count in counts)
-            self.stdout.write(
-                f"campaign {campaign} unit {unit} due {due_on} {state}: "
-                f"kept {kept} ({kept_points} points, {kept_vetoes} vetoes), "
-                f"counted {counted} ({counted_points} points, {counted_vetoes} vetoes)"
-            )
+        for what, campaign, unit, item, due_on, kept, counted in drift:
+            differs = [f"{name} {k}, counted {c}" for name, k, c in zip(COUNTS, kept, counted, strict=True) if k != c]
+            where = f"campaign {campaign} unit {unit}" + (f" item {item}" if item else "")
+            self.stdout.write(f"{what}: {where} due {due_on}: kept {'; '.join(differs)}")
         if drift:
             self.stderr.write(f"{len(drift)} tallies differ from the tasks")
             sys.exit(1)

@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from checklists import launch
 from checklists.models import Campaign, Template
-from villages.models import Unit
+from villages.models import Unit, code_of
 
 
 class Command(BaseCommand):
@@ -15,7 +15,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("template", help="slug of the template, such as provincial-sanitary-city")
-        parser.add_argument("unit_code", help="code of the unit that runs the campaign, such as 511504")
+        parser.add_argument("unit_code", help="code of the unit that runs it, such as 511504; 0 is the country")
         parser.add_argument("--inspects-on", required=True, metavar="YYYY-MM-DD", help="the inspection day")
         parser.add_argument("--status", choices=["draft", "active"], default="active")
 
@@ -28,7 +28,7 @@ class Command(BaseCommand):
         if template is None:
             known = ", ".join(Template.objects.values_list("slug", flat=True)) or "none: run load_catalog first"
             raise CommandError(f"No template {options['template']!r}. There are: {known}")
-        host = Unit.objects.filter(code=options["unit_code"]).first()
+        host = Unit.objects.filter(code=code_of(options["unit_code"])).first()
         if host is None:
             raise CommandError(f"No unit with code {options['unit_code']!r}. Run import_units first.")
         try:

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from villages import posts
 from villages.access import Role
-from villages.models import Cadre, Unit
+from villages.models import Cadre, Unit, code_of
 
 
 class Command(BaseCommand):
@@ -27,7 +27,7 @@ class Command(BaseCommand):
 
     @transaction.atomic
     def handle(self, *args: Any, **options: Any) -> None:
-        unit = Unit.objects.filter(code=options["unit_code"]).first()
+        unit = Unit.objects.filter(code=code_of(options["unit_code"])).first()
         if unit is None:
             raise CommandError(f"No unit with code {options['unit_code']!r}. Run import_units first.")
         name, phone, email = options["name"], options["phone"] or "", options["email"]

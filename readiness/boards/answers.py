@@ -1,0 +1,60 @@
+"""Who answers for what a board shows: places where nobody does, and whom to call."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+
+from checklists.models import Campaign, Responsibility
+from readiness.boards.figures import Board
+from villages import access
+from villages.models import Cadre
+
+NEEDED = (Responsibility.Kind.FIRST, Responsibility.Kind.DIRECT)
+
+
+@dataclass(frozen=True)
+class Vacancy:
+    """空白点: a unit with tasks where nobody first or directly answers."""
+
+    code: str
+    name: str
+    missing: list[str]
+
+
+@dataclass(frozen=True)
+class Contact:
+    """Somebody who answers, with the number as far as the reader may see it."""
+
+    name: str
+    kind: str
+    phone: str
+    may_call: bool
+
+
+def vacancies(campaign: Campaign, user: Cadre, shown: Board, *, on: date) -> list[Vacancy]:
+    """Units on the board with tasks of their own that nobody first or directly answers for. One query or none.
+
+    Above a county they are not looked for: whether somebody is in office is read from posts, not from tallies.
+    """
+    if not shown.owing:
+        return []
+    held = set(
+        Responsibility.objects.visible_to(user)
+        .filter(campaign=campaign, kind__in=NEEDED, unit__in=shown.owing)
+        .in_office(on)
+        .values_list("unit_id", "kind")
+    )
+    missing = {code: [str(kind.label) for kind in NEEDED if (code, kind) not in held] for code in sorted(shown.owing)}
+    return [Vacancy(code, shown.names.get(code, code), kinds) for code, kinds in missing.items() if kinds]
+
+
+def contacts(campaign: Campaign, user: Cadre, codes: Iterable[str], *, on: date) -> dict[str, list[Contact]]:
+    """Unit -> who answers for it, in the order in which they are called. One query."""
+    found = defaultdict(list)
+    answering = Responsibility.objects.visible_to(user).filter(campaign=campaign, unit__in=list(codes))
+    for one in answering.in_office(on).in_order():
+        may_call = bool(access.may_call(user, one.unit_id))
+        phone = (one.cadre.phone or "") if may_call else one.cadre.masked_phone
+        found[one.unit_id].append(Contact(one.cadre.name, one.get_kind_display(), phone, may_call))
+    return found

@@ -1,0 +1,264 @@
+"""The board of a campaign: one page that zooms from the country to the township, in several views."""
+
+from datetime import date
+from typing import Any
+from urllib.parse import urlencode
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.http import Http404, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.http import require_safe
+
+from checklists.models import Campaign, Item
+from checklists.newer import KINDS
+from readiness.boards import answers, figures, items, live, places, words
+from readiness.boards.figures import Board
+from readiness.boards.forecast import Forecast, NoForecast, forecast
+from readiness.boards.heat import Heat
+from readiness.boards.light import LABELS, Light
+from readiness.boards.series import Series, series
+from villages import access
+from villages.http import CadreRequest
+from villages.models import CODE_PATTERN, code_of
+
+NARROWS = ("section", "kind", "phase", "responsible")  # filters that leave items out
+
+
+class BoardFilter(forms.Form):
+    """What of a board is shown. An address with all of it can be sent to others, who see their own part."""
+
+    unit = forms.RegexField(f"^(?:0|{CODE_PATTERN})$", max_length=24, required=False, widget=forms.HiddenInput)
+    show = forms.ChoiceField(required=False, widget=forms.HiddenInput)
+    by = forms.ChoiceField(choices=[("", ""), ("sections", "")], required=False, widget=forms.HiddenInput)
+    section = forms.ChoiceField(label=gettext_lazy("Section"), required=False)
+    kind = forms.ChoiceField(label=gettext_lazy("Kind"), required=False)
+    phase = forms.TypedChoiceField(label=gettext_lazy("Phase"), coerce=int, empty_value=None, required=False)
+    responsible = forms.ChoiceField(label=gettext_lazy("Responsible, as in the speech"), required=False)
+    light = forms.TypedChoiceField(
+        label=gettext_lazy("Light"),
+        choices=[
+            ("", gettext_lazy("Any light")),
+            *((light, LABELS[light]) for light in Light if light is not Light.NONE),
+        ],
+        coerce=Light,
+        empty_value=None,
+        required=False,
+    )
+    on = forms.DateField(
+        label=gettext_lazy("As of the end of"), required=False, widget=forms.DateInput(attrs={"type": "date"})
+    )
+
+    def __init__(self, *args: Any, campaign: Campaign, checklist: list[Item], views: list[str], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.campaign = campaign
+        self.checklist = checklist
+        kinds = dict.fromkeys(item.kind for item in checklist if item.kind)
+        phases = dict.fromkeys(item.phase for item in checklist if item.phase)
+        self._choices("show", "", [(view, view) for view in views])
+        self._choices("section", _("Every section"), _same(item.section for item in checklist))
+        self._choices("kind", _("Every kind"), [(kind, KINDS.get(kind, kind)) for kind in kinds])
+        self._choices("phase", _("Every phase"), [(phase.pk, str(phase)) for phase in phases])
+        self._choices("responsible", _("Whoever is responsible"), _same(item.responsible for item in checklist))
+        for name in (*NARROWS, "light"):
+            self.fields[name].widget.attrs["class"] = "form-select"
+        today = timezone.localdate()
+        self.fields["on"].widget.attrs |= {"class": "form-control", "min": campaign.starts_on, "max": today}
+
+    def _choices(self, name: str, everything: str, choices: list[tuple[Any, Any]]) -> None:
+        field: Any = self.fields[name]
+        field.choices = [("", everything), *choices]
+
+    def clean_on(self) -> date | None:
+        """A day of the campaign that is over; today is today's board."""
+        day: date | None = self.cleaned_data["on"]
+        today = timezone.localdate()
+        if day is not None and day < self.campaign.starts_on:
+            raise ValidationError(_("This lies before the campaign's first day."))
+        if day is not None and day > today:
+            raise ValidationError(_("This day has not come yet."))
+        return None if day == today else day
+
+    @property
+    def narrowed(self) -> list[int] | None:
+        """The items that are left; None if all of them are."""
+        chosen = {name: value for name in NARROWS if (value := self.cleaned_data.get(name))}
+        if not chosen:
+            return None
+        phase = chosen.pop("phase", None)
+        return [
+            item.pk
+            for item in self.checklist
+            if all(getattr(item, name) == value for name, value in chosen.items())
+            and (phase is None or item.phase_id == phase)
+        ]
+
+    @property
+    def is_narrowed(self) -> bool:
+        """Whether less than everything, or another day, is shown."""
+        return any(self.cleaned_data.get(name) for name in (*NARROWS, "light", "on"))
+
+    @property
+    def rest(self) -> str:
+        """The same view of the same unit without filters."""
+        return self.query(**dict.fromkeys((*NARROWS, "light", "on")))
+
+    @property
+    def any_light(self) -> str:
+        """Without the filter by light."""
+        return self.query(light=None)
+
+    @property
+    def today(self) -> str:
+        """Without a past day."""
+        return self.query(on=None)
+
+    @property
+    def by_units(self) -> str:
+        """With units as cells."""
+        return self.query(by=None)
+
+    @property
+    def by_sections(self) -> str:
+        """With sections of the checklist as cells."""
+        return self.query(by="sections")
+
+    def query(self, **changes: str | None) -> str:
+        """The filter as a query string, with these changes; None takes one out."""
+        kept = {name: self.data.get(name, "") for name in self.fields if name not in self.errors}
+        kept |= {name: value or "" for name, value in changes.items()}
+        return urlencode({name: value for name, value in kept.items() if value})
+
+
+def _same(values: Any) -> list[tuple[str, str]]:
+    return [(value, value) for value in dict.fromkeys(values) if value]
+
+
+@require_safe
+def board(request: CadreRequest, campaign_id: int) -> HttpResponse:
+    """The answer in one line, the figures, and one view of the units below."""
+    user = request.user
+    asked = request.GET.get("unit", "")
+    unit = code_of(asked) if asked else None
+    seen = Campaign.objects.visible_to(user).select_related("host", "decided_by")
+    campaign = get_object_or_404(live.with_pulse(seen, access.scopes(user) if unit is None else [unit]), pk=campaign_id)
+    tops = figures.tops(campaign, user)
+    if unit is not None and not any(unit.startswith(top) for top in tops):
+        raise Http404
+    if unit is not None and not figures.has_board(unit):
+        return redirect("unit_tasks", campaign.pk, unit)
+    today = timezone.localdate()
+    tag = live.tag(request, campaign, timezone.now(), today)
+    if same := live.unchanged(request, tag):
+        return same
+    if unit is None and len(tops) == 1 and figures.has_board(tops[0]):
+        unit = tops[0]
+    answer = render(request, "boards/board.html", _context(request, campaign, unit, today) | {"tag": tag})
+    answer["ETag"] = tag
+    return answer
+
+
+def _context(request: CadreRequest, campaign: Campaign, at: str | None, today: date) -> dict[str, Any]:
+    user = request.user
+    checklist = items.of_campaign(campaign)
+    views = [*(["ranking"] if campaign.ranking else []), "weak"]
+    form = BoardFilter(request.GET, campaign=campaign, checklist=checklist, views=views)
+    form.is_valid()
+    asked = form.cleaned_data
+    chosen = form.narrowed
+    past = asked.get("on")
+    # Filters and days past are not combined: items have no days of their own.
+    chosen = None if past else chosen
+    on = past or today
+    shown = figures.board(campaign, user, at=at, on=on, items=chosen, as_of=past)
+    frame = {
+        "campaign": campaign,
+        "form": form,
+        "board": shown,
+        "here": shown.names.get(at, "") if at is not None else "",
+        "tasks": _tasks_query(form, at),
+        "past": past,
+        "view": asked.get("show") or "heat",
+        "tabs": [(name, label, form.query(show=name)) for name, label in _tabs(views)],
+        "may_run": access.may_run(user, campaign.host_id),
+    }
+    vacancies = [] if past else answers.vacancies(campaign, user, shown, on=today)
+    coming: Forecast | NoForecast | None = None
+    days: Series | None = None
+    if chosen is None and not past:
+        days = series(campaign, user, at, until=today)
+        coming = forecast(
+            list(zip(days.days, days.claimed, strict=True)), days.due, until=campaign.inspects_on, is_over=False
+        )
+    gates = None
+    if campaign.gates and not past:
+        by_due = items.by_due_date(campaign, user, at, on=today)
+        gates = sum(items.gates(by_due, [item for item in checklist if chosen is None or item.pk in chosen]).values())
+    frame |= {
+        "gates": gates,
+        "answer": words.answer(shown, campaign.days_left(on), coming),
+        "vacancies": vacancies,
+        "days_left": campaign.days_left(on),
+    }
+    return frame | _view(request, campaign, shown, form, checklist, vacancies, on=on, chosen=chosen)
+
+
+def _view(
+    request: CadreRequest,
+    campaign: Campaign,
+    shown: Board,
+    form: BoardFilter,
+    checklist: list[Item],
+    vacancies: list[answers.Vacancy],
+    *,
+    on: date,
+    chosen: list[int] | None,
+) -> dict[str, Any]:
+    """What only the view that was asked for shows."""
+    user = request.user
+    match form.cleaned_data.get("show"):
+        case "weak":
+            codes = [cell.code for cell, _ in places.weakest(shown) if cell.code]
+            found = answers.contacts(campaign, user, codes, on=on)
+            return {"weak": places.weak(campaign, shown, vacancies, found)}
+        case "ranking":
+            reached = places.reached_on(campaign, user, shown)
+            week = figures.board(campaign, user, at=shown.at, on=on, as_of=places.week_before(on))
+            return {"ranking": places.ranking(campaign, shown.rows, reached, week.rows)}
+    light = form.cleaned_data.get("light")
+    by_sections = form.cleaned_data.get("by") == "sections" or (shown.at is not None and len(shown.at) == 9)
+    if by_sections:
+        shown = items.by_section(campaign, user, shown, checklist, on=on, chosen=chosen)
+    heat = Heat(
+        campaign,
+        vacant={vacancy.code for vacancy in vacancies},
+        sections=by_sections,
+        query=f"&{rest}" if (rest := form.query(unit=None)) else "",
+    )
+    return {
+        "heat": heat.write(shown.only(light) if light else shown),
+        "by_sections": by_sections,
+        "chosen_light": light,
+        "orphans": items.orphans(campaign, user) if shown.at == campaign.host_id else [],
+    }
+
+
+def _tabs(views: list[str]) -> list[tuple[str | None, str]]:
+    labels = {
+        "battle": _("Battle map"),
+        "curve": _("Curve"),
+        "ranking": _("Ranking"),
+        "weak": _("Weak places"),
+        "map": _("Map"),
+    }
+    return [(None, _("Heat map")), *((view, labels[view]) for view in views)]
+
+
+def _tasks_query(form: BoardFilter, at: str | None) -> str:
+    """The filters that lead from a figure to its tasks, beside `show`."""
+    kept = {name: form.data.get(name, "") for name in NARROWS if name not in form.errors}
+    kept["under"] = "" if at is None else at or "0"
+    return urlencode({name: value for name, value in kept.items() if value})

@@ -1,0 +1,109 @@
+"""The heat map as HTML, written cell by cell.
+
+A template takes three times as long for as many cells (docs/decisions.md), and this is the part of a board that grows.
+Everything that is not a number of ours is escaped.
+"""
+
+from collections.abc import Collection
+
+from django.urls import reverse
+from django.utils.html import escape
+from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from checklists.models import Campaign
+from readiness.boards.figures import Board, Cell, Row
+from readiness.boards.light import Light
+from readiness.boards.words import why
+
+ICONS = {
+    Light.RED: "exclamation-octagon-fill",
+    Light.AMBER: "exclamation-triangle-fill",
+    Light.GREEN: "check-circle-fill",
+    Light.NONE: "dash-circle",
+}
+
+
+class Heat:
+    """Writes one board; what all its cells share is looked up once."""
+
+    def __init__(self, campaign: Campaign, *, vacant: Collection[str], sections: bool, query: str = "") -> None:
+        """`sections`: cells are sections of the checklist, not units. `query`: filters that links to boards keep."""
+        self.campaign = campaign
+        self.vacant = vacant
+        self.sections = sections
+        self.query = escape(query)
+        self.tasks = reverse("campaign_tasks", args=[campaign.pk])
+        self.units = f"{reverse('board', args=[campaign.pk])}units/"
+        self.letters = {light: escape(light.letter) for light in Light}
+        self.itself = escape(_("itself"))
+        self.words = {
+            "departments": _(" and its departments"),
+            "mine": _("My units"),
+            "verified": _("Verified"),
+            "claimed": _("Claimed"),
+        }
+
+    def write(self, board: Board) -> SafeString:
+        """All rows."""
+        return mark_safe("".join(map(self.row, board.rows)))  # noqa: S308 - see above
+
+    def row(self, row: Row) -> str:
+        """One upper unit, how it stands, and its cells."""
+        name = escape(row.name) if row.code is not None else self.words["mine"]
+        if row.code is not None:
+            name = f'<a href="{self.opens(row.code, has_board=row.has_board)}">{name}</a>'
+            if not row.is_whole:
+                name += self.words["departments"]
+        head = f"<h3>{name}</h3>{self.light(row)}"
+        if row.code is not None:
+            late = ngettext("%(n)s overdue", "%(n)s overdue", row.counts.overdue) % {"n": row.counts.overdue}
+            head += f'<a class="late" href="{self.tasks}?show=overdue&amp;{row.tasks}">{late}</a>'
+        head += self.bars(row)
+        cells = "".join(self.cell(cell, row) for cell in row.cells)
+        return (
+            f'<section class="row-of-units" data-row><div class="row-head">{head}</div>'
+            f'<ul class="cells">{cells}</ul></section>'
+        )
+
+    def light(self, row: Row) -> str:
+        """The colour as shape and word too; why it is so on hovering."""
+        said = escape(why(row.light, row.counts, vetoes=self.campaign.vetoes))
+        return (
+            f'<span class="light light-{row.light}" title="{said}">'
+            f'<i class="bi bi-{ICONS[row.light]}" aria-hidden="true"></i> {escape(row.light.label)}</span>'
+        )
+
+    def bars(self, row: Row) -> str:
+        """Verified and claimed side by side, never added."""
+        parts = (("verified", row.counts.verified_percent), ("claimed", row.counts.claimed_percent))
+        bars = "".join(
+            f"<label><span>{self.words[name]} <b>{percent}%</b></span>"
+            f'<progress class="{name}" max="100" value="{percent}">{percent}%</progress></label>'
+            for name, percent in parts
+        )
+        return f'<div class="bars">{bars}</div>'
+
+    def cell(self, cell: Cell, row: Row) -> str:
+        """One unit or section: name, how many are overdue or sent back, colour as border, number and letter."""
+        counts, light = cell.counts, cell.light
+        said = escape(why(light, counts, vetoes=self.campaign.vetoes, is_vacant=cell.code in self.vacant))
+        if self.sections:
+            # In a row without a unit a section stands for all that the reader sees of it.
+            href = f"{self.tasks}?show=all&amp;section={escape(cell.code)}&amp;{row.tasks}"
+        elif cell.has_board:
+            href = self.opens(cell.code, has_board=True)
+        else:
+            href = f"{self.units}{cell.code or '0'}/"
+        mark = f"<b>{counts.overdue}</b>" if counts.overdue else f"<b>↩{counts.returned}</b>" if counts.returned else ""
+        name = self.itself if cell.is_own else escape(cell.name)
+        return (
+            f'<li><a class="cell light-{light}" href="{href}" title="{said}">'
+            f'<span class="name">{name}</span>{mark}<i class="letter">{self.letters[light]}</i></a></li>'
+        )
+
+    def opens(self, code: str, *, has_board: bool) -> str:
+        """The board of a unit with something below it, else the unit's own page."""
+        code = code or "0"
+        return f"?unit={code}{self.query}" if has_board else f"{self.units}{code}/"

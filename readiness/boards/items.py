@@ -1,0 +1,119 @@
+"""The checklist's side of a board: filters by item, sections beside each other, gates, what nobody owes."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import date
+from typing import Any
+
+from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, When
+from django.db.models.functions import Left, Length
+
+from checklists.models import Campaign, Item, ItemTally, Task
+from readiness.boards import figures
+from readiness.boards.figures import Board, Cell
+from readiness.boards.light import Counts
+from villages import access
+from villages.models import Cadre
+
+# Of which units the tallies by item make up the rows of a board; of a township and below the tasks are read.
+ROW_LEVELS = {0: {0, 2, 4, 6, 8}, 2: {2, 4, 6, 8}, 4: {4, 6, 8}, 6: {6, 9}}
+
+
+def of_campaign(campaign: Campaign) -> list[Item]:
+    """The items in force, in their order, each with its phase. One query."""
+    return list(campaign.items.filter(struck=False).select_related("phase").order_by("position", "pk"))
+
+
+def by_section(
+    campaign: Campaign, user: Cadre, shown: Board, items: Iterable[Item], *, on: date, chosen: list[int] | None = None
+) -> Board:
+    """The board with sections of the checklist as cells. One query.
+
+    `chosen`: count only these items, as the board does.
+    """
+    section_of = {item.pk: item.section for item in items}
+    sections = list(dict.fromkeys(section_of.values()))
+    found: defaultdict[tuple[str | None, bool], defaultdict[str, Counts]]
+    found = defaultdict(lambda: defaultdict(Counts))
+    where = [shown.at] if shown.at is not None else figures.tops(campaign, user)
+    for (code, item), counts in _own(campaign, user, shown.at, where, on=on).items():
+        if counts.total and item in section_of and (chosen is None or item in chosen):
+            row, _ = figures.place(code, shown.at, where)
+            found[row][section_of[item]] += counts
+    rows = []
+    for upper in shown.rows:
+        parts = found[upper.code, upper.is_whole]
+        cells = [
+            Cell(section, section, parts[section], figures.light_of(campaign, parts[section]))
+            for section in sections
+            if section in parts
+        ]
+        rows.append(replace(upper, cells=cells))
+    return replace(shown, rows=rows)
+
+
+def by_due_date(campaign: Campaign, user: Cadre, at: str | None, *, on: date) -> list[tuple[int, date, Counts]]:
+    """How the tasks of each item stand at a unit with everything below it: (item, due date, counts). One query."""
+    where = [at] if at is not None else figures.tops(campaign, user)
+    rows: Any
+    if at is None or not figures.has_board(at):
+        rows = _tasks(campaign, user, where)
+        adds = figures.task_sums(on)
+    else:
+        rows = ItemTally.objects.visible_to(user).filter(campaign=campaign)
+        if lengths := figures.levels(where):
+            rows = rows.filter(figures.within(where)).alias(places=Length("unit_id")).filter(places__in=lengths - {9})
+        else:
+            rows = rows.filter(unit=at)
+        adds = figures.sums(on)
+    found = rows.values_list("item_id", "due_on").annotate(**adds).order_by("due_on")
+    return [(item, due_on, Counts(*numbers)) for item, due_on, *numbers in found if any(numbers)]
+
+
+def gates(figures_by_due: Iterable[tuple[int, date, Counts]], items: Iterable[Item]) -> dict[int, int]:
+    """Phase -> how many tasks of its gate items are still owed. No query."""
+    phase_of = {item.pk: item.phase_id for item in items if item.gate and item.phase_id}
+    owed: defaultdict[int, int] = defaultdict(int)
+    for item, _, counts in figures_by_due:
+        if phase := phase_of.get(item):
+            owed[phase] += counts.owed
+    return dict(owed)
+
+
+def orphans(campaign: Campaign, user: Cadre) -> list[Item]:
+    """Items that no unit owes, for those who see the whole campaign. One query or none."""
+    if not access.may_see(user, campaign.host_id):
+        return []
+    owed = Task.objects.asked_for().filter(item=OuterRef("pk"))
+    return list(campaign.items.filter(~Exists(owed), struck=False))
+
+
+def _tasks(campaign: Campaign, user: Cadre, where: list[str]) -> QuerySet[Any]:
+    return Task.objects.visible_to(user).asked_for().filter(figures.within(where), campaign=campaign)
+
+
+def _own(
+    campaign: Campaign, user: Cadre, at: str | None, where: list[str], *, on: date
+) -> dict[tuple[str, int], Counts]:
+    """(unit, item) -> what it owes itself, or (above a board's rows) what its row owes. One query."""
+    lengths = ROW_LEVELS.get(len(at)) if at is not None else None
+    if lengths is None:
+        rows = _tasks(campaign, user, where).values_list("unit_id", "item_id").annotate(**figures.task_sums(on))
+        return {(code, item): Counts(*numbers) for code, item, *numbers in rows.order_by()}
+    adds = figures.sums(on)
+    tallies: Any = ItemTally.objects.visible_to(user)
+    tallies = tallies.filter(figures.within(where), campaign=campaign).alias(places=Length("unit_id"))
+    tallies = tallies.filter(places__in=lengths)
+    bucket: Any = F("unit_id")
+    if at is not None and len(at) < 4:
+        county = Q(places=figures.COUNTY_PLACES) & ~Q(unit_id__contains="D")
+        bucket = Case(When(county, then=Left("unit_id", figures.BELOW[len(at)][0])), default=bucket)
+    rows = tallies.annotate(bucket=bucket).values("bucket", "item_id").annotate(**adds)
+    found = rows.values_list("bucket", "item_id", *adds).order_by()
+    own = {(code, item): Counts(*numbers) for code, item, *numbers in found}
+    if at is not None and len(at) == figures.COUNTY_PLACES:  # less its townships: what is left is its own
+        for (code, item), counts in list(own.items()):
+            if code != at:
+                own[at, item] -= counts
+    return own

@@ -1,0 +1,59 @@
+"""Whether anything on a board has changed since it was last sent: asked for in one query, before any figure is read."""
+
+import hashlib
+from datetime import date, datetime
+from typing import Any
+
+from django.db.models import Max, OuterRef, Q, Subquery, Sum, Value
+from django.db.models.functions import Coalesce, Length
+from django.http import HttpRequest, HttpResponse, HttpResponseNotModified
+from django.utils.translation import get_language
+
+from checklists.models import Campaign, Change, Pulse
+from readiness.boards import figures
+from villages import access
+
+# Who answers where changes with posts and their dates, which no tally counts: looked at anew this often.
+MINUTES = 5
+
+
+def with_pulse(campaigns: Any, units: list[str]) -> Any:
+    """Campaigns with `pulse`, which grows with every change to a task of these units, and `changed`, the last edit."""
+    under = Q(pk__in=[])
+    for code in units:
+        if len(code) >= figures.COUNTY_PLACES:
+            under |= Q(unit=code)
+        else:
+            under |= Q(unit__code__startswith=code, places__lte=8)
+    beats: Any = Pulse.objects.alias(places=Length("unit_id")).filter(under, campaign=OuterRef("pk")).order_by()
+    beats = beats.values("campaign").annotate(sum=Sum("version")).values("sum")
+    edits = Change.objects.filter(campaign=OuterRef("pk")).order_by().values("campaign").annotate(last=Max("pk"))
+    return campaigns.annotate(
+        pulse=Coalesce(Subquery(beats), Value(0)), changed=Coalesce(Subquery(edits.values("last")), Value(0))
+    )
+
+
+def tag(request: HttpRequest, campaign: Campaign, now: datetime, today: date) -> str:
+    """What all that this reader sees at this address depends on, in short."""
+    grants = sorted(access.grants(request.user))
+    seen = (
+        request.get_full_path(),
+        request.user.pk,
+        grants,
+        get_language(),
+        campaign.pulse,  # type: ignore[attr-defined]
+        campaign.changed,  # type: ignore[attr-defined]
+        campaign.status,
+        today,
+        int(now.timestamp()) // (60 * MINUTES),
+    )
+    return '"' + hashlib.sha256(repr(seen).encode()).hexdigest()[:32] + '"'
+
+
+def unchanged(request: HttpRequest, tag: str) -> HttpResponse | None:
+    """304 if the reader has this already."""
+    if tag not in [known.strip() for known in request.headers.get("If-None-Match", "").split(",")]:
+        return None
+    answer = HttpResponseNotModified()
+    answer["ETag"] = tag
+    return answer
