@@ -51,6 +51,7 @@ def database(name: str, build: Callable[[], object] = bool, *, keep: bool = Fals
             build()
     try:
         with live.pointed_at(url):
+            call_command("migrate", verbosity=0, interactive=False)  # one that was kept
             yield
     finally:
         if not keep:
@@ -229,4 +230,6 @@ def check_tallies() -> None:
     Raises:
         SystemExit: it does not.
     """
+    with connection.cursor() as cursor:
+        cursor.execute("SET statement_timeout = 0; SET work_mem = '512MB'")
     call_command("check_tallies")
