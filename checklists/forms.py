@@ -172,6 +172,8 @@ class TaskFilter(forms.Form):
     section = forms.CharField(max_length=60, required=False, widget=forms.HiddenInput)
     kind = forms.CharField(max_length=20, required=False, widget=forms.HiddenInput)
     responsible = forms.CharField(max_length=120, required=False, widget=forms.HiddenInput)
+    due_from = forms.DateField(required=False, widget=forms.HiddenInput)
+    due_until = forms.DateField(required=False, widget=forms.HiddenInput)
     phase = forms.IntegerField(required=False, min_value=1, max_value=2**31 - 1, widget=forms.HiddenInput)
     beside = forms.RegexField(r"^(?:0|[0-9]{2,12})$", required=False, widget=forms.HiddenInput)
     q = forms.CharField(label=_("Search"), max_length=60, required=False)

@@ -17,6 +17,7 @@ urlpatterns = [
     path("tasks/", boards.my_tasks, name="my_tasks"),
     path("campaigns/", boards.campaigns, name="campaigns"),
     path("campaigns/<int:campaign_id>/", board.board, name="board"),
+    path("campaigns/<int:campaign_id>/table/", board.table, name="board_table"),
     path("campaigns/<int:campaign_id>/tasks/", boards.campaign_tasks, name="campaign_tasks"),
     path("campaigns/<int:campaign_id>/units/<unit:code>/", boards.unit_page, name="unit_tasks"),
     path("inbox/", reminders.inbox, name="inbox"),

@@ -8,6 +8,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -15,7 +16,7 @@ from django.views.decorators.http import require_safe
 
 from checklists.models import Campaign, Item
 from checklists.newer import KINDS
-from readiness.boards import answers, figures, items, live, places, words
+from readiness.boards import answers, battle, csv, curve, figures, items, live, places, tables, words
 from readiness.boards.figures import Board
 from readiness.boards.forecast import Forecast, NoForecast, forecast
 from readiness.boards.heat import Heat
@@ -23,7 +24,7 @@ from readiness.boards.light import LABELS, Light
 from readiness.boards.series import Series, series
 from villages import access
 from villages.http import CadreRequest
-from villages.models import CODE_PATTERN, code_of
+from villages.models import CODE_PATTERN, Cadre, code_of
 
 NARROWS = ("section", "kind", "phase", "responsible")  # filters that leave items out
 
@@ -140,31 +141,52 @@ def _same(values: Any) -> list[tuple[str, str]]:
 @require_safe
 def board(request: CadreRequest, campaign_id: int) -> HttpResponse:
     """The answer in one line, the figures, and one view of the units below."""
-    user = request.user
-    asked = request.GET.get("unit", "")
-    unit = code_of(asked) if asked else None
-    seen = Campaign.objects.visible_to(user).select_related("host", "decided_by")
-    campaign = get_object_or_404(live.with_pulse(seen, access.scopes(user) if unit is None else [unit]), pk=campaign_id)
-    tops = figures.tops(campaign, user)
-    if unit is not None and not any(unit.startswith(top) for top in tops):
-        raise Http404
+    campaign, unit = _place(request, campaign_id)
     if unit is not None and not figures.has_board(unit):
         return redirect("unit_tasks", campaign.pk, unit)
     today = timezone.localdate()
     tag = live.tag(request, campaign, timezone.now(), today)
     if same := live.unchanged(request, tag):
         return same
-    if unit is None and len(tops) == 1 and figures.has_board(tops[0]):
-        unit = tops[0]
     answer = render(request, "boards/board.html", _context(request, campaign, unit, today) | {"tag": tag})
     answer["ETag"] = tag
     return answer
 
 
+@require_safe
+def table(request: CadreRequest, campaign_id: int) -> HttpResponse:
+    """The view of the board that the same query shows, as a file for a spreadsheet."""
+    campaign, unit = _place(request, campaign_id)
+    if unit is not None and not figures.has_board(unit):
+        raise Http404
+    context = _context(request, campaign, unit, timezone.localdate())
+    name, header, rows = tables.sheet(context)
+    return csv.answer(" ".join(filter(None, (str(campaign), context["here"], name))), header, rows)
+
+
+def _place(request: CadreRequest, campaign_id: int) -> tuple[Campaign, str | None]:
+    """The campaign, and the unit that was asked for or else the highest that the reader covers (None: several).
+
+    Raises:
+        Http404: the campaign or the unit is out of sight.
+    """
+    user, asked = request.user, request.GET.get("unit", "")
+    unit = code_of(asked) if asked else None
+    seen = Campaign.objects.visible_to(user).select_related("host", "decided_by")
+    found = live.with_pulse(seen, access.scopes(user) if unit is None else [unit])
+    campaign: Campaign = get_object_or_404(found, pk=campaign_id)
+    tops = figures.tops(campaign, user)
+    if unit is not None and not any(unit.startswith(top) for top in tops):
+        raise Http404
+    if unit is None and len(tops) == 1 and figures.has_board(tops[0]):
+        unit = tops[0]
+    return campaign, unit
+
+
 def _context(request: CadreRequest, campaign: Campaign, at: str | None, today: date) -> dict[str, Any]:
     user = request.user
     checklist = items.of_campaign(campaign)
-    views = [*(["ranking"] if campaign.ranking else []), "weak"]
+    views = ["battle", "curve", *(["ranking"] if campaign.ranking else []), "weak"]
     form = BoardFilter(request.GET, campaign=campaign, checklist=checklist, views=views)
     form.is_valid()
     asked = form.cleaned_data
@@ -184,6 +206,8 @@ def _context(request: CadreRequest, campaign: Campaign, at: str | None, today: d
         "view": asked.get("show") or "heat",
         "tabs": [(name, label, form.query(show=name)) for name, label in _tabs(views)],
         "may_run": access.may_run(user, campaign.host_id),
+        "csv_url": f"{reverse('board_table', args=[campaign.pk])}?{form.query()}",
+        "name": f"{campaign} {shown.names.get(at or '', '')}".strip(),
     }
     vacancies = [] if past else answers.vacancies(campaign, user, shown, on=today)
     coming: Forecast | NoForecast | None = None
@@ -203,10 +227,61 @@ def _context(request: CadreRequest, campaign: Campaign, at: str | None, today: d
         "vacancies": vacancies,
         "days_left": campaign.days_left(on),
     }
-    return frame | _view(request, campaign, shown, form, checklist, vacancies, on=on, chosen=chosen)
+    match frame["view"]:
+        case "curve":
+            return frame | _curve(campaign, days or series(campaign, user, at, until=on), coming, on)
+        case "battle":
+            return frame | _battle(campaign, user, at, checklist, chosen, on, _tasks_query(form, at))
+    return frame | _places(request, campaign, shown, form, checklist, vacancies, on=on, chosen=chosen)
 
 
-def _view(
+def _curve(campaign: Campaign, days: Series, coming: Forecast | NoForecast | None, on: date) -> dict[str, Any]:
+    claimed = list(zip(days.days, days.claimed, strict=True))
+    verified = list(zip(days.days, days.verified, strict=True))
+    return {
+        "curve": curve.draw(
+            claimed,
+            verified,
+            days.due,
+            coming or NoForecast.OVER,
+            on=on,
+            inspects_on=campaign.inspects_on,
+            phases=campaign.phases.all(),
+        )
+    }
+
+
+def _battle(
+    campaign: Campaign,
+    user: Cadre,
+    at: str | None,
+    checklist: list[Item],
+    chosen: list[int] | None,
+    on: date,
+    under: str,
+) -> dict[str, Any]:
+    item_of = {item.pk: item for item in checklist if chosen is None or item.pk in chosen}
+    by_due = [line for line in items.by_due_date(campaign, user, at, on=on) if line[0] in item_of]
+    tasks = f"{reverse('campaign_tasks', args=[campaign.pk])}?{under}"
+    gates = items.gates(by_due, checklist) if campaign.gates else {}
+    stages = [
+        battle.Stage(
+            str(phase), phase.starts_on, phase.ends_on, gates.get(phase.pk, 0), f"{tasks}&show=gate&phase={phase.pk}"
+        )
+        for phase in campaign.phases.all()
+    ]
+
+    def link(section: str, first: date | None, last: date | None) -> str:
+        narrowed = {"section": section, "due_from": first, "due_until": last}
+        return f"{tasks}&show=all&{urlencode({name: value for name, value in narrowed.items() if value})}"
+
+    by_due.sort(key=lambda line: item_of[line[0]].position)
+    due = [(item_of[item].section, day, counts) for item, day, counts in by_due]
+    inspects = campaign.inspects_on, campaign.last_day
+    return {"battle": battle.draw(due, stages, starts_on=campaign.starts_on, inspects=inspects, on=on, link=link)}
+
+
+def _places(
     request: CadreRequest,
     campaign: Campaign,
     shown: Board,
@@ -217,7 +292,7 @@ def _view(
     on: date,
     chosen: list[int] | None,
 ) -> dict[str, Any]:
-    """What only the view that was asked for shows."""
+    """What the views of units show: the heat map, the weak places, the ranking."""
     user = request.user
     match form.cleaned_data.get("show"):
         case "weak":
@@ -238,8 +313,10 @@ def _view(
         sections=by_sections,
         query=f"&{rest}" if (rest := form.query(unit=None)) else "",
     )
+    shown = shown.only(light) if light else shown
     return {
-        "heat": heat.write(shown.only(light) if light else shown),
+        "cells": shown,
+        "heat": heat.write(shown),
         "by_sections": by_sections,
         "chosen_light": light,
         "orphans": items.orphans(campaign, user) if shown.at == campaign.host_id else [],

@@ -100,7 +100,7 @@ class Heat:
         name = self.itself if cell.is_own else escape(cell.name)
         return (
             f'<li><a class="cell light-{light}" href="{href}" title="{said}">'
-            f'<span class="name">{name}</span>{mark}<i class="letter">{self.letters[light]}</i></a></li>'
+            f'<span class="name">{name}</span>{mark}<i class="sign">{self.letters[light]}</i></a></li>'
         )
 
     def opens(self, code: str, *, has_board: bool) -> str:

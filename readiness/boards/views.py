@@ -113,6 +113,10 @@ def _filtered(tasks: TaskQuerySet, form: TaskFilter, *, user: Cadre, on: date) -
     for name in ("phase", "section", "kind", "responsible"):
         if chosen.get(name):
             tasks = tasks.filter(**{f"item__{name}": chosen[name]})
+    if chosen.get("due_from"):
+        tasks = tasks.filter(due_on__gte=chosen["due_from"])
+    if chosen.get("due_until"):
+        tasks = tasks.filter(due_on__lte=chosen["due_until"])
     if chosen.get("q"):
         words = chosen["q"]
         tasks = tasks.filter(
