@@ -207,7 +207,7 @@ class World:
 
     def asked_again(self, person: web.Person) -> tuple[live.Web, web.Ask]:
         """The same, by a screen that has it already."""
-        return self.product, web.asks(pages.unchanged(person, self.board), status=304)
+        return self.product, pages.Follower(person, self.board).ask
 
     def ticked(self) -> tuple[live.Web, web.Ask]:
         """One task after the other."""
@@ -234,6 +234,9 @@ def measured(measure: Callable[[list[Bench]], list[T]], scale: int) -> list[T]:
 def benches(country: World, county: World) -> list[Bench]:
     """The lines of the table that need a country."""
 
+    def follows() -> Figures:
+        return web.medians(country.asked_again(country.leader), country.opened(country.leader))
+
     def between(first: tuple[live.Web, web.Ask], second: tuple[live.Web, web.Ask]) -> Callable[[], Figures]:
         return lambda: web.medians(first, second)
 
@@ -257,7 +260,7 @@ def benches(country: World, county: World) -> list[Bench]:
         Bench(
             "nothing_changed_in_the_country_against_the_whole_board",
             limit=0.2,
-            run=between(country.asked_again(country.leader), country.opened(country.leader)),
+            run=follows,
         ),
         Bench(
             "queries_on_any_board_in_the_country_against_10",

@@ -63,9 +63,8 @@ def tick() -> Figures:
 
 def nothing_changed() -> Figures:
     """A screen that asks again, against a screen that loads the page."""
-    again = web.asks(pages.unchanged(here.leader, here.board), status=304)
-    whole = web.asks(here.leader.get(here.board))
-    return web.medians((here.product, again), (here.product, whole))
+    again, whole = pages.Follower(here.leader, here.board), web.asks(here.leader.get(here.board))
+    return web.medians((here.product, again.ask), (here.product, whole))
 
 
 def memory() -> Figures:

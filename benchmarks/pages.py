@@ -99,11 +99,25 @@ def queries(name: str, path: str) -> int:
     return len(captured)
 
 
-def unchanged(person: web.Person, path: str) -> bytes:
-    """Asks whether a page has changed since it was last seen, as static/boards.js does."""
-    tag = person.see(path).header("ETag")
-    assert tag, f"{path} carries no ETag"
-    return person.get(path, **{"If-None-Match": tag})
+class Follower:
+    """A screen that has the page already and asks whether it has changed, as static/boards.js does."""
+
+    def __init__(self, person: web.Person, path: str) -> None:
+        self._person, self._path = person, path
+        self._request = self._after(person.see(path))
+
+    def ask(self, line: web.Line) -> None:
+        """Asks again; a page that did change is taken in."""
+        answer = line.ask(self._request)
+        if answer.status == 200:
+            self._request = self._after(answer)
+        else:
+            assert answer.status == 304, f"{answer.status}: {self._path}"
+
+    def _after(self, answer: web.Answer) -> bytes:
+        tag = answer.header("ETag")
+        assert tag, f"{self._path} carries no ETag"
+        return self._person.get(self._path, **{"If-None-Match": tag, "Readiness-Follows": "1"})
 
 
 def same(first: web.Answer, second: web.Answer, *parts: str) -> None:

@@ -275,7 +275,7 @@ def _own(
         rows = rows.filter(places__in=lengths)
     bucket: Any = F("unit_id")
     if where == [""]:
-        county = Q(places=COUNTY_PLACES) & ~Q(unit_id__contains="D")
+        county = Q(places=COUNTY_PLACES) & ~Q(unit__code__contains="D")
         bucket = Case(When(county, then=Left("unit_id", 4)), default=bucket)
     adds = sums(on)
     found = rows.annotate(bucket=bucket).values("bucket").annotate(**adds).values_list("bucket", *adds).order_by()
