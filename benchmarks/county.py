@@ -52,8 +52,9 @@ def board() -> Figures:
 
 
 def same_cells() -> None:
-    """Both boards show as many villages."""
-    pages.same(here.leader.see(here.board), pages.seen(here.floor, here.bare_board), 'class="cell ')
+    """Both boards have as many rows and cells."""
+    parts = 'class="cell ', 'class="row-of-units"'
+    pages.same(here.leader.see(here.board), pages.seen(here.floor, here.bare_board), *parts)
 
 
 def tick() -> Figures:

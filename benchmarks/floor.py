@@ -62,6 +62,9 @@ TALLIES = """
 WORDS = {"red": "红", "amber": "黄", "green": "绿", "none": "无"}
 
 
+RANK = {"red": 0, "amber": 1, "green": 2, "none": 3}
+
+
 def light(open_: int, done: int, verified: int, returned: int, overdue: int) -> str:
     """The colour of a unit."""
     applying = open_ + done + verified + returned
@@ -73,25 +76,47 @@ def light(open_: int, done: int, verified: int, returned: int, overdue: int) -> 
 
 
 def board(campaign: str, county: str) -> str:
-    """A row for each township, a cell for each village."""
-    parts = [f"<h1>{county}</h1><dl>"]
+    """A row for each township, a cell for each village and for what the township owes itself; by need."""
+    townships = {}
     for code, name, *counts in rows(TALLIES, campaign, f"{county}%"):
-        open_, done, verified, returned, overdue = counts
-        colour = light(*counts)
-        if len(code) == 12:
-            parts.append(
-                f'<li><a class="cell light-{colour}" href="/campaigns/{campaign}/units/{code}/"'
-                f' title="{WORDS[colour]}：逾期 {overdue} 项，退回 {returned} 项">'
-                f'<span class="name">{escape(name)}</span><b>{overdue or ""}</b>'
-                f'<span class="visually-hidden">{WORDS[colour]}</span></a></li>'
-            )
-        else:
-            parts.append(
-                f'</ul><div class="row-head"><h2><a href="/campaigns/{campaign}/?unit={code}">{escape(name)}</a></h2>'
-                f'<span class="light light-{colour}">{WORDS[colour]}</span> <span>{verified}</span>'
-                f'<span>{done}</span> <span>{open_ + returned}</span><span>{overdue}</span></div><ul class="cells">'
-            )
+        if len(code) == 9:
+            townships[code] = (name, counts, own := list(counts), cells := [])
+        elif len(code) == 12:
+            for n in range(5):
+                own[n] -= counts[n]
+            cells.append(cell(campaign, code, name, counts))
+    parts = [f"<h1>{county}</h1>"]
+    for code, (name, counts, own, cells) in sorted(townships.items(), key=lambda found: need(found[1][1])):
+        colour, (open_, done, verified, returned, overdue) = light(*counts), counts
+        applying = open_ + done + verified + returned or 1
+        if any(own):
+            cells.append(cell(campaign, code, "本级", own))
+        cells.sort()
+        parts.append(
+            f'<section class="row-of-units"><div class="row-head"><h3><a href="?unit={code}">{escape(name)}</a></h3>'
+            f'<span class="light light-{colour}" title="逾期 {overdue} 项，退回 {returned} 项">{WORDS[colour]}</span>'
+            f'<a class="late" href="/campaigns/{campaign}/tasks/?show=overdue&amp;under={code}">{overdue} 项逾期</a>'
+            f'<progress class="verified" max="100" value="{verified * 100 // applying}"></progress>'
+            f'<progress class="claimed" max="100" value="{done * 100 // applying}"></progress></div>'
+            f'<ul class="cells">{"".join(written for _, written in cells)}</ul></section>'
+        )
     return "".join(parts)
+
+
+def cell(campaign: str, code: str, name: str, counts: list[int]) -> tuple[tuple[int, int], str]:
+    """One unit: how much it needs somebody, and how it is shown."""
+    colour, returned, overdue = light(*counts), counts[3], counts[4]
+    mark = f"<b>{overdue}</b>" if overdue else f"<b>↩{returned}</b>" if returned else ""
+    return need(counts), (
+        f'<li><a class="cell light-{colour}" href="/campaigns/{campaign}/units/{code}/"'
+        f' title="{WORDS[colour]}：逾期 {overdue} 项，退回 {returned} 项"><span class="name">{escape(name)}</span>'
+        f'{mark}<i class="letter">{WORDS[colour]}</i></a></li>'
+    )
+
+
+def need(counts: list[int]) -> tuple[int, int]:
+    """Red first, then by how much is overdue."""
+    return RANK[light(*counts)], -counts[4]
 
 
 # ---- Lists of tasks ------------------------------------------------------------------------------------------------

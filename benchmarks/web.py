@@ -153,10 +153,10 @@ def asks(request: bytes, status: int = 200) -> Ask:
     return ask
 
 
-def medians(first: tuple[live.Web, Ask], second: tuple[live.Web, Ask], *, requests: int = REQUESTS) -> Figures:
+def medians(first: tuple[live.Web, Ask], second: tuple[live.Web, Ask]) -> Figures:
     """The median of each in milliseconds: blocks of a few requests in turn, each on a new connection, warmed up."""
     times: tuple[list[float], list[float]] = ([], [])
-    for _ in range(requests // BLOCK):
+    for _ in range(REQUESTS // BLOCK):
         for (web, ask), found in zip((first, second), times, strict=True):
             with Line(web) as line:
                 for number in range(WARM_UP + BLOCK):
