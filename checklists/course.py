@@ -21,6 +21,9 @@ NEEDS_REASON = {Change.What.PAUSED, Change.What.REOPENED}
 def steer(campaign: Campaign, what: str, *, by: Cadre, note: str = "") -> bool:
     """Pauses, resumes, closes or reopens. False if it was there already, or there is no such way from where it is.
 
+    Args:
+        what: one of WAYS.
+
     A paused or closed campaign takes no ticks and reminds nobody; the database freezes the tasks of a closed one.
     """
     starts, end = WAYS[what]
@@ -32,8 +35,3 @@ def steer(campaign: Campaign, what: str, *, by: Cadre, note: str = "") -> bool:
         Change.objects.create(campaign=campaign, by=by, what=what, note=note)
     campaign.refresh_from_db()
     return bool(moved)
-
-
-def close(campaign: Campaign, *, by: Cadre) -> bool:
-    """Takes no more ticks from now on and keeps its figures. False if it was closed already."""
-    return steer(campaign, Change.What.CLOSED, by=by)

@@ -12,8 +12,8 @@ from django.core.exceptions import ValidationError
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from checklists.days import DayField
 from checklists.models import Campaign, State, Task
-from checklists.setup.days import DayField
 from villages import access
 
 LONGEST_NOTE = 2000

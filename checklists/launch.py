@@ -54,11 +54,12 @@ def launch(
     Raises:
         CannotLaunch: the inspection day is past, or the campaign is closed.
     """
-    # Two launches at once wait for each other, and a closing for them; ticks are not held up.
-    _one_at_a_time("launch", template.slug)
-    versions = list(Template.objects.filter(slug=template.slug).values_list("pk", flat=True))
-    campaign = _held("template_id = ANY (%s) AND host_id = %s AND inspects_on = %s", versions, host.pk, inspects_on)
-    if campaign is not None and campaign.status == Campaign.Status.CLOSED:
+    # Two first launches at once wait for each other; once there is a campaign, its row is what is held.
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtext('launch'), hashtext(%s))", [template.slug])
+    found = Campaign.objects.filter(template__slug=template.slug, host=host, inspects_on=inspects_on)
+    campaign = found.select_for_update(no_key=True, of=("self",)).first()
+    if campaign is not None and campaign.is_closed:
         raise CannotLaunch(_("This campaign is closed; it keeps its figures and takes no more tasks."))
     if inspects_on < on and (campaign is None or campaign.is_draft):
         raise CannotLaunch(_("The inspection day %(day)s is already past.") % {"day": inspects_on})
@@ -118,43 +119,29 @@ def check_day(template: Template | None, host: Unit, *, inspects_on: date, on: d
         raise CannotLaunch(_("This unit already runs a campaign from this template for that day."))
 
 
-@transaction.atomic
 def go_live(campaign: Campaign, *, on: date, by: Cadre | None = None) -> Launched:
     """Makes the tasks and names who answers; again, adds what is missing. Makes what setup showed beforehand.
 
     Raises:
         CannotLaunch: the inspection day is past, or the campaign is closed.
     """
-    _one_at_a_time("go live", str(campaign.pk))
-    held = _held("id = %s", campaign.pk)
-    if held is None or held.status == Campaign.Status.CLOSED:
-        raise CannotLaunch(_("This campaign is closed; it keeps its figures and takes no more tasks."))
-    campaign.refresh_from_db()
-    first = campaign.is_draft
-    if first:
-        if campaign.inspects_on < on:
-            raise CannotLaunch(_("The inspection day %(day)s is already past.") % {"day": campaign.inspects_on})
-        campaign.status = Campaign.Status.ACTIVE
-        campaign.starts_on = on
-        campaign.save(update_fields=["status", "starts_on"])
-        campaign.items.filter(due_on__lt=on).update(due_on=on)
-    tasks = sync.add_tasks(campaign)
-    named = answers.fill(campaign, on=on)
-    if first:
-        Change.objects.create(campaign=campaign, by=by, what=Change.What.LAUNCHED, fields={"tasks": [0, tasks]})
+    with sync.still(campaign):
+        campaign.refresh_from_db()
+        if campaign.is_closed:
+            raise CannotLaunch(_("This campaign is closed; it keeps its figures and takes no more tasks."))
+        first = campaign.is_draft
+        if first:
+            if campaign.inspects_on < on:
+                raise CannotLaunch(_("The inspection day %(day)s is already past.") % {"day": campaign.inspects_on})
+            campaign.status = Campaign.Status.ACTIVE
+            campaign.starts_on = on
+            campaign.save(update_fields=["status", "starts_on"])
+            campaign.items.filter(due_on__lt=on).update(due_on=on)
+        tasks = sync.add_tasks(campaign)
+        named = answers.fill(campaign, on=on)
+        if first:
+            Change.objects.create(campaign=campaign, by=by, what=Change.What.LAUNCHED, fields={"tasks": [0, tasks]})
     return Launched(campaign, 0, tasks, named)
-
-
-def _one_at_a_time(what: str, which: str) -> None:
-    """Waits, until the end of the transaction, for whoever does the same to the same."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s), hashtext(%s))", [what, which])
-
-
-def _held(condition: str, *values: object) -> Campaign | None:
-    """The campaign, which nobody closes before we are through; whoever ticks is not held up."""
-    found = Campaign.objects.raw(f"SELECT * FROM checklists_campaign WHERE {condition} FOR SHARE", values)  # noqa: S608
-    return next(iter(found), None)
 
 
 def move_deadlines(campaign: Campaign, *, by: timedelta) -> None:

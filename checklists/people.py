@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST
 
 from checklists import handover
-from checklists.setup.days import DayField
+from checklists.days import DayField
 from villages import access, posts
 from villages.http import CadreRequest
 from villages.models import KINDS_OF_ROLE, Cadre, Post, PostQuerySet, Unit

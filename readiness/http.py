@@ -2,11 +2,13 @@
 
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from django.conf import settings
+from django.core.exceptions import RequestDataTooBig, TooManyFieldsSent
 from django.db import OperationalError
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, UnreadablePostError
 from django.template.loader import render_to_string
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -40,6 +42,15 @@ class Refusals:
             return not_found(request, Http404())
         return response
 
+    def process_view(self, request: HttpRequest, *_: object) -> HttpResponse | None:
+        """Reads what was sent before anything else does, so that too much of it is refused in our words."""
+        try:
+            with suppress(UnreadablePostError):  # the sender is gone
+                request.POST  # noqa: B018
+        except (RequestDataTooBig, TooManyFieldsSent):
+            return too_much(request)
+        return None
+
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         return broken(request) if isinstance(exception, OperationalError) else None
 
@@ -54,6 +65,18 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
     """In sight, but not allowed: with the reason."""
     return _refusal(request, 403, _("Not allowed"), str(exception) or _("Your posts do not allow this."))
+
+
+def too_much(request: HttpRequest) -> HttpResponse:
+    """Larger than the server reads in one go; nothing of it was looked at."""
+    most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE >> 20
+    return _refusal(
+        request,
+        413,
+        _("Too much at once"),
+        _("This is more than %(n)d MB or has too many fields; nothing was saved. Go back and send it in parts.")
+        % {"n": most},
+    )
 
 
 def broken(request: HttpRequest) -> HttpResponse:

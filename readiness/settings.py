@@ -67,7 +67,7 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "whitenoise.runserver_nostatic",
-    "django.contrib.staticfiles",
+    "readiness.apps.StaticFiles",
     "crispy_forms",
     "crispy_bootstrap5",
     "csp",
@@ -166,6 +166,7 @@ STATICFILES_DIRS = [
     BASE_DIR / "static",
     ("bootstrap", BASE_DIR / "node_modules" / "bootstrap" / "dist"),
     ("icons", BASE_DIR / "node_modules" / "bootstrap-icons" / "font"),
+    ("echarts", BASE_DIR / "node_modules" / "echarts" / "dist"),
 ]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
@@ -179,6 +180,10 @@ WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = DEBUG
 
 # A whole sheet that is pasted gets an answer in words, which a body cut off here would not.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 2**20
+# Files stay in memory and are kept only out of a body of at most this size; out of a larger one they are read past in
+# small pieces and thrown away. The form then says that the file is too large.
+FILE_UPLOAD_MAX_MEMORY_SIZE = 11 * 2**20
+FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.MemoryFileUploadHandler"]
 
 # --- Headers ------------------------------------------------------------------------------------
 CONTENT_SECURITY_POLICY = {

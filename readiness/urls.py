@@ -4,6 +4,7 @@ from django.urls import include, path
 
 from readiness import health
 from readiness.boards import board
+from readiness.boards import map as maps
 from readiness.boards import views as boards
 from readiness.reminders import views as reminders
 from villages import urls as front_door  # registers the <unit:…> converter
@@ -17,6 +18,7 @@ urlpatterns = [
     path("tasks/", boards.my_tasks, name="my_tasks"),
     path("campaigns/", boards.campaigns, name="campaigns"),
     path("campaigns/<int:campaign_id>/", board.board, name="board"),
+    path("campaigns/<int:campaign_id>/shapes/", maps.shapes, name="shapes"),
     path("campaigns/<int:campaign_id>/table/", board.table, name="board_table"),
     path("campaigns/<int:campaign_id>/tasks/", boards.campaign_tasks, name="campaign_tasks"),
     path("campaigns/<int:campaign_id>/units/<unit:code>/", boards.unit_page, name="unit_tasks"),

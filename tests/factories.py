@@ -43,7 +43,7 @@ def parent_code(code: str) -> str | None:
     for letter in "SD":
         if letter in code:
             return code.split(letter, maxsplit=1)[0]
-    return {2: None, 4: code[:2], 6: code[:4], 9: code[:6], 12: code[:9]}[len(code)]
+    return {0: None, 2: None, 4: code[:2], 6: code[:4], 9: code[:6], 12: code[:9]}[len(code)]
 
 
 def units(codes: dict[str, str] = UNITS) -> None:

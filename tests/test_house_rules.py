@@ -31,7 +31,7 @@ from checklists.models import (
 )  # fmt: skip
 from readiness.models import Notice
 from tests import factories
-from villages.models import Cadre, Post, Unit
+from villages.models import Boundary, Cadre, Post, Unit
 
 ROOT = Path(__file__).resolve().parent.parent
 NOW, DAY = timezone.now(), date(2026, 6, 10)
@@ -89,6 +89,7 @@ BREAKS: dict[str, Callable[[Task, Cast], object]] = {
     "post_ends_after_it_began": lambda t, c: change(post(c["lan"]), until=date(2025, 12, 31)),
     "post_of_a_stand_in_has_an_end": lambda t, c: change(post(c["lan"]), stands_in_for=post(c["hong"])),
     "post_role_is_known": lambda t, c: change(post(c["lan"]), role="king"),
+    "boundary_is_an_area": lambda t, c: border(t, c, {"type": "Point", "coordinates": [104, 28]}),
     "campaign_once_per_template_host_and_day": lambda t, c: again(t.campaign),
     "campaign_status_is_known": lambda t, c: change(t.campaign, status="asleep"),
     "campaign_starts_before_the_inspection": lambda t, c: change(t.campaign, starts_on=date(2999, 1, 1)),
@@ -133,7 +134,10 @@ REFUSED_BEFORE = {"item_and_campaign": "checklists_item_pkey"}
 # Rules that a migration or a trigger writes in SQL.
 IN_SQL: dict[str, Callable[[Task, Cast], object]] = {
     "task_in_its_items_campaign": lambda t, c: change(t, campaign=factories.campaign(on=DAY, days=400)),
-    "task_of_a_closed_campaign_stays": lambda t, c: (course.close(t.campaign, by=c["ada"]), change(t, points=9)),
+    "task_of_a_closed_campaign_stays": lambda t, c: (
+        course.steer(t.campaign, "closed", by=c["ada"]),
+        change(t, points=9),
+    ),
 }
 # The other half of a rule with two halves: nothing without its pair, nor the pair without it.
 HALVES: list[tuple[str, Callable[[Task, Cast], object]]] = [
@@ -141,6 +145,7 @@ HALVES: list[tuple[str, Callable[[Task, Cast], object]]] = [
     ("unit_code_is_well_formed", lambda t, c: unit("511504101203\n", "511504101")),
     ("unit_code_continues_its_parents", lambda t, c: change(t.unit, parent=t.unit)),
     ("cadre_has_a_name", lambda t, c: change(c["lan"], username="")),
+    ("boundary_is_an_area", lambda t, c: border(t, c, {"coordinates": []})),
     ("campaign_red_is_a_percentage", lambda t, c: change(t.campaign, red_percent=0)),
     ("campaign_closed_by_someone_at_some_time", lambda t, c: change(t.campaign, closed_by=c["ada"])),
     ("campaign_closed_by_someone_at_some_time", lambda t, c: change(t.campaign, closed_by=c["ada"], closed_at=NOW)),
@@ -162,12 +167,16 @@ HALVES: list[tuple[str, Callable[[Task, Cast], object]]] = [
     ("event_states_are_known", lambda t, c: event(t, c["su"], from_state="")),
     ("notice_leased_only_while_being_sent", lambda t, c: notice(c["lan"], leased_until=NOW)),
     ("notice_once_per_cadre_campaign_rule_day_and_channel", lambda t, c: again(notice(c["lan"], campaign=t.campaign))),
-    ("task_of_a_closed_campaign_stays", lambda t, c: (course.close(t.campaign, by=c["ada"]), t.delete())),
+    ("task_of_a_closed_campaign_stays", lambda t, c: (course.steer(t.campaign, "closed", by=c["ada"]), t.delete())),
     ("task_of_a_closed_campaign_stays", lambda t, c: (
-        course.close(t.campaign, by=c["ada"]), again(t, unit_id=factories.EAST))),
+        course.steer(t.campaign, "closed", by=c["ada"]), again(t, unit_id=factories.EAST))),
     ("task_of_a_closed_campaign_stays", lambda t, c: (
-        course.close(t.campaign, by=c["ada"]), Task.objects.all().update(state="waived"))),
+        course.steer(t.campaign, "closed", by=c["ada"]), Task.objects.all().update(state="waived"))),
 ]  # fmt: skip
+
+
+def border(task: Task, cast: Cast, geometry: Any) -> None:
+    Boundary.objects.create(unit=task.unit, geometry=geometry, detail=0, loaded_by=cast["ada"])
 
 
 def phase(campaign: Campaign) -> Phase:
@@ -264,7 +273,7 @@ def test_what_has_a_history_cannot_be_deleted(task: Task, cast: Cast) -> None:
 def test_a_closed_campaign_keeps_its_figures_while_others_go_on(task: Task, cast: Cast) -> None:
     """The control beside the refusals: only the closed campaign is frozen."""
     other = factories.campaign(on=timezone.localdate(), days=60)
-    course.close(task.campaign, by=cast["ada"])
+    course.steer(task.campaign, "closed", by=cast["ada"])
     before = list(Tally.objects.filter(campaign=task.campaign).order_by("pk").values())
     assert Task.objects.filter(campaign=other).update(state="waived") > 0
     assert list(Tally.objects.filter(campaign=task.campaign).order_by("pk").values()) == before

@@ -56,7 +56,7 @@ class Action(Enum):
     WAIVE = "waive"
     RUN = "run"  # set up, launch and close campaigns of this unit
     CALL = "call"  # see telephone numbers in full
-    STAFF = "staff"  # say who holds which post
+    STAFF = "staff"  # say who holds which post, load boundaries
 
 
 RIGHTS: dict[Action, dict[str, Reach]] = {
@@ -245,6 +245,14 @@ def may_staff(user: Person, unit: str) -> Verdict:
     if _may(user, Action.STAFF, unit):
         return YES
     return Verdict(False, _("Only the campaign admin of this unit, or of one above it, says who holds a post here."))
+
+
+def may_load_boundaries(user: Person, unit: str) -> Verdict:
+    """Load and remove the boundaries of the units below this one: whoever says who works there, for both are facts
+    about units and belong to no campaign."""
+    if _may(user, Action.STAFF, unit):
+        return YES
+    return Verdict(False, _("Only the campaign admin of this unit, or of one above it, loads its boundaries."))
 
 
 def staffed_by(path: str, user: Person) -> Q:

@@ -17,6 +17,7 @@ from django.db.models import Case, Exists, F, OuterRef, Q, Value, When
 from django.db.models.functions import JSONObject
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from villages import access
 from villages.access import Role
@@ -244,7 +245,7 @@ class Cadre(AbstractBaseUser):
         # A log-in name that looks like a phone number could shadow another person's phone.
         validators=[RegexValidator(r"^(?!1\d{10}$)[\w.@+-]+\Z")],
     )
-    name = models.CharField(_("name"), max_length=40)
+    name = models.CharField(pgettext_lazy("cadre", "name"), max_length=40)
     phone = models.CharField(
         _("mobile number"),
         max_length=11,
@@ -326,7 +327,7 @@ class Post(models.Model):
     cadre = models.ForeignKey(Cadre, models.PROTECT, related_name="posts", verbose_name=_("cadre"))
     unit = models.ForeignKey(Unit, models.PROTECT, related_name="posts", verbose_name=_("unit"))
     role = models.CharField(_("role"), max_length=20, choices=Role.choices)
-    title = models.CharField(_("title"), max_length=40, blank=True)
+    title = models.CharField(pgettext_lazy("post", "title"), max_length=40, blank=True)
     # The one who answers first (第一责任人): village secretary, township head.
     principal = models.BooleanField(_("answers first"), default=False)
     since = models.DateField(_("since"), default=timezone.localdate)
@@ -365,3 +366,41 @@ class Post(models.Model):
 
         if self.unit_id and self.role and self.unit.kind not in KINDS_OF_ROLE[self.role]:
             raise ValidationError({"role": _("This role cannot be held at this kind of unit.")})
+
+
+class BoundaryQuerySet(models.QuerySet["Boundary"]):
+    """Sentences about boundaries."""
+
+    def visible_to(self, user: access.Person) -> Self:
+        """Boundaries of units that the user's posts cover."""
+        return self.filter(access.within("unit__code", user))
+
+    def below(self, code: str) -> Self:
+        """Of everything below the unit with this code, without the unit itself."""
+        return self.filter(unit__code__startswith=code).exclude(unit=code)
+
+
+class Boundary(models.Model):
+    """The border of a unit on the map. Made by villages/boundaries, which checks and simplifies."""
+
+    unit = models.OneToOneField(Unit, models.CASCADE, primary_key=True, related_name="boundary", verbose_name=_("unit"))
+    # A GeoJSON Polygon or MultiPolygon: degrees, longitude first, five decimals (about a metre).
+    geometry = models.JSONField()
+    # Details smaller than about this many metres were left out; 0 = as it was loaded.
+    detail = models.PositiveIntegerField()
+    loaded_at = models.DateTimeField(default=timezone.now)
+    loaded_by = models.ForeignKey(Cadre, models.PROTECT, related_name="+", db_index=False)
+
+    objects = BoundaryQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("boundary")
+        constraints = [
+            models.CheckConstraint(
+                name="boundary_is_an_area",
+                condition=Q(geometry__has_key="type", geometry__type__in=["Polygon", "MultiPolygon"]),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.unit)

@@ -4,6 +4,7 @@ from django.urls import path, register_converter
 from django.views.i18n import set_language
 
 from villages import views
+from villages.boundaries import views as boundaries
 from villages.converters import UnitCodeConverter
 from villages.forms import LoginForm, NewPasswordForm
 
@@ -18,4 +19,6 @@ urlpatterns = [
     path("language/", login_not_required(set_language), name="language"),
     path("units/", views.units, name="units"),
     path("units/<unit:code>/", views.unit, name="unit"),
+    path("units/<unit:code>/boundaries/", boundaries.page, name="boundaries"),
+    path("units/<unit:code>/boundaries/remove/", boundaries.remove, name="remove_boundaries"),
 ]

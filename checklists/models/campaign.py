@@ -7,7 +7,7 @@ from django.db import models
 from django.db.models import Case, Exists, ExpressionWrapper, F, Func, OuterRef, Q, When
 from django.db.models.functions import Left, Length, Now
 from django.utils.functional import Promise
-from django.utils.translation import get_language
+from django.utils.translation import get_language, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
 from villages import access
@@ -131,7 +131,7 @@ class Campaign(models.Model):
 
     template = models.ForeignKey(Template, models.PROTECT, null=True, blank=True)
     host = models.ForeignKey(Unit, models.PROTECT, related_name="campaigns", verbose_name=_("run by"))
-    title = models.CharField(_("title"), max_length=120)
+    title = models.CharField(pgettext_lazy("campaign", "title"), max_length=120)
     title_en = models.CharField(_("Title in English"), max_length=200, blank=True)
     status = models.CharField(_("status"), max_length=10, choices=Status.choices, default=Status.DRAFT)
     starts_on = models.DateField(_("starts on"))
@@ -224,7 +224,7 @@ class Phase(models.Model):
 
     campaign = models.ForeignKey(Campaign, models.CASCADE, related_name="phases")
     key = models.SlugField(max_length=40)
-    title = models.CharField(_("title"), max_length=120)
+    title = models.CharField(pgettext_lazy("campaign", "title"), max_length=120)
     title_en = models.CharField(max_length=200, blank=True)
     starts_on = models.DateField(_("from"))
     ends_on = models.DateField(_("to"))

@@ -10,9 +10,9 @@ from django.core.validators import MaxLengthValidator
 from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 
+from checklists.days import DayField, Span
 from checklists.forms import plain_number
 from checklists.models import Campaign, Item
-from checklists.setup.days import DayField, Span
 from checklists.setup.seen import SeenForm
 from villages.models import Kind
 

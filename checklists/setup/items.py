@@ -6,9 +6,9 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_POST
 
 from checklists import launch, sync
+from checklists.days import Span
 from checklists.models import Campaign, Item
 from checklists.setup import checklist, page, pasting
-from checklists.setup.days import Span
 from checklists.setup.itemform import NO_POINTS, ItemForm, is_weightless
 from checklists.setup.order import GONE, OrderForm
 from checklists.setup.pasting import Fault, Sheet

@@ -5,7 +5,7 @@ from typing import Any
 from django import forms
 from django.contrib import messages
 from django.http import HttpResponse
-from django.shortcuts import get_object_or_404, redirect
+from django.shortcuts import redirect
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
@@ -14,7 +14,6 @@ from django.views.decorators.http import require_http_methods, require_POST
 from checklists import answers, course, launch, scope, sync
 from checklists.models import Campaign, Change
 from checklists.setup import page
-from villages import access
 from villages.http import CadreRequest
 
 SAID = {
@@ -44,7 +43,7 @@ def launching(request: CadreRequest, campaign_id: int) -> HttpResponse:
     """The preview; POST makes exactly what it shows. A closed campaign shows its history and how to reopen it."""
     campaign = page.planned(request, campaign_id, closed_too=request.method != "POST")
     if request.method == "POST" and campaign.is_draft:
-        return _go_live(request, campaign_id)
+        return _go_live(request, campaign)
     if request.method == "POST":
         done = sync.sync(campaign, by=request.user)
         said = _("Everything was up to date.") if done.is_empty else _("The tasks are up to date.")
@@ -53,14 +52,15 @@ def launching(request: CadreRequest, campaign_id: int) -> HttpResponse:
 
 
 def _preview(request: CadreRequest, campaign: Campaign, *, wrong: CourseForm | None = None) -> HttpResponse:
-    by_kind = scope.units_by_kind(campaign)
+    made = scope.tasks_by_item(campaign)
     return page.show(
         request,
         campaign,
         "setup_launch",
         status=422 if wrong else 200,
-        units=sum(by_kind.values()),
-        items=len(scope.tasks_by_item(campaign)),
+        made=made,
+        units=sum(scope.units_by_kind(campaign).values()),
+        items=len(made),
         vacant=len(answers.vacancies(campaign, on=timezone.localdate())),
         plan=None if campaign.is_draft or campaign.is_closed else sync.plan(campaign),
         changes=campaign.changes.select_related("by", "item", "unit")[:50],
@@ -69,8 +69,7 @@ def _preview(request: CadreRequest, campaign: Campaign, *, wrong: CourseForm | N
     )
 
 
-def _go_live(request: CadreRequest, campaign_id: int) -> HttpResponse:
-    campaign = page.planned(request, campaign_id)
+def _go_live(request: CadreRequest, campaign: Campaign) -> HttpResponse:
     if not scope.tasks_by_item(campaign):
         messages.info(request, _("No unit would owe anything. Add items, or units that owe them."))
         return redirect("setup_launch", campaign.pk)
@@ -89,8 +88,7 @@ def _go_live(request: CadreRequest, campaign_id: int) -> HttpResponse:
 @require_POST
 def steer(request: CadreRequest, campaign_id: int) -> HttpResponse:
     """Pauses, resumes, closes or reopens the campaign."""
-    campaign = get_object_or_404(Campaign.objects.visible_to(request.user).select_related("host"), pk=campaign_id)
-    access.require(access.may_run(request.user, campaign.host_id))
+    campaign = page.planned(request, campaign_id, closed_too=True)
     form = CourseForm(request.POST)
     if not form.is_valid():
         return _preview(request, campaign, wrong=form)

@@ -14,13 +14,13 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, pgettext_lazy
 from django.views.decorators.http import require_POST, require_safe
 
 from checklists import copying, launch
+from checklists.days import DayField, within_ten_years
 from checklists.models import Campaign, Template
 from checklists.models.campaign import in_language
-from checklists.setup.days import DayField
 from checklists.setup.templates import LEVELS
 from villages import access
 from villages.http import CadreRequest
@@ -61,16 +61,17 @@ class NewCampaignForm(forms.Form):
     template = forms.ChoiceField(label=gettext_lazy("Start from"), required=False)
     host = forms.ModelChoiceField(Unit.objects.none(), label=gettext_lazy("Run by"), empty_label=None)
     title = forms.CharField(
-        label=gettext_lazy("Title"),
+        label=pgettext_lazy("campaign", "Title"),
         max_length=120,
         required=False,
         help_text=gettext_lazy("Leave empty to take the template's."),
     )
-    inspects_on = DayField(label=gettext_lazy("Inspection day"))
+    inspects_on = DayField(label=gettext_lazy("Inspection day"), validators=[within_ten_years])
     inspects_until = DayField(
         label=gettext_lazy("or any day until"),
         required=False,
         help_text=gettext_lazy("Leave empty if the day is known."),
+        validators=[within_ten_years],
     )
 
     def __init__(self, *args: Any, user: access.Person, **kwargs: Any) -> None:

@@ -43,18 +43,27 @@ def planned(request: CadreRequest, campaign_id: int, *, closed_too: bool = False
 
 
 def show(
-    request: CadreRequest, campaign: Campaign, step: str, *, part: str = "", status: int = 200, **context: Any
+    request: CadreRequest,
+    campaign: Campaign,
+    step: str,
+    *,
+    part: str = "",
+    status: int = 200,
+    made: dict[int, int] | None = None,
+    **context: Any,
 ) -> HttpResponse:
-    """One step, or a part of it with a page of its own, under the row of all of them."""
-    made = context.pop("made", None) or scope.tasks_by_item(campaign)
+    """One step, or a part of it with a page of its own, under the row of all of them.
+
+    Args:
+        made: how many tasks each item would make, by its id, if that is known already (scope.tasks_by_item).
+    """
+    made = scope.tasks_by_item(campaign) if made is None else made
     names = list(STEPS)
     following = names[names.index(step) + 1] if step != names[-1] else ""
     frame = {
         "campaign": campaign,
         "step": step,
-        "steps": [
-            (name, number, STEPS[name], reverse(name, args=[campaign.pk])) for number, name in enumerate(names, 1)
-        ],
+        "steps": [(name, label, reverse(name, args=[campaign.pk])) for name, label in STEPS.items()],
         "next_step": (STEPS[following], reverse(following, args=[campaign.pk])) if following else None,
         "made": made,
         "tasks": sum(made.values()),
@@ -64,6 +73,6 @@ def show(
 
 
 def saved(request: CadreRequest, campaign: Campaign, step: str, *, at: str = "", said: str = "") -> HttpResponse:
-    """Back to the step, where the change was made; a running campaign is told that its tasks do not follow yet."""
+    """Back to the step, to where on its page the change was made (`at`), with a word that it is saved."""
     messages.success(request, said or _("Saved."))
     return redirect(reverse(step, args=[campaign.pk]) + (f"#{at}" if at else ""))

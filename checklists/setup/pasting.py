@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from checklists.setup.days import NotADay, Span, read_day
+from checklists.days import NotADay, Span, read_day
 from checklists.setup.itemform import LONGEST_STANDARD, MOST_POINTS
 from villages.models import Kind
 

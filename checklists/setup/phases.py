@@ -13,15 +13,15 @@ from django.db.models import QuerySet
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
-from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext, ngettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_http_methods, require_POST
 
 from checklists import phases as verbs
 from checklists import workdays
+from checklists.days import DayField
 from checklists.models import Campaign, Change, Item, Phase
 from checklists.setup import page, timeline
-from checklists.setup.days import DayField
 from checklists.setup.seen import SeenForm
 from villages.http import CadreRequest
 
@@ -37,7 +37,7 @@ class PhaseForm(SeenForm):
     class Meta:
         model = Phase
         fields = ["title", "title_en", "starts_on", "ends_on"]
-        labels = {"title": _("Title"), "title_en": _("Title in English")}
+        labels = {"title": pgettext_lazy("campaign", "Title"), "title_en": _("Title in English")}
 
     def __init__(self, *args: Any, campaign: Campaign, **kwargs: Any) -> None:
         kwargs["prefix"] = f"phase-{kwargs['instance'].pk}" if kwargs.get("instance") else "phase-new"

@@ -88,17 +88,15 @@ class SeenForm(forms.ModelForm):  # type: ignore[type-arg]
             if self.before[name] != value
         }
 
-    def record(self, *, by: Cadre, campaign: Campaign) -> Change | None:
-        """Saves, and writes what changed into the campaign's history; None if nothing did."""
+    def record(self, *, by: Cadre, campaign: Campaign, what: str = Change.What.EDITED) -> Change | None:
+        """Saves, and writes what changed into the campaign's history, under the word `what`; None if nothing did."""
         fields = self.changes()
         self.save()
         if not fields:
             return None
         item = self.instance if isinstance(self.instance, Item) else None
         note = "" if item or isinstance(self.instance, Campaign) else str(self.instance)
-        return Change.objects.create(
-            campaign=campaign, by=by, what=Change.What.EDITED, item=item, fields=fields, note=note
-        )
+        return Change.objects.create(campaign=campaign, by=by, what=what, item=item, fields=fields, note=note)
 
 
 def readable(instance: Any, name: str, value: Any) -> str:

@@ -9,8 +9,8 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from checklists.days import DayField, Span
 from checklists.models import Campaign, Change, Item
-from checklists.setup.days import DayField, Span
 from checklists.setup.itemform import MOST_POINTS, NO_POINTS, is_weightless
 from checklists.setup.seen import readable
 from villages.models import Cadre

@@ -9,7 +9,7 @@ from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext_lazy, ngettext, pgettext_lazy
 from django.views.decorators.http import require_http_methods, require_safe
 
 from checklists import catalog, copying, newer
@@ -27,7 +27,7 @@ LEVELS = {kind.value: kind.label for kind in (Kind.PROVINCE, Kind.CITY, Kind.COU
 class SaveForm(forms.Form):
     """What the template is called, and whether it is the next version of one that is there."""
 
-    title = forms.CharField(label=gettext_lazy("Title"), max_length=120)
+    title = forms.CharField(label=pgettext_lazy("campaign", "Title"), max_length=120)
     newer_of = forms.ModelChoiceField(
         Template.objects.none(),
         label=gettext_lazy("A new version of"),

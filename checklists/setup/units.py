@@ -13,7 +13,7 @@ from django.db.models import QuerySet
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
-from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext, ngettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_http_methods
 
@@ -34,7 +34,9 @@ class NewUnitForm(forms.Form):
 
     kind = forms.ChoiceField(label=_("Kind"))
     name = forms.CharField(
-        label=_("Name"), max_length=80, help_text=_("A market, a public toilet, a street, an office.")
+        label=pgettext_lazy("unit", "Name"),
+        max_length=80,
+        help_text=_("A market, a public toilet, a street, an office."),
     )
 
     def __init__(self, data: Any = None, *, parent: Unit) -> None:

@@ -12,9 +12,9 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_http_methods
 
 from checklists import launch
-from checklists.models import Campaign
+from checklists.days import DayField, within_ten_years
+from checklists.models import Campaign, Change
 from checklists.setup import page
-from checklists.setup.days import DayField
 from checklists.setup.seen import SeenForm
 from villages.http import CadreRequest
 
@@ -22,9 +22,14 @@ from villages.http import CadreRequest
 class WhatForm(SeenForm):
     """Title, inspecting level, inspection day or window."""
 
-    inspects_on = DayField(label=_("Inspection day"), help_text=_("Phases and deadlines move along."))
+    inspects_on = DayField(
+        label=_("Inspection day"), help_text=_("Phases and deadlines move along."), validators=[within_ten_years]
+    )
     inspects_until = DayField(
-        label=_("or any day until"), required=False, help_text=_("Leave empty if the day is known.")
+        label=_("or any day until"),
+        required=False,
+        help_text=_("Leave empty if the day is known."),
+        validators=[within_ten_years],
     )
 
     class Meta:
@@ -70,8 +75,9 @@ def what(request: CadreRequest, campaign_id: int) -> HttpResponse:
             form = WhatForm(request.POST, instance=held)
             if not form.is_valid():
                 return page.show(request, campaign, "setup", form=form, status=422)
-            change = form.record(by=request.user, campaign=held)
-            if change is not None and "inspects_on" in change.fields:
+            moved = "inspects_on" in form.changes()
+            form.record(by=request.user, campaign=held, what=Change.What.MOVED if moved else Change.What.EDITED)
+            if moved:
                 launch.move_deadlines(held, by=held.inspects_on - form.before["inspects_on"])
     except IntegrityError:
         form.add_error("inspects_on", _("This unit already runs a campaign from this template for that day."))

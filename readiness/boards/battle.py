@@ -86,7 +86,8 @@ class Battle:
 
     def sheet(self) -> tuple[list[str], list[list[object]]]:
         """Header and rows of the CSV: every field in which something is due."""
-        header = [_("Section"), _("From"), _("To"), _("Verified"), _("Claimed, not yet verified"), _("Late"), _("Open")]
+        header = [_("Section"), _("From"), _("To")]
+        header += [_("Verified"), _("Claimed, not yet verified"), _("Late"), _("Open, due later")]
         rows: list[list[object]] = [
             [line.name, column.first, column.last, of.verified, of.claimed, of.late, of.open]
             for line in self.lines

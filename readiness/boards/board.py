@@ -17,6 +17,7 @@ from django.views.decorators.http import require_safe
 from checklists.models import Campaign, Item
 from checklists.newer import KINDS
 from readiness.boards import answers, battle, csv, curve, figures, items, live, places, tables, words
+from readiness.boards import map as maps
 from readiness.boards.figures import Board
 from readiness.boards.forecast import Forecast, NoForecast, forecast
 from readiness.boards.heat import Heat
@@ -186,7 +187,8 @@ def _place(request: CadreRequest, campaign_id: int) -> tuple[Campaign, str | Non
 def _context(request: CadreRequest, campaign: Campaign, at: str | None, today: date) -> dict[str, Any]:
     user = request.user
     checklist = items.of_campaign(campaign)
-    views = ["battle", "curve", *(["ranking"] if campaign.ranking else []), "weak"]
+    is_drawn = at is not None and maps.drawn(user, at).exists()
+    views = ["battle", "curve", *(["ranking"] if campaign.ranking else []), "weak", *(["map"] if is_drawn else [])]
     form = BoardFilter(request.GET, campaign=campaign, checklist=checklist, views=views)
     form.is_valid()
     asked = form.cleaned_data
@@ -230,6 +232,9 @@ def _context(request: CadreRequest, campaign: Campaign, at: str | None, today: d
     match frame["view"]:
         case "curve":
             return frame | _curve(campaign, days or series(campaign, user, at, until=on), coming, on)
+        case "map":
+            shapes_url = f"{reverse('shapes', args=[campaign.pk])}?unit={at or '0'}"
+            return frame | {"areas": maps.areas(campaign, shown), "shapes_url": shapes_url, "cells": shown}
         case "battle":
             return frame | _battle(campaign, user, at, checklist, chosen, on, _tasks_query(form, at))
     return frame | _places(request, campaign, shown, form, checklist, vacancies, on=on, chosen=chosen)

@@ -140,7 +140,7 @@ class Curve:
 
     def sheet(self) -> tuple[list[str], list[list[object]]]:
         """Header and rows of the CSV: every day."""
-        header = [_("Day"), _("Planned"), _("Claimed, verified ones included"), _("Verified")]
+        header = [_("Date"), _("Planned"), _("Claimed, verified ones included"), _("Verified")]
         header += [_("Forecast of claimed, low"), _("Forecast of claimed, high")]
         return header, [[row.day, row.planned, row.claimed, row.verified, row.low, row.high] for row in self.rows]
 
@@ -353,7 +353,7 @@ def _lanes(phases: list[Dated]) -> list[int]:
 
 def wide(text: str) -> int:
     """About as many pixels as the text takes: a Chinese character is twice as wide as a letter."""
-    return sum(LETTER if ord(character) > 0x2E7F else 7 for character in text) + 6
+    return sum(LETTER + 1 if ord(character) > 0x2E7F else 8 for character in text) + 4
 
 
 def fitting(text: str, width: int) -> str:

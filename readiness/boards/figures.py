@@ -292,7 +292,7 @@ def _own(
 
 def _counts_into(code: str) -> str:
     """The next unit above whose tally includes this one's; empty from the county up."""
-    if not code.isdigit():
+    if code and not code.isdigit():
         upper = code[: code.rindex("S" if "S" in code else "D")]
     else:
         upper = code[: {12: 9, 9: 6}.get(len(code), 0)]

@@ -107,7 +107,7 @@ def _own(
     tallies = tallies.filter(places__in=lengths)
     bucket: Any = F("unit_id")
     if at is not None and len(at) < 4:
-        county = Q(places=figures.COUNTY_PLACES) & ~Q(unit_id__contains="D")
+        county = Q(places=figures.COUNTY_PLACES) & ~Q(unit__code__contains="D")
         bucket = Case(When(county, then=Left("unit_id", figures.BELOW[len(at)][0])), default=bucket)
     rows = tallies.annotate(bucket=bucket).values("bucket", "item_id").annotate(**adds)
     found = rows.values_list("bucket", "item_id", *adds).order_by()

@@ -37,7 +37,7 @@ def series(campaign: Campaign, user: Cadre, at: str | None, *, until: date) -> S
     else:
         rows = rows.filter(figures.within(where)).alias(places=Length("unit_id"))
         rows = rows.filter(places__in=lengths - {9})  # a township counts in its county
-        key = f"days {campaign.pk} {campaign.created_at.timestamp()} {at} {until}"
+        key = f"days-{campaign.pk}-{campaign.created_at.timestamp()}-{at}-{until}"
         past = cache.get(key)
         if past is None:
             past = _changes(rows.filter(day__lt=until))

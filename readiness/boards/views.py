@@ -217,7 +217,13 @@ def unit_page(request: CadreRequest, campaign_id: int, code: str) -> HttpRespons
             .in_office(today)
             .in_order(),
             "may_call": access.may_call(request.user, unit.code),
-            "has_below": units.filter(parent=unit).exists(),
+            "has_below": units.filter(code__startswith=unit.code).exclude(pk=unit.pk).exists(),
+            "has_board": figures.has_board(unit.code),
+            "above": list(
+                units.filter(code__in=[code for code in access.above(unit.code) if code != unit.code])
+                .order_by("code")
+                .values_list("code", "name")
+            ),
         },
     )
 

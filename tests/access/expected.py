@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from tests.access.world import HOSTS, NEVER, NEVER_CODES, PLACES, POSTS
 
 # What each person may do at each place: s sees it, o owes its tasks, t ticks, c checks (verifies, returns), w waives,
-# p sees telephone numbers in full, a appoints and ends posts.
+# p sees telephone numbers in full, a appoints and ends posts. Before that, where their posts are.
 #
 #   lan    village cadre of Willow      bao   staff of East Township         mei  leader of the county
 #   hong   village cadre of Maple       tang  leader of East Township        ada  campaign admin of the county
@@ -19,25 +19,25 @@ from tests.access.world import HOSTS, NEVER, NEVER_CODES, PLACES, POSTS
 # Without a post that counts today: nobody never had one, left and gone had one until today and until yesterday,
 # early gets one tomorrow.
 AT_PLACES = """
-        market  willow  maple   east    lake    west    bureau  county  city  bridge  street  river
-lan     sotp    sotp    -       -       -       -       -       -       -     -       -       -
-hong    -       -       sotp    -       -       -       -       -       -     -       -       -
-lin     sotcwp  sotcwp  sotcwp  -       -       -       -       -       -     -       -       -
-qin     sotp    -       -       -       -       -       -       -       -     -       -       -
-wang    -       -       -       -       sotp    -       -       -       -     -       -       -
-bao     stcwp   stcwp   stcwp   sotp    -       -       -       -       -     -       -       -
-tang    scwp    scwp    scwp    scwp    -       -       -       -       -     -       -       -
-deng    -       -       -       -       -       -       sotp    -       -     -       -       -
-he      sotcp   sotcp   sc      sc      sc      sc      sc      sc      -     -       -       -
-mei     sp      sp      sp      sp      sp      sp      sp      sp      -     -       -       -
-ada     scwpa   scwpa   scwpa   scwpa   scwpa   scwpa   scwpa   scwpa   -     -       -       -
-su      sc      sc      sc      sc      sc      sc      sc      sc      -     -       -       -
-an      s       s       s       s       s       s       s       s       -     -       -       -
-chen    -       -       -       -       -       -       -       -       -     sotp    -       -
-nobody  -       -       -       -       -       -       -       -       -     -       -       -
-left    -       -       -       -       -       -       -       -       -     -       -       -
-gone    -       -       -       -       -       -       -       -       -     -       -       -
-early   -       -       -       -       -       -       -       -       -     -       -       -
+        post           market  willow  maple   east    lake    west    bureau  county  city  bridge  street  river
+lan     willow         sotp    sotp    -       -       -       -       -       -       -     -       -       -
+hong    maple          -       -       sotp    -       -       -       -       -       -     -       -       -
+lin     willow,maple   sotcwp  sotcwp  sotcwp  -       -       -       -       -       -     -       -       -
+qin     market         sotp    -       -       -       -       -       -       -       -     -       -       -
+wang    lake           -       -       -       -       sotp    -       -       -       -     -       -       -
+bao     east           stcwp   stcwp   stcwp   sotp    -       -       -       -       -     -       -       -
+tang    east           scwp    scwp    scwp    scwp    -       -       -       -       -     -       -       -
+deng    bureau         -       -       -       -       -       -       sotp    -       -     -       -       -
+he      willow,county  sotcp   sotcp   sc      sc      sc      sc      sc      sc      -     -       -       -
+mei     county         sp      sp      sp      sp      sp      sp      sp      sp      -     -       -       -
+ada     county         scwpa   scwpa   scwpa   scwpa   scwpa   scwpa   scwpa   scwpa   -     -       -       -
+su      county         sc      sc      sc      sc      sc      sc      sc      sc      -     -       -       -
+an      county         s       s       s       s       s       s       s       s       -     -       -       -
+chen    bridge         -       -       -       -       -       -       -       -       -     sotp    -       -
+nobody  -              -       -       -       -       -       -       -       -       -     -       -       -
+left    willow         -       -       -       -       -       -       -       -       -     -       -       -
+gone    county         -       -       -       -       -       -       -       -       -     -       -       -
+early   county         -       -       -       -       -       -       -       -       -     -       -       -
 """
 
 # What each person may do with a campaign: s sees it, r runs (closes) it. "east" is run by East Township, "far" by
@@ -90,6 +90,7 @@ def grid(text: str) -> dict[str, dict[str, str]]:
 
 
 MAY = {who: {place: may.strip("-") for place, may in row.items()} for who, row in grid(AT_PLACES).items()}
+AT = {who: [PLACES[place] for place in row.pop("post").split(",") if place] for who, row in MAY.items()}
 CAMPAIGNS = {who: {name: may.strip("-") for name, may in row.items()} for who, row in grid(WITH_CAMPAIGNS).items()}
 STEPS = grid(STEPS_OF_A_TASK)
 MEMBERS = list(MAY)
@@ -165,6 +166,12 @@ def sets_up(who: str, campaign: object, part: object = None, *, then: Outcome, c
 
 def sees_unit(who: str, place: object) -> Outcome:
     return 200 if "s" in MAY[who].get(place, "") else 404
+
+
+def sees_host(who: str, campaign: object) -> Outcome:
+    """The shapes on the map of a campaign's host: for those who see the host itself. Nobody here sees a province."""
+    place = {code: place for place, code in PLACES.items()}.get(HOSTS.get(str(campaign), ""))
+    return 200 if sees_campaign(who, campaign) == sees_unit(who, place) == 200 else 404
 
 
 def appoints(who: str, place: object, *, then: Outcome) -> Outcome:
@@ -288,6 +295,7 @@ ROUTES = {
     "my_tasks": Route("", reads(page)),
     "campaigns": Route("", reads(page)),
     "board": Route("campaign", reads(sees_campaign)),
+    "board_table": Route("campaign", reads(sees_campaign)),
     "campaign_tasks": Route("campaign", reads(sees_campaign)),
     "events": Route("campaign", reads(sees_campaign)),
     "course": Route("campaign", writes(steers)),
@@ -296,6 +304,9 @@ ROUTES = {
     "tick": Route("task", writes(claims)),  # every other step: `steps` below
     "units": Route("", reads(page)),
     "unit": Route("unit", reads(sees_unit)),
+    "boundaries": Route("unit", staffs(GET=200, HEAD=200, POST=422)),
+    "remove_boundaries": Route("unit", staffs(POST=302)),
+    "shapes": Route("campaign", reads(sees_host)),
     "inbox": Route("", reads(page)),
     "inbox_read": Route("", writes(moved)),
     "healthz": Route("", reads(page), public=True),
@@ -323,7 +334,7 @@ PARTS = [
 IDS: dict[str, list[tuple[Any, ...]]] = {
     "": [()],
     "campaign": [(campaign,) for campaign in [*HOSTS, *NEVER]],
-    "step": [(campaign,) for campaign in [*HOSTS, NEVER[0]]],  # as the first step, which is tried with all
+    "step": [(campaign,) for campaign in [*HOSTS, *NEVER]],
     "unit": [(unit,) for unit in UNITS],
     "campaign unit": [
         *((campaign, unit) for campaign in ("county", "east", "province") for unit in PLACES),
@@ -338,7 +349,8 @@ IDS: dict[str, list[tuple[Any, ...]]] = {
     "campaign item": [*((campaign, campaign) for campaign in HOSTS), *PARTS],
     "campaign phase": [*((campaign, campaign) for campaign in HOSTS), *PARTS],
 }
-# For HEAD, the same view as GET: something, and nothing. Methods that an address does not have get the first.
+# Something, and nothing: for strangers, who are told the same of both, and for HEAD, the same view as GET. Methods
+# that an address does not have get the first.
 FEW: dict[str, list[tuple[Any, ...]]] = {
     "": [()],
     "campaign": [("county",), (NEVER[0],)],
@@ -367,13 +379,25 @@ class Cell(NamedTuple):
     mine: bool = False  # the asker had ticked the task before
 
 
+# Who tries the methods beside GET and POST, which no view answers by the person: one who may most, and a stranger.
+THOROUGH = {"ada", "anonymous"}
+
+
 def cells(who: str) -> Iterator[Cell]:
-    """Every address × method × object for one person."""
-    for name, route in ROUTES.items():
-        for method in METHODS:
+    """Every address × method for one person, with one object of each relation that the person has to any."""
+    for turn, (name, route) in enumerate(ROUTES.items(), start=[*MEMBERS, *STRANGERS].index(who)):
+        for method in METHODS if who in THOROUGH else ("GET", "POST"):
             rule = route.answers.get(method, route.otherwise)
-            tried = (IDS if method in route.answers and method != "HEAD" else FEW)[route.of]
-            for ids in tried if method in route.answers else tried[:1]:
+            if method not in route.answers:
+                tried = FEW[route.of][:1] if who in THOROUGH else []
+            elif method == "HEAD" or who in STRANGERS:
+                tried = FEW[route.of]
+            else:
+                lies = partial(relation, who, name)
+                tried = one_of_each(IDS[route.of], lies, turn + METHODS.index(method))
+                if turn // 9 % 2:  # what never existed exists for nobody: at each address half of them try it
+                    tried = [ids for ids in tried if lies(ids) != (None,)]
+            for ids in tried:
                 if NO_ADDRESS.intersection(ids):
                     want: Outcome = 404
                 elif who in MEMBERS or route.public:
@@ -383,20 +407,77 @@ def cells(who: str) -> Iterator[Cell]:
                 yield Cell(who, method, name, ids, want)
 
 
-# One place for each relation that a person can have to it; at the others, and out of sight, two states are tried.
-RELATIONS = {"market": {"qin"}, "maple": {"hong"}, "bureau": {"deng"}}
-EACH_STATE = {"willow", "east", "lake", "county", "bridge"}
+def one_of_each(objects: list[Any], key: Callable[[Any], object], turn: int) -> list[Any]:
+    """One of the objects for each key, at each turn another."""
+    groups: dict[str, list[Any]] = {}
+    for one in objects:
+        groups.setdefault(repr(key(one)), []).append(one)
+    return [group[turn % len(group)] for group in groups.values()]
+
+
+def relation(who: str, route: str, ids: tuple[Any, ...]) -> tuple[object, ...]:
+    """What an address's objects are to a person: what they may do there, and how both lie to each other."""
+    found: list[object] = []
+    for kind, name in zip(ROUTES[route].of.split(), ids, strict=True):
+        if kind in ("unit", "post", "extension"):
+            found.append(to_place(who, name))
+        elif isinstance(name, tuple):
+            found += [to_campaign(who, name[0]), to_place(who, name[1])]
+        else:
+            found.append(to_campaign(who, name, closely=ROUTES[route].of == "campaign"))
+    if len(ids) == 2:  # a part of this campaign, or of another
+        found.append(ids[0] == ids[1] or ids[1] in UNDER.get(ids[0], ()))
+    return tuple(found)
+
+
+def to_place(who: str, place: object) -> object:
+    """The same for all places to which the person's posts stand alike and at which they may do the same."""
+    return (MAY[who][place], kinship(who, PLACES[place])) if place in PLACES else None
+
+
+def to_campaign(who: str, campaign: object, *, closely: bool = False) -> object:
+    """The same for all campaigns with which the person may do the same; drafts and closed ones are told apart for who
+    runs them, and closely, for everybody, as are those whose hosts stand to the person's posts in another way.
+    """
+    if campaign not in HOSTS:
+        return campaign if campaign == "speech" else None
+    may = CAMPAIGNS[who][campaign]
+    status = next((status for status in ("draft", "closed") if status in str(campaign)), "")
+    return (may, status, kinship(who, HOSTS[str(campaign)])) if closely else (may, "r" in may and status)
+
+
+def kinship(who: str, code: str) -> list[str]:
+    """How a unit lies to the person's posts: itself, below, above, or how much of the way up is shared."""
+    return sorted(
+        "own" if code == post else "below" if code.startswith(post) else "above" if post.startswith(code)
+        else f"shares {max(n for n in (0, 2, 4, 6, 9) if code[:n] == post[:n])}"
+        for post in AT[who]
+    )  # fmt: skip
+
+
+def to_try(who: str, *campaigns: str) -> list[tuple[str, str]]:
+    """A campaign and a place in it, one for each relation."""
+    every = [(campaign, place) for campaign in campaigns for place in PLACES if place in UNDER[campaign]]
+    return one_of_each(every, lambda at: (at[0], to_place(who, at[1])), MEMBERS.index(who))
 
 
 def steps(who: str) -> Iterator[Cell]:
-    """Every step of a task, from each state to each, also of tasks that the asker had ticked."""
-    where = [(campaign, place) for campaign in ("county", "far") for place in PLACES if place in UNDER[campaign]]
-    for campaign, place in [*where, ("closed", "willow"), ("closed", "east"), ("closed", "lake")]:
-        tells = place in EACH_STATE or who in RELATIONS.get(place, ())
-        every = "s" in MAY[who][place] and campaign != "closed" and tells
-        for at, mine in (
-            [*((at, False) for at in STEPS), ("done", True)] if every else [("open", False), ("done", False)]
-        ):
+    """Every step of a task from each state to each, also of tasks that the asker had ticked, where they may do other
+    things than elsewhere; from two states where they only stand to it in another way; out of sight, from one.
+    """
+    done_all: set[str] = set()
+    for campaign, place in to_try(who, "county", "far", "closed"):
+        may = MAY[who][place]
+        if "s" not in may:
+            states = [("open", False)]
+        elif campaign == "closed":
+            states = [("done", False)]
+        elif may in done_all:
+            states = [("open", False), ("done", False)]
+        else:
+            states = [*((at, False) for at in STEPS), ("done", True)]
+            done_all.add(may)
+        for at, mine in states:
             for to in STEPS:
                 want = takes_step(who, campaign, place, at=at, to=to, mine=mine)
                 yield Cell(who, "POST", "tick", ((campaign, place, at),), want, to, mine)

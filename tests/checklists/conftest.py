@@ -7,11 +7,38 @@ from typing import TypeVar
 
 import psycopg2
 import pytest
-from django.db import connections
+from django.db import connection, connections, transaction
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from hypothesis.stateful import RuleBasedStateMachine
 
 from tests.live import database_url, wait_for
 
 T = TypeVar("T")
+
+
+class Undone(RuleBasedStateMachine):
+    """Steps in any order, in a transaction of their own that is rolled back."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.database = transaction.atomic()
+        self.database.__enter__()
+
+    def teardown(self) -> None:
+        transaction.set_rollback(True)
+        self.database.__exit__(None, None, None)
+
+
+def queries(client: Client, addresses: list[str]) -> list[int]:
+    """How many queries each page costs in a session that is under way."""
+    client.get("/units/")  # the first page of a session notes when it began
+    counts = []
+    for address in addresses:
+        with CaptureQueriesContext(connection) as captured:
+            assert client.get(address).status_code == 200, address
+        counts.append(len(captured))
+    return counts
 
 
 class Elsewhere:

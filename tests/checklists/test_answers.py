@@ -4,9 +4,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
-from django.db import connection
 from django.test import Client
-from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from checklists import answers, launch, sync
@@ -14,6 +12,7 @@ from checklists.models import Campaign, Change, Item, Responsibility, Task
 from checklists.models.campaign import POSTS
 from readiness.reminders import plan
 from tests import factories
+from tests.checklists.conftest import queries
 from tests.factories import BUREAU, COUNTY, EAST, LAKE, MAPLE, OTHER_VILLAGE, WEST, WILLOW
 from villages.access import Role
 from villages.models import Cadre, Post, Unit
@@ -276,16 +275,7 @@ def test_the_pages_cost_the_same_whatever_the_size(draft: Campaign, cast: Cast, 
     ada = as_("ada")
     addresses = [page(draft), page(draft, EAST), f"/campaigns/{draft.pk}/units/{EAST}/letter/"]
 
-    def queries() -> list[int]:
-        counts = []
-        for address in addresses:
-            with CaptureQueriesContext(connection) as captured:
-                assert ada.get(address).status_code == 200
-            counts.append(len(captured))
-        return counts
-
-    ada.get("/units/")  # the first page of a session notes when it began
-    few = queries()
+    few = queries(ada, addresses)
     Unit.objects.bulk_create(
         [Unit(code=f"{EAST}{n}", name=f"第{n}村村民委员会", parent_id=EAST) for n in range(300, 500)]
     )
@@ -295,6 +285,6 @@ def test_the_pages_cost_the_same_whatever_the_size(draft: Campaign, cast: Cast, 
         [Item(campaign=draft, number=f"x-{n}", title="多", owed_by=["township"], due_on=draft.inspects_on)
          for n in range(60)]
     )  # fmt: skip
-    assert queries() == few
+    assert queries(ada, addresses) == few
     assert max(few) <= 15
     assert len(ada.get(page(draft)).context["page"].object_list) == 60

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from checklists.setup.days import NotADay, read_day
+from checklists.days import NotADay, read_day
 
 FIRST, LAST = date(2026, 11, 20), date(2027, 6, 30)
 MAY_13 = date(2027, 5, 13)

@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from checklists import course, ticks
-from checklists.launch import CannotLaunch, Launched, launch
+from checklists.launch import CannotLaunch, Launched, go_live, launch
 from checklists.models import Campaign, Item, Phase, Responsibility, Tally, Task, Template
 from tests import factories
 from tests.checklists.conftest import Elsewhere
@@ -300,7 +300,7 @@ def test_what_runs_is_no_draft_again(units: None) -> None:
 def test_a_closed_campaign_is_not_launched_again(cast: dict[str, Cadre]) -> None:
     made = template(line("v-1"))
     campaign = launched(made).campaign
-    course.close(campaign, by=cast["ada"])
+    course.steer(campaign, "closed", by=cast["ada"])
     Unit.objects.create(code="511504102202", name="塘村村民委员会", parent_id=WEST)
     made.body["items"].append(line("v-2"))
     made.save()
@@ -431,6 +431,21 @@ def test_a_launch_while_the_campaign_is_being_closed_says_that_it_is_closed(else
     with pytest.raises(CannotLaunch):
         launching.result(20)
     assert (Task.objects.count(), Item.objects.count()) == (3, 1)
+
+
+def test_a_draft_launched_by_the_command_and_on_its_page_at_once_is_launched_once(elsewhere: Elsewhere) -> None:
+    factories.units()
+    made = template(line("v-1"))
+    draft = launched(made, status=Campaign.Status.DRAFT).campaign
+    elsewhere.run("SELECT FROM checklists_campaign WHERE id = %s FOR NO KEY UPDATE", draft.pk)
+    running = [
+        elsewhere.start(lambda: launched(made)),
+        elsewhere.start(lambda: go_live(draft, on=TODAY)),
+    ]
+    elsewhere.wait_for_waiting(2)
+    elsewhere.commit()
+    assert sorted(done.result(20).tasks for done in running) == [0, 3]
+    assert draft.changes.filter(what="launched").count() == 1
 
 
 # --- The command ----------------------------------------------------------------------------------------------------

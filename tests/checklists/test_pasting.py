@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from checklists.setup.days import Span
+from checklists.days import Span
 from checklists.setup.pasting import COLUMNS, MOST_ROWS, Pasted, Sheet, read
 
 FIRST, INSPECTION = date(2026, 11, 20), date(2027, 1, 10)

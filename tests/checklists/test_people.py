@@ -5,13 +5,13 @@ from datetime import date, timedelta
 
 import pytest
 from django.contrib.auth import authenticate
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, transaction
 from django.test import Client
-from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from checklists.models import Campaign, Change, Responsibility, Task
 from tests import factories
+from tests.checklists.conftest import queries
 from tests.factories import COUNTY, EAST, LAKE, MAPLE, OTHER_VILLAGE, WEST, WILLOW
 from villages.access import Role
 from villages.models import Cadre, Post, Unit
@@ -323,16 +323,7 @@ def test_the_pages_cost_the_same_for_many(campaign: Campaign, cast: Cast, as_: L
     ways = ("end/", "stand-in/", f"move/?to={LAKE}", "move/?q=村")
     addresses = [PAGE, f"{PAGE}?q=n", *(f"/posts/{post}/{way}" for post in (lan, tang) for way in ways)]
 
-    def queries() -> list[int]:
-        counts = []
-        for address in addresses:
-            with CaptureQueriesContext(connection) as captured:
-                assert ada.get(address).status_code == 200
-            counts.append(len(captured))
-        return counts
-
-    ada.get("/units/")  # the first page of a session notes when it began
-    few = queries()
+    few = queries(ada, addresses)
     Unit.objects.bulk_create(
         [Unit(code=f"{EAST}{n}", name=f"第{n}村村民委员会", parent_id=EAST) for n in range(300, 340)]
     )
@@ -340,5 +331,5 @@ def test_the_pages_cost_the_same_for_many(campaign: Campaign, cast: Cast, as_: L
         person = factories.cadre(f"n{n}", Role.VILLAGE_CADRE, WILLOW)
         Responsibility.objects.create(campaign=campaign, unit_id=f"{EAST}{300 + n}", kind="lead", cadre=cast["tang"])
         factories.appoint(person, Role.LINKED, f"{EAST}{300 + n}")
-    assert queries() == few
+    assert queries(ada, addresses) == few
     assert max(few) <= 15

@@ -193,7 +193,7 @@ def test_a_campaign_under_way_can_be_changed_and_a_closed_one_no_more(
     item = draft.items.all()[0]
     addresses = [f"/campaigns/{draft.pk}/setup/{step}" for step in (*STEPS, f"items/{item.pk}/")]
     assert ada.post(addresses[-1], fields(item, title="改了")).status_code == 302
-    course.close(draft, by=cast["ada"])
+    course.steer(draft, "closed", by=cast["ada"])
     for address in addresses:
         assert ada.post(address, fields(item, title="又改了") | {"code": WEST}).status_code in (403, 405), address
     shown = {step: ada.get(f"/campaigns/{draft.pk}/setup/{step}").status_code for step in STEPS}

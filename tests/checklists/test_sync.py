@@ -7,16 +7,16 @@ from collections.abc import Callable
 from datetime import date, timedelta
 
 import pytest
-from django.db import transaction
 from django.test import Client
 from django.utils import timezone
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import initialize, invariant, rule, run_state_machine_as_test
 
 from checklists import course, launch, more_time, sync, ticks
 from checklists.models import Campaign, Item, Responsibility, Task, TaskEvent
 from tests import factories
+from tests.checklists.conftest import Undone
 from tests.checklists.test_tallies import drift
 from tests.factories import COUNTY, EAST, LAKE, MAPLE, WEST, WILLOW
 from villages.access import Role
@@ -146,7 +146,7 @@ def test_a_paused_campaign_takes_no_tick_and_goes_on_as_it_was(
 
 def test_a_closed_campaign_opens_again_with_a_reason(campaign: Campaign, cast: dict[str, Cadre], as_: LogIn) -> None:
     ada, url = as_("ada"), f"/campaigns/{campaign.pk}/course/"
-    course.close(campaign, by=cast["ada"])
+    course.steer(campaign, "closed", by=cast["ada"])
     with pytest.raises(sync.CannotSync):
         sync.sync(campaign, by=cast["ada"])
     assert ada.post(url, {"what": "reopened"}).status_code == 422
@@ -225,17 +225,8 @@ def test_of_two_admins_the_second_loses_nothing_and_overwrites_nothing_unseen(
 # --- Anything in any order ----------------------------------------------------------------------------------
 
 
-class Running(RuleBasedStateMachine):
+class Running(Undone):
     """A campaign under way, and everything that happens to it. What people did is written down beside it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.database = transaction.atomic()
-        self.database.__enter__()
-
-    def teardown(self) -> None:
-        transaction.set_rollback(True)
-        self.database.__exit__(None, None, None)
 
     @initialize()
     def a_campaign_under_way(self) -> None:

@@ -18,7 +18,7 @@ from django.db.models import F, Q, Sum
 from django.utils import timezone
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import initialize, invariant, rule, run_state_machine_as_test
 
 from checklists import course, launch, ticks
 from checklists.models import (
@@ -35,7 +35,7 @@ from checklists.models import (
 )
 from checklists.models.tally import COUNTS, DRIFT, FILL
 from tests import factories
-from tests.checklists.conftest import Elsewhere
+from tests.checklists.conftest import Elsewhere, Undone
 from villages.models import Cadre, Unit
 
 TRIGGERS = ("tally_insert", "tally_update", "tally_delete")
@@ -116,17 +116,8 @@ def test_a_tick_moves_one_task_from_open_to_done_at_every_level(campaign: Campai
 # --- Any sequence of anything ---------------------------------------------------------------------------------
 
 
-class Anything(RuleBasedStateMachine):
+class Anything(Undone):
     """Two campaigns of one template, one within the other; everything that may happen to their tasks."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.database = transaction.atomic()
-        self.database.__enter__()
-
-    def teardown(self) -> None:
-        transaction.set_rollback(True)
-        self.database.__exit__(None, None, None)
 
     @initialize()
     def two_campaigns(self) -> None:
@@ -247,7 +238,7 @@ class Anything(RuleBasedStateMachine):
     def close(self, number: int, really: int) -> None:
         if really == 0:
             for campaign in Campaign.objects.filter(host=self.hosts[number]):
-                course.close(campaign, by=self.cadres[0])
+                course.steer(campaign, "closed", by=self.cadres[0])
 
     @invariant()
     def every_tally_equals_a_recount(self) -> None:
@@ -379,7 +370,7 @@ def test_a_change_taken_back_is_taken_out_of_the_tallies(campaign: Campaign) -> 
 def test_the_tasks_of_a_closed_campaign_stay_as_they_are(
     statement: str, campaign: Campaign, cast: dict[str, Cadre]
 ) -> None:
-    course.close(campaign, by=cast["ada"])
+    course.steer(campaign, "closed", by=cast["ada"])
     before = list(Tally.objects.order_by("pk").values())
     with (
         pytest.raises(IntegrityError, match="closed campaign stay"),

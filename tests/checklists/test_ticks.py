@@ -191,7 +191,7 @@ def test_a_repeat_is_answered_alike_after_the_campaign_was_closed(
 ) -> None:
     task, body, client = factories.task(campaign), factories.body(), as_("lan")
     send(client, task, body)
-    course.close(campaign, by=people["ada"])
+    course.steer(campaign, "closed", by=people["ada"])
     before = everything()
     assert send(client, task, body).status_code == 302
     assert everything() == before
@@ -474,7 +474,7 @@ def test_a_closed_campaign_takes_nothing(
     step: Step, htmx: bool, campaign: Campaign, people: dict[str, Cadre], as_: LogIn
 ) -> None:
     task = bring(factories.task(campaign, step.number), step.at, people)
-    course.close(campaign, by=people["ada"])
+    course.steer(campaign, "closed", by=people["ada"])
     before = everything()
     assert send(as_(step.by), task, body_of(step, seen=task.version), htmx=htmx).status_code == 409
     assert everything() == before
@@ -484,7 +484,7 @@ def test_a_closed_campaign_does_not_even_say_that_nothing_had_to_change(
     campaign: Campaign, people: dict[str, Cadre], as_: LogIn
 ) -> None:
     task = bring(factories.task(campaign), "done", people)
-    course.close(campaign, by=people["ada"])
+    course.steer(campaign, "closed", by=people["ada"])
     assert send(as_("lan"), task, factories.body("done")).status_code == 409
 
 

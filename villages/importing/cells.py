@@ -125,7 +125,7 @@ def parent_of(code: str) -> str:
 
 def orphan_reason(code: str, parent: str) -> str:
     """Why a unit without its parent is refused: mostly because of zeros that do not belong to the code."""
-    if _significant(code) != code:
+    if significant(code) != code:
         return _padded_reason(code)
     return _("It belongs to %(parent)s, which is neither in the file nor known.") % {"parent": parent}
 
@@ -139,11 +139,11 @@ def _is_padded(code: str) -> bool:
     return len(code) == 12 and code.endswith("000") and not code.endswith("000000")
 
 
-def _significant(code: str) -> str:
+def significant(code: str) -> str:
     """A code without the zeros that official lists append to fill six or twelve places."""
     return next((code[:n] for n in (2, 4, 6, 9) if code[n:] and not code[n:].strip("0")), code)
 
 
 def _padded_reason(code: str) -> str:
-    digits = {"code": _significant(code)}
+    digits = {"code": significant(code)}
     return _("The code is padded with zeros. Write the significant digits: %(code)s") % digits

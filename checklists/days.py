@@ -3,11 +3,12 @@
 import re
 import unicodedata
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -19,6 +20,16 @@ SHORT = re.compile(r"([0-9]{1,2})(?:[-./]([0-9]{1,2})|月([0-9]{1,2})[日号]?)"
 # What may follow a day and does not change it: midnight, as Excel adds it, and 前: done by that day.
 TAIL = re.compile(r"(?:(?<=[0-9])[T\s]+0{1,2}:00(?::00)?|(?:之|以)?前)\Z")
 LONGEST = 40
+
+
+def within_ten_years(day: date) -> None:
+    """For the days of inspections: a year mistyped is not ten centuries of plans.
+
+    Raises:
+        ValidationError: the day lies more than ten years ahead.
+    """
+    if day > timezone.localdate() + timedelta(days=3653):
+        raise ValidationError(_("This lies more than ten years ahead. Look at the year."))
 
 
 class NotADay(ValueError):
