@@ -91,8 +91,6 @@ def django_set_up() -> None:
 
 def small(names: list[str]) -> list[Line]:
     """What is measured in the small worlds; each file in its own."""
-    from benchmarks import worlds
-
     modules = [import_module(f"benchmarks.{name}") for name in SMALL]
     if unknown := set(names) - {bench.name for module in modules for bench in module.BENCHES}:
         sys.exit(f"no such bench: {', '.join(sorted(unknown))}")
@@ -102,7 +100,6 @@ def small(names: list[str]) -> list[Line]:
             around: Callable[[], AbstractContextManager[object]] = module.world
             with around():
                 lines += measure(module.BENCHES, names)
-                worlds.check_tallies()
     return lines
 
 

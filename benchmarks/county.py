@@ -40,6 +40,7 @@ def world() -> Iterator[None]:
     with worlds.database("bench_county", worlds.county), _stack:
         here = County()
         yield
+        worlds.check_tallies()
 
 
 here: County

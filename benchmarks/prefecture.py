@@ -33,6 +33,7 @@ def world() -> Iterator[None]:
     with worlds.database("bench_prefecture", worlds.prefecture), _stack:
         here = Prefecture()
         yield
+        worlds.check_tallies()
 
 
 here: Prefecture
@@ -125,11 +126,11 @@ BENCHES = [
     Bench(
         "bulk_update_of_20000_tasks_by_item_with_triggers_against_without",
         limit=2,
-        run=lambda: with_and_without("item"),
+        run=lambda: with_and_without("item_id"),
     ),
     Bench(
         "bulk_update_of_20000_tasks_by_village_with_triggers_against_without",
         limit=2,
-        run=lambda: with_and_without("unit"),
+        run=lambda: with_and_without("unit_id"),
     ),
 ]
