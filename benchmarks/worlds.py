@@ -44,13 +44,15 @@ def database(name: str, build: Callable[[], object] = bool, *, keep: bool = Fals
         keep: leave it for later runs.
     """
     wanted = full(name)
-    url = urlunsplit(urlsplit(live.database_url())._replace(path=f"/{wanted}"))
+    draft = f"{wanted}_draft"  # what a killed build leaves behind is not taken for the whole
     if not (keep and is_kept(name)):
-        with dropped_unless_built(wanted), live.pointed_at(url):
+        drop(wanted)
+        with dropped_unless_built(draft), live.pointed_at(at(draft)):
             call_command("migrate", verbosity=0, interactive=False)
             build()
+        _administer(sql.SQL("ALTER DATABASE {} RENAME TO {}").format(sql.Identifier(draft), sql.Identifier(wanted)))
     try:
-        with live.pointed_at(url):
+        with live.pointed_at(at(wanted)):
             call_command("migrate", verbosity=0, interactive=False)  # one that was kept
             yield
     finally:
@@ -68,6 +70,11 @@ def dropped_unless_built(name: str) -> Iterator[None]:
     except BaseException:
         drop(name)
         raise
+
+
+def at(database_name: str) -> str:
+    """Where a database is, beside the one in DATABASE_URL."""
+    return urlunsplit(urlsplit(live.database_url())._replace(path=f"/{database_name}"))
 
 
 def full(name: str) -> str:
