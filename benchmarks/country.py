@@ -21,7 +21,7 @@ from tqdm import tqdm
 from benchmarks import Bench, Figures, explain, imports, pages, web, worlds
 from checklists import answers
 from checklists.models import Campaign
-from checklists.models.tally import _BY_ITEM, COUNTS, _added, _grouped
+from checklists.models.tally import BY_ITEM, COUNTS, added, grouped
 from tests import live
 from villages.access import Role
 from villages.importing.cells import parent_of
@@ -126,13 +126,13 @@ LIVED = f"""
 # All that the triggers would have kept by now, had they seen each day.
 SUMS = ", ".join(f"sum({name})::int AS {name}" for name in COUNTS)
 KEPT = f"""
-    WITH {_grouped(LIVED, "day")},
+    WITH {grouped(LIVED, "day")},
     beats AS (INSERT INTO checklists_pulse (campaign_id, unit_id, version)
         SELECT campaign_id, unit_id, count(DISTINCT day) FROM up GROUP BY 1, 2),
-    days AS ({_added("checklists_daytally", "campaign_id, unit_id, day, due_on", "SELECT * FROM up")}),
-    items AS ({_added("checklists_itemtally", "campaign_id, unit_id, item_id, due_on", _BY_ITEM)})
+    days AS ({added("checklists_daytally", "campaign_id, unit_id, day, due_on", "SELECT * FROM up")}),
+    items AS ({added("checklists_itemtally", "campaign_id, unit_id, item_id, due_on", BY_ITEM)})
     {
-    _added(
+    added(
         "checklists_tally",
         "campaign_id, unit_id, due_on",
         f"SELECT campaign_id, unit_id, due_on, {SUMS} FROM up GROUP BY 1, 2, 3",

@@ -150,7 +150,7 @@ _COUNTS_FOR = """JOIN villages_unit a ON a.code = ANY (ARRAY[
     left(u.unit_id, 6), left(u.unit_id, 9), left(u.unit_id, 12), split_part(u.unit_id, 'S', 1), u.unit_id])"""
 
 
-def _grouped(changes: str, day: str) -> str:
+def grouped(changes: str, day: str) -> str:
     """Changes of tasks summed up: `leaf` by unit, item, due date and day, `up` for each unit that they count for."""
     return f"""
         leaf AS MATERIALIZED (
@@ -162,14 +162,14 @@ def _grouped(changes: str, day: str) -> str:
             GROUP BY 1, 2, 3, 4)"""
 
 
-_BY_ITEM = f"""
+BY_ITEM = f"""
     SELECT u.campaign_id, a.code AS unit_id, u.item_id, u.due_on, {_sums}
     FROM leaf u
     JOIN villages_unit a ON a.code IN (left(u.unit_id, 6), left(u.unit_id, 9), split_part(u.unit_id, 'S', 1))
     WHERE length(a.code) <= 9 GROUP BY 1, 2, 3, 4"""
 
 
-def _added(table: str, key: str, rows: str) -> str:
+def added(table: str, key: str, rows: str) -> str:
     """Adds rows to a table of tallies, in the order of their key."""
     more = ", ".join(f"{name} = {table}.{name} + excluded.{name}" for name in COUNTS)
     return f"""INSERT INTO {table} ({key}, {NAMES}) SELECT {key}, {NAMES} FROM ({rows}) r ORDER BY {key}
@@ -179,13 +179,13 @@ def _added(table: str, key: str, rows: str) -> str:
 def _kept(changes: str, day: str) -> str:
     """The one statement that brings all tables up to date with these changes."""
     return f"""
-        WITH {_grouped(changes, day)},
+        WITH {grouped(changes, day)},
         beats AS (INSERT INTO checklists_pulse (campaign_id, unit_id, version)
             SELECT campaign_id, unit_id, 1 FROM up WHERE length(unit_id) <= 9 GROUP BY 1, 2 ORDER BY 1, 2
             ON CONFLICT (campaign_id, unit_id) DO UPDATE SET version = checklists_pulse.version + 1),
-        days AS ({_added("checklists_daytally", "campaign_id, unit_id, day, due_on", "SELECT * FROM up")}),
-        items AS ({_added("checklists_itemtally", "campaign_id, unit_id, item_id, due_on", _BY_ITEM)})
-        {_added("checklists_tally", "campaign_id, unit_id, due_on", "SELECT * FROM up")}"""
+        days AS ({added("checklists_daytally", "campaign_id, unit_id, day, due_on", "SELECT * FROM up")}),
+        items AS ({added("checklists_itemtally", "campaign_id, unit_id, item_id, due_on", BY_ITEM)})
+        {added("checklists_tally", "campaign_id, unit_id, due_on", "SELECT * FROM up")}"""
 
 
 _ALL = f"SELECT 1 AS sign, {_TASK} FROM checklists_task"
@@ -204,9 +204,9 @@ _TOLD = """
 
 # The truth, straight from the tasks: what the triggers must always equal. Each row carries what it is a row of.
 RECOUNT = f"""
-    WITH {_grouped(_ALL, TODAY)}
+    WITH {grouped(_ALL, TODAY)}
     SELECT 'tally' AS what, campaign_id, unit_id, NULL::bigint AS item_id, due_on, {NAMES} FROM up
-    UNION ALL SELECT 'item', campaign_id, unit_id, item_id, due_on, {NAMES} FROM ({_BY_ITEM}) i
+    UNION ALL SELECT 'item', campaign_id, unit_id, item_id, due_on, {NAMES} FROM ({BY_ITEM}) i
     UNION ALL SELECT 'days', campaign_id, unit_id, NULL, due_on, {NAMES} FROM up
 """
 _KEPT = f"""
@@ -236,11 +236,11 @@ def tell_days(campaign: Campaign) -> None:
 
     For a history that was not lived through here: the demo, or a campaign of before there were days.
     """
-    rows = f"WITH {_grouped(_TOLD, 'day')} SELECT * FROM up WHERE campaign_id = %s"
+    rows = f"WITH {grouped(_TOLD, 'day')} SELECT * FROM up WHERE campaign_id = %s"
     key = "campaign_id, unit_id, day, due_on"
     with connection.cursor() as cursor:
         cursor.execute("DELETE FROM checklists_daytally WHERE campaign_id = %s", [campaign.pk])
-        cursor.execute(_added("checklists_daytally", key, rows), [campaign.pk])
+        cursor.execute(added("checklists_daytally", key, rows), [campaign.pk])
 
 
 def keep_tallies() -> list[pgtrigger.Trigger]:
