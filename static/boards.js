@@ -58,3 +58,27 @@ const follow = async () => {
 const clock = setInterval(follow, EVERY);
 document.addEventListener("visibilitychange", follow);
 window.addEventListener("online", follow);
+
+// Why a unit has its colour: on hovering the browser shows it; on the keyboard and under a thumb this does. There the
+// first tap tells and the second opens.
+const thumb = window.matchMedia("(hover: none)").matches;
+const told = document.getElementById("why");
+let tapped = null;
+const tell = (cell, more) => {
+  told.textContent = cell ? `${cell.querySelector(".name").textContent} · ${cell.title}${more}` : "";
+  told.hidden = !cell;
+};
+document.addEventListener("click", (event) => {
+  const cell = event.target.closest(".heat a.cell");
+  if (thumb && cell && cell !== tapped) {
+    event.preventDefault();
+    tell(cell, english ? ". Tap again to open it." : "。再点一次打开。");
+  } else if (!cell) {
+    tell(null, "");
+  }
+  tapped = cell;
+});
+document.addEventListener("focusin", (event) => {
+  const cell = event.target.closest(".heat a.cell");
+  if (!thumb) tell(cell && cell.matches(":focus-visible") ? cell : null, "");
+});
