@@ -33,13 +33,12 @@ def with_pulse(campaigns: Any, units: list[str]) -> Any:
     )
 
 
-def tag(request: HttpRequest, campaign: Campaign, now: datetime, today: date) -> str:
+def tag(request: HttpRequest, reader: access.Person, campaign: Campaign, now: datetime, today: date) -> str:
     """What all that this reader sees at this address depends on, in short."""
-    grants = sorted(access.grants(request.user))
     seen = (
         request.get_full_path(),
-        request.user.pk,
-        grants,
+        getattr(reader, "pk", None),
+        sorted(access.grants(reader)),
         get_language(),
         campaign.pulse,  # type: ignore[attr-defined]
         campaign.changed,  # type: ignore[attr-defined]
