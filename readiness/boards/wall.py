@@ -4,6 +4,7 @@ Read by whoever is logged in, or by anybody who knows the address of a wall pass
 it names no people, shows no numbers to call and no notes.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -34,10 +35,10 @@ MOST_RANKED = 54  # places that fit a screen
 
 @dataclass(frozen=True)
 class Block:
-    """Cells that stand together: those of one upper unit, or (`row` None) units that have none below them."""
+    """Cells that stand together, under the name of their upper unit if there are several blocks."""
 
     row: Row | None
-    cells: list[Cell | Row]
+    cells: Sequence[Cell | Row]
 
 
 @dataclass(frozen=True)
@@ -123,10 +124,13 @@ def _context(campaign: Campaign, reader: access.Person, at: str | None, today: d
 
 
 def _blocks(shown: Board) -> list[Block]:
-    """Every cell of the board; rows without any, such as the villages of a township, stand as cells of one block."""
-    alone: list[Cell | Row] = [row for row in shown.rows if not row.cells]
-    together = [Block(row, [*row.cells]) for row in shown.rows if row.cells]
-    return [Block(None, alone), *together] if alone else together
+    """Every cell of the board. A township's villages are rows without any: they stand with its own in one block."""
+    if all(row.cells for row in shown.rows):
+        return [Block(row, row.cells) for row in shown.rows]
+    cells: list[Cell | Row] = []
+    for row in shown.rows:
+        cells += row.cells or [row]
+    return [Block(None, sorted(cells, key=lambda cell: figures.need(cell.light, cell.counts, cell.code or "")))]
 
 
 def newest(campaign: Campaign, reader: access.Person, shown: Board, *, since: datetime) -> list[News]:
