@@ -1,5 +1,6 @@
 """The board of a campaign: one page that zooms from the country to the township, in several views."""
 
+import re
 from datetime import date
 from typing import Any
 from urllib.parse import urlencode
@@ -27,6 +28,7 @@ from villages import access
 from villages.http import CadreRequest
 from villages.models import CODE_PATTERN, Cadre, code_of
 
+UNIT = re.compile(CODE_PATTERN, re.ASCII)
 NARROWS = ("section", "kind", "phase", "responsible")  # filters that leave items out
 
 
@@ -114,6 +116,11 @@ class BoardFilter(forms.Form):
         return self.query(light=None)
 
     @property
+    def heat(self) -> str:
+        """The heat map of the same unit, every light."""
+        return self.query(show=None, light=None)
+
+    @property
     def today(self) -> str:
         """Without a past day."""
         return self.query(on=None)
@@ -172,6 +179,8 @@ def place(user: access.Person, campaign_id: int, asked: str) -> tuple[Campaign, 
         Http404: the campaign or the unit is out of sight.
     """
     unit = code_of(asked) if asked else None
+    if unit is not None and not UNIT.fullmatch(unit):
+        raise Http404
     seen = Campaign.objects.visible_to(user).select_related("host", "decided_by")
     found = live.with_pulse(seen, access.scopes(user) if unit is None else [unit])
     campaign: Campaign = get_object_or_404(found, pk=campaign_id)
@@ -197,6 +206,8 @@ def _context(request: CadreRequest, campaign: Campaign, at: str | None, today: d
     chosen = None if past else chosen
     on = past or today
     shown = figures.board(campaign, user, at=at, on=on, items=chosen, as_of=past)
+    if at is not None and at not in shown.names:
+        raise Http404
     frame = {
         "campaign": campaign,
         "form": form,
@@ -312,8 +323,9 @@ def _places(
     heat = Heat(
         campaign,
         vacant={vacancy.code for vacancy in vacancies},
-        sections=by_sections,
-        query=f"&{rest}" if (rest := form.query(unit=None)) else "",
+        sections=_and(_narrowed(form, but="section")) if by_sections else None,
+        keeps=_and(form.query(unit=None)),
+        narrowed=_and(_narrowed(form)),
     )
     shown = shown.only(light) if light else shown
     return {
@@ -338,6 +350,14 @@ def _tabs(views: list[str]) -> list[tuple[str | None, str]]:
 
 def _tasks_query(form: BoardFilter, at: str | None) -> str:
     """The filters that lead from a figure to its tasks, beside `show`."""
-    kept = {name: form.data.get(name, "") for name in NARROWS if name not in form.errors}
-    kept["under"] = "" if at is None else at or "0"
+    return "&".join(filter(None, ("" if at is None else f"under={at or '0'}", _narrowed(form))))
+
+
+def _and(query: str) -> str:
+    return f"&{query}" if query else ""
+
+
+def _narrowed(form: BoardFilter, *, but: str = "") -> str:
+    """The filters that leave items out, as a query."""
+    kept = {name: form.data.get(name, "") for name in NARROWS if name not in form.errors and name != but}
     return urlencode({name: value for name, value in kept.items() if value})

@@ -95,6 +95,8 @@ def _theme(request: HttpRequest) -> str:
 
 def _context(campaign: Campaign, reader: access.Person, at: str | None, today: date) -> dict[str, Any]:
     shown = figures.board(campaign, reader, at=at, on=today)
+    if at is not None and at not in shown.names:
+        raise Http404
     vacancies = answers.vacancies(campaign, reader, shown, on=today)
     days = series(campaign, reader, at, until=today)
     claimed = list(zip(days.days, days.claimed, strict=True))

@@ -375,7 +375,7 @@ FEW: dict[str, list[tuple[Any, ...]]] = {
     "campaign item": [("draft", "draft"), (NEVER[0], "draft")],
     "campaign phase": [("draft", "draft"), (NEVER[0], "draft")],
     "campaign pass": [("draft", "draft"), (NEVER[0], "draft")],
-    "campaign token": [("county", "county"), (NEVER[0], "county")],
+    "campaign token": [("county", "county"), (NEVER[0], "draft")],
 }
 NO_ADDRESS = {-1, "511504-1", "5" * 30}  # no converter lets these through
 

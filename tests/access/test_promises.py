@@ -135,7 +135,7 @@ def foreign(world: World, of: str) -> tuple[tuple[object, ...], tuple[object, ..
         "template": ((world.templates["far"],), (NOBODYS,)),
         "campaign item": ((world.campaigns["draft"], world.items["far_draft"]), (world.campaigns["draft"], NOBODYS)),
         "campaign phase": ((world.campaigns["draft"], world.phases["far_draft"]), (world.campaigns["draft"], NOBODYS)),
-        "campaign pass": ((county, world.passes["far"]), (county, NOBODYS)),
+        "campaign pass": ((world.campaigns["draft"], world.passes["far_draft"]), (world.campaigns["draft"], NOBODYS)),
         "campaign token": ((county, "token-far"), (county, "token")),
     }[of]
 
