@@ -17,11 +17,13 @@ const pages = [...document.querySelectorAll(".page")];
 const buttons = [...document.querySelectorAll("[data-page]")];
 const wide = matchMedia("(min-width: 800px)");
 const written = new Map(); // region -> as the server wrote it, without what is done to it here
-const began = Date.now();
+// Milliseconds since the page was loaded: no clock that is set right in between puts off what is due.
+const ticks = () => performance.now();
 
 let tag = root.dataset.tag;
 let ahead = 0; // by how much the server's clock is ahead of this one
-let heard = Date.now(); // when the server last said how things stand
+let heard = Date.now(); // when the server last said how things stand,
+let heardAt = ticks(); // and that in ticks, as are the following
 let asking = false;
 let isRenewed = false; // the server has other scripts or styles than this page
 let askAt = 0;
@@ -55,7 +57,7 @@ const state = (name) => {
     : `自 ${since} 起连接中断，显示的是 ${since} 的数据，正在自动重连。`);
   show(refused, name !== "refused" ? "" : english ? `This wall may not be shown (any more): its pass was revoked or has run out, or the log-in has ended. Last figures of ${since}.`
     : `本大屏已停止显示：通行地址已停用、到期，或登录已失效。最后数据时间：${since}`);
-  root.toggleAttribute("data-old", name === "lost" && now() - heard > OLD);
+  root.toggleAttribute("data-old", name === "lost" && ticks() - heardAt > OLD);
 };
 
 // ---- Following ----------------------------------------------------------------------------------------------------
@@ -90,7 +92,7 @@ const ask = async () => {
     });
     if (answer.type === "opaqueredirect" || [401, 403, 404].includes(answer.status)) {
       state("refused");
-      askAt = Date.now() + seconds("slow");
+      askAt = ticks() + seconds("slow");
       return false;
     }
     if (answer.status === 200) {
@@ -101,6 +103,7 @@ const ask = async () => {
     }
     ahead = Date.parse(answer.headers.get("Date")) - Date.now() || 0;
     heard = now();
+    heardAt = ticks();
     state("");
     return true;
   } catch {
@@ -108,7 +111,7 @@ const ask = async () => {
     return false;
   } finally {
     asking = false;
-    askAt = Math.max(askAt, Date.now() + seconds("every"));
+    askAt = Math.max(askAt, ticks() + seconds("every"));
   }
 };
 
@@ -130,11 +133,11 @@ const turn = (to) => {
     if (`page-${button.dataset.page}` === next.id) button.setAttribute("aria-current", "page");
     else button.removeAttribute("aria-current");
   });
-  turnAt = Date.now() + seconds("turn");
+  turnAt = ticks() + seconds("turn");
 };
 
 const hold = () => {
-  heldUntil = Date.now() + HOLD;
+  heldUntil = ticks() + HOLD;
   root.toggleAttribute("data-held", true);
 };
 
@@ -176,7 +179,7 @@ document.addEventListener("pointerdown", hold);
 // leaves the largest letters.
 const NAME = 4.4; // letters that a name shall have room for
 const LINES = 2.5; // a name, and below it sign and number
-const LARGEST = 2.6; // letters, in rem
+const LARGEST = 3.2; // letters, in rem
 const SMALLEST = 0.55; // below this no names are written
 const MORE = 1.25; // as much larger are letters at most in one block than in another
 const FEWEST = 4; // a block with fewer cells gets room for so many, for the sake of its own name
@@ -227,6 +230,7 @@ const plan = (blocks, n, width, height, em) => {
 const px = (number) => `${Math.floor(number * 10) / 10}px`;
 const fit = () => {
   const field = document.querySelector(".blocks");
+  if (!wide.matches) field.querySelectorAll("[style]").forEach((it) => it.removeAttribute("style"));
   if (!wide.matches || !field.querySelector(".block")) return;
   const em = parseFloat(getComputedStyle(root).fontSize);
   const blocks = [...field.querySelectorAll(".block")].map((element) => {
@@ -248,7 +252,7 @@ const fit = () => {
     list.style.gridTemplateColumns = `repeat(${columns}, minmax(0, 1fr))`;
     list.style.gridTemplateRows = `repeat(${Math.ceil(block.n / columns)}, minmax(0, 1fr))`;
     list.style.fontSize = px(letters);
-    const most = ((width - 0.6 * em) / columns) * 0.9;
+    const most = (width - 0.6 * em) / columns - 0.25 * em - 0.6 * letters;
     list.querySelectorAll(".name").forEach((name) => {
       const long = [...name.textContent].length * letters;
       if (long > most) name.style.fontSize = px((letters * most) / long);
@@ -266,19 +270,18 @@ const minutes = (at) => {
 };
 
 const beat = () => {
-  const here = Date.now();
+  const here = ticks();
   write(time, clock.format(now()));
   if (root.hasAttribute("data-held") && here > heldUntil) root.removeAttribute("data-held");
   if (!root.matches("[data-held], [data-paused]") && here > turnAt && wide.matches) turn(current() + 1);
   if (asking || document.hidden) return;
-  if (here - began > AWAKE && minutes(now()) === NIGHT) renew();
+  if (here > AWAKE && minutes(now()) === NIGHT) renew();
   else if (here > askAt) ask();
 };
 
 regions().forEach((region) => written.set(region.id, region.outerHTML));
 document.querySelectorAll("header nav, .tools").forEach((part) => (part.hidden = false));
 root.classList.add("turns");
-askAt = Date.now() + seconds("every");
 turn(0);
 fit();
 window.addEventListener("resize", () => {
