@@ -26,9 +26,9 @@ let heard = Date.now(); // when the server last said how things stand,
 let heardAt = ticks(); // and that in ticks, as are the following
 let asking = false;
 let isRenewed = false; // the server has other scripts or styles than this page
-let askAt = 0;
-let turnAt = 0;
-let heldUntil = 0;
+let askedAt = -Infinity;
+let turnedAt = 0;
+let heldAt = -Infinity;
 
 // ---- The time -----------------------------------------------------------------------------------------------------
 
@@ -92,7 +92,6 @@ const ask = async () => {
     });
     if (answer.type === "opaqueredirect" || [401, 403, 404].includes(answer.status)) {
       state("refused");
-      askAt = ticks() + seconds("slow");
       return false;
     }
     if (answer.status === 200) {
@@ -111,7 +110,7 @@ const ask = async () => {
     return false;
   } finally {
     asking = false;
-    askAt = Math.max(askAt, ticks() + seconds("every"));
+    askedAt = ticks();
   }
 };
 
@@ -133,11 +132,11 @@ const turn = (to) => {
     if (`page-${button.dataset.page}` === next.id) button.setAttribute("aria-current", "page");
     else button.removeAttribute("aria-current");
   });
-  turnAt = ticks() + seconds("turn");
+  turnedAt = ticks();
 };
 
 const hold = () => {
-  heldUntil = ticks() + HOLD;
+  heldAt = ticks();
   root.toggleAttribute("data-held", true);
 };
 
@@ -272,11 +271,11 @@ const minutes = (at) => {
 const beat = () => {
   const here = ticks();
   write(time, clock.format(now()));
-  if (root.hasAttribute("data-held") && here > heldUntil) root.removeAttribute("data-held");
-  if (!root.matches("[data-held], [data-paused]") && here > turnAt && wide.matches) turn(current() + 1);
+  if (root.hasAttribute("data-held") && here > heldAt + HOLD) root.removeAttribute("data-held");
+  if (!root.matches("[data-held], [data-paused]") && here > turnedAt + seconds("turn") && wide.matches) turn(current() + 1);
   if (asking || document.hidden) return;
   if (here > AWAKE && minutes(now()) === NIGHT) renew();
-  else if (here > askAt) ask();
+  else if (here > askedAt + seconds(root.dataset.state === "refused" ? "slow" : "every")) ask();
 };
 
 regions().forEach((region) => written.set(region.id, region.outerHTML));
@@ -288,7 +287,7 @@ window.addEventListener("resize", () => {
   turn(current());
   fit();
 });
-const soon = () => (askAt = 0);
+const soon = () => (askedAt = -Infinity);
 document.addEventListener("visibilitychange", soon);
 window.addEventListener("online", soon);
 setInterval(beat, BEAT);
