@@ -104,6 +104,16 @@ def test_a_township_fills_the_screen(screen: Open, world: World) -> None:
     assert sum(box["width"] * box["height"] for box in boxes if box) > 0.5 * HD[0] * HD[1]
 
 
+def test_nothing_sticks_out_in_english(screen: Open, world: World) -> None:
+    page = screen()
+    page.context.add_cookies([{"name": settings.LANGUAGE_COOKIE_NAME, "value": "en", "url": page.url}])
+    page.reload()
+    quickly(page, turn=999)
+    for _ in range(4):
+        assert page.evaluate(OUTSIDE) == []
+        page.keyboard.press("ArrowRight")
+
+
 @pytest.mark.parametrize("theme", ["dark", "light"])
 def test_everybody_can_read_it(screen: Open, world: World, theme: str) -> None:
     page = screen(query=f"?theme={theme}")
