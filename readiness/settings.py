@@ -259,10 +259,12 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
+    "filters": {"wall_passes": {"()": "readiness.logs.WallPasses"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": "INFO"},
     "loggers": {
         "django": {"handlers": [], "level": "INFO"},  # once, by the root
+        "django.request": {"filters": ["wall_passes"]},
         # Anybody can send a wrong host name; a traceback for each would only fill the log.
         "django.security.DisallowedHost": {"level": "CRITICAL"},
     },

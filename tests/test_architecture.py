@@ -107,6 +107,7 @@ NAMES_ROLES = {
 LETS_IN = {
     "villages/urls.py": "the language can be chosen before logging in",
     "readiness/health.py": "asked by machines; says only which part is down",
+    "readiness/boards/wall.py": "a wall pass shows one unit to whoever knows its address",
     "readiness/boards/heat.py": "writes cell by cell; tests/readiness/test_heat.py looks at what it escapes",
 }
 # Django's own views; everything else in the URLconf is a function of ours.
@@ -161,12 +162,13 @@ def test_a_view_either_reads_or_takes_forms(name: str) -> None:
     assert len(decorators(VIEWS[name]) & ways) == 1
 
 
-@pytest.mark.parametrize("name", [name for name in VIEWS if "<" in routes()[name]])
+# Whoever knows the address of a wall sees it: tests/readiness/test_wall.py.
+@pytest.mark.parametrize("name", [name for name in VIEWS if "<" in routes()[name] and name != "wall_pass"])
 def test_a_view_of_one_thing_looks_for_it_only_among_what_its_reader_sees(name: str) -> None:
     # These look only among what their reader sees; `planned` also asks whether they may set up.
     source = inspect.getsource(VIEWS[name])
-    for call, looks in {"page.planned(request": page.planned, "_where(request": board._where}.items():
-        assert ".visible_to(request.user)" in inspect.getsource(looks)
+    for call, looks in {"page.planned(request": page.planned, "place(request.user": board.place}.items():
+        assert re.search(r"\.visible_to\((?:request\.)?user\)", inspect.getsource(looks))
         source = source.replace(call, "Campaign.objects.visible_to(request.user)")
     assert ".visible_to(request.user)" in source
     for queryset in re.findall(r"get_object_or_404\(\s*([\w.]+)", source):

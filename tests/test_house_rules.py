@@ -32,7 +32,7 @@ from checklists.models import (
     Task,
     TaskEvent,
 )  # fmt: skip
-from readiness.models import Notice
+from readiness.models import Notice, WallPass
 from tests import factories
 from villages.models import Boundary, Cadre, Post, Unit
 
@@ -92,6 +92,8 @@ BREAKS: dict[str, Callable[[Task, Cast], object]] = {
     "post_ends_after_it_began": lambda t, c: change(post(c["lan"]), until=date(2025, 12, 31)),
     "post_of_a_stand_in_has_an_end": lambda t, c: change(post(c["lan"]), stands_in_for=post(c["hong"])),
     "post_role_is_known": lambda t, c: change(post(c["lan"]), role="king"),
+    "wall_pass_name_once_in_a_campaign": lambda t, c: again(wall_pass(t, c), digest="another"),
+    "wall_pass_revoked_by_someone_at_some_time": lambda t, c: change(wall_pass(t, c), revoked_at=NOW),
     "boundary_is_an_area": lambda t, c: border(t, c, {"type": "Point", "coordinates": [104, 28]}),
     "campaign_once_per_template_host_and_day": lambda t, c: again(t.campaign),
     "campaign_status_is_known": lambda t, c: change(t.campaign, status="asleep"),
@@ -180,6 +182,12 @@ HALVES: list[tuple[str, Callable[[Task, Cast], object]]] = [
 
 def border(task: Task, cast: Cast, geometry: Any) -> None:
     Boundary.objects.create(unit=task.unit, geometry=geometry, detail=0, loaded_by=cast["ada"])
+
+
+def wall_pass(task: Task, cast: Cast) -> WallPass:
+    return WallPass.objects.create(
+        campaign=task.campaign, unit=task.unit, name="大厅", digest="one", made_by=cast["ada"]
+    )
 
 
 def phase(campaign: Campaign) -> Phase:

@@ -152,11 +152,11 @@ def _same(values: Any) -> list[tuple[str, str]]:
 @require_safe
 def board(request: CadreRequest, campaign_id: int) -> HttpResponse:
     """The answer in one line, the figures, and one view of the units below."""
-    campaign, unit = _where(request, campaign_id)
+    campaign, unit = place(request.user, campaign_id, request.GET.get("unit", ""))
     if unit is not None and not figures.has_board(unit):
         return redirect("unit_tasks", campaign.pk, unit)
     today = timezone.localdate()
-    tag = live.tag(request, campaign, timezone.now(), today)
+    tag = live.tag(request, request.user, campaign, timezone.now(), today)
     if same := live.unchanged(request, tag):
         return same
     # Written once for all who see the same, until something changes.
@@ -176,7 +176,7 @@ def board(request: CadreRequest, campaign_id: int) -> HttpResponse:
 @require_safe
 def table(request: CadreRequest, campaign_id: int) -> HttpResponse:
     """The view of the board that the same query shows, as a file for a spreadsheet."""
-    campaign, unit = _where(request, campaign_id)
+    campaign, unit = place(request.user, campaign_id, request.GET.get("unit", ""))
     if unit is not None and not figures.has_board(unit):
         raise Http404
     context = _context(request, campaign, unit, timezone.localdate())
@@ -184,17 +184,16 @@ def table(request: CadreRequest, campaign_id: int) -> HttpResponse:
     return csv.answer(" ".join(filter(None, (str(campaign), context["here"], name))), header, rows)
 
 
-def _where(request: CadreRequest, campaign_id: int) -> tuple[Campaign, str | None]:
+def place(user: access.Person, campaign_id: int, asked: str) -> tuple[Campaign, str | None]:
     """The campaign, and the unit that was asked for or else the highest that the reader covers (None: several).
 
     Raises:
         Http404: the campaign or the unit is out of sight.
     """
-    user, asked = request.user, request.GET.get("unit", "")
     unit = code_of(asked) if asked else None
     if unit is not None and not UNIT.fullmatch(unit):
         raise Http404
-    seen = Campaign.objects.visible_to(request.user).select_related("host", "decided_by")
+    seen = Campaign.objects.visible_to(user).select_related("host", "decided_by")
     found = live.with_pulse(seen, access.scopes(user) if unit is None else [unit])
     campaign: Campaign = get_object_or_404(found, pk=campaign_id)
     tops = figures.tops(campaign, user)
@@ -256,7 +255,8 @@ def _context(request: CadreRequest, campaign: Campaign, at: str | None, today: d
     }
     match frame["view"]:
         case "curve":
-            return frame | _curve(campaign, days or series(campaign, user, at, until=on), coming, on)
+            days = days or series(campaign, user, at, until=on)
+            return frame | {"curve": progress(campaign, days, coming, on)}
         case "map":
             shapes_url = f"{reverse('shapes', args=[campaign.pk])}?unit={at or '0'}"
             return frame | {"areas": maps.areas(campaign, shown), "shapes_url": shapes_url, "cells": shown}
@@ -280,20 +280,17 @@ def _context(request: CadreRequest, campaign: Campaign, at: str | None, today: d
     )
 
 
-def _curve(campaign: Campaign, days: Series, coming: Forecast | NoForecast | None, on: date) -> dict[str, Any]:
-    claimed = list(zip(days.days, days.claimed, strict=True))
-    verified = list(zip(days.days, days.verified, strict=True))
-    return {
-        "curve": curve.draw(
-            claimed,
-            verified,
-            days.due,
-            coming or NoForecast.OVER,
-            on=on,
-            inspects_on=campaign.inspects_on,
-            phases=campaign.phases.all(),
-        )
-    }
+def progress(campaign: Campaign, days: Series, coming: Forecast | NoForecast | None, on: date) -> curve.Curve:
+    """Planned, claimed and verified, drawn. One query."""
+    return curve.draw(
+        list(zip(days.days, days.claimed, strict=True)),
+        list(zip(days.days, days.verified, strict=True)),
+        days.due,
+        coming or NoForecast.OVER,
+        on=on,
+        inspects_on=campaign.inspects_on,
+        phases=campaign.phases.all(),
+    )
 
 
 def _battle(

@@ -18,7 +18,7 @@ from checklists.models import Campaign, DayTally, ItemTally, State, Tally, Task
 from checklists.models.task import OWED
 from readiness.boards.light import Counts, Light
 from villages import access
-from villages.models import Cadre, Unit, short_name
+from villages.models import Unit, short_name
 
 # Places of the codes of a board's rows and cells, by those of the unit it stands at. A township's rows have no cells.
 BELOW = {0: (2, 4), 2: (4, 6), 4: (6, 9), 6: (9, 12), 9: (12, 0)}
@@ -112,7 +112,7 @@ def has_board(code: str) -> bool:
 
 def board(
     campaign: Campaign,
-    user: Cadre,
+    user: access.Person,
     *,
     at: str | None,
     on: date,
@@ -179,7 +179,7 @@ def _row(
     return Row(code, name, counts, light_of(campaign, counts), shown, is_whole, is_whole and has_board(code or ""))
 
 
-def _names(user: Cadre, codes: set[str | None], at: str | None) -> tuple[dict[str, str], set[str]]:
+def _names(user: access.Person, codes: set[str | None], at: str | None) -> tuple[dict[str, str], set[str]]:
     """Short names of the units shown and of those above the board's unit, as far as they are in sight.
 
     And which of them have a boundary.
@@ -260,7 +260,7 @@ def levels(where: Iterable[str]) -> set[int]:
 
 
 def _own(
-    campaign: Campaign, user: Cadre, where: list[str], *, on: date, items: list[int] | None, as_of: date | None
+    campaign: Campaign, user: access.Person, where: list[str], *, on: date, items: list[int] | None, as_of: date | None
 ) -> dict[str, Counts]:
     """Unit -> what it owes itself, from its tallies or (of chosen items) its tasks. One query.
 

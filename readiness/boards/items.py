@@ -13,7 +13,7 @@ from checklists.models import Campaign, Item, ItemTally, Task
 from readiness.boards import figures
 from readiness.boards.figures import Board, Cell
 from readiness.boards.light import Counts
-from villages.models import Cadre
+from villages import access
 
 # Of which units the tallies by item make up the rows of a board; of a township and below the tasks are read.
 ROW_LEVELS = {0: {0, 2, 4, 6, 8}, 2: {2, 4, 6, 8}, 4: {4, 6, 8}, 6: {6, 9}}
@@ -31,7 +31,13 @@ def of_campaign(campaign: Campaign) -> list[Any]:
 
 
 def by_section(
-    campaign: Campaign, user: Cadre, shown: Board, items: Iterable[Item], *, on: date, chosen: list[int] | None = None
+    campaign: Campaign,
+    user: access.Person,
+    shown: Board,
+    items: Iterable[Item],
+    *,
+    on: date,
+    chosen: list[int] | None = None,
 ) -> Board:
     """The board with sections of the checklist as cells. One query.
 
@@ -58,7 +64,7 @@ def by_section(
     return replace(shown, rows=rows)
 
 
-def by_due_date(campaign: Campaign, user: Cadre, at: str | None, *, on: date) -> list[tuple[int, date, Counts]]:
+def by_due_date(campaign: Campaign, user: access.Person, at: str | None, *, on: date) -> list[tuple[int, date, Counts]]:
     """How the tasks of each item stand at a unit with everything below it: (item, due date, counts). One query."""
     where = [at] if at is not None else figures.tops(campaign, user)
     rows: Any
@@ -86,12 +92,12 @@ def gates(figures_by_due: Iterable[tuple[int, date, Counts]], items: Iterable[It
     return dict(owed)
 
 
-def _tasks(campaign: Campaign, user: Cadre, where: list[str]) -> QuerySet[Any]:
+def _tasks(campaign: Campaign, user: access.Person, where: list[str]) -> QuerySet[Any]:
     return Task.objects.visible_to(user).asked_for().filter(figures.within(where), campaign=campaign)
 
 
 def _own(
-    campaign: Campaign, user: Cadre, at: str | None, where: list[str], *, on: date
+    campaign: Campaign, user: access.Person, at: str | None, where: list[str], *, on: date
 ) -> dict[tuple[str, int], Counts]:
     """(unit, item) -> what it owes itself, or (above a board's rows) what its row owes. One query."""
     lengths = ROW_LEVELS.get(len(at)) if at is not None else None

@@ -41,12 +41,11 @@ def _beats_for(code: str) -> str:
     return unit[:9] if unit[:9].isdigit() else unit[:6]
 
 
-def tag(request: HttpRequest, campaign: Campaign, now: datetime, today: date) -> str:
+def tag(request: HttpRequest, reader: access.Person, campaign: Campaign, now: datetime, today: date) -> str:
     """What all that this reader sees at this address depends on, in short; the same for all who see the same."""
-    grants = sorted(access.grants(request.user))
     seen = (
         request.get_full_path(),
-        grants,
+        sorted(access.grants(reader)),
         get_language(),
         campaign.pulse,  # type: ignore[attr-defined]
         campaign.changed,  # type: ignore[attr-defined]
