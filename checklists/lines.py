@@ -9,6 +9,7 @@ from datetime import date
 from decimal import Decimal
 from functools import cache, partial
 from html import escape
+from typing import Any
 from uuid import uuid4
 
 from django.middleware.csrf import get_token
@@ -46,10 +47,13 @@ class Lines:
         self.due = cache(partial(_due, self.today))
         self.day = cache(_day)
 
-    def all(self, tasks: Iterable[Task], said: dict[int, TaskEvent] | None = None) -> SafeString:
-        """The lines of these tasks, with the last word that was said about each (by the task's id)."""
-        said = said or {}
-        return mark_safe("".join(self.write(task, said=said.get(task.pk)) for task in tasks))  # noqa: S308 - see above
+    def all(self, tasks: Iterable[Task], said: dict[int, TaskEvent] | None = None) -> list[dict[str, Any]]:
+        """What a template shows of each task: `task`, `html`, and `said`, the last word about it (by the task's id)."""
+        words = said or {}
+        return [
+            {"task": task, "said": words.get(task.pk), "html": self.write(task, said=words.get(task.pk))}
+            for task in tasks
+        ]
 
     def write(
         self,
@@ -59,7 +63,7 @@ class Lines:
         outcome: ticks.Outcome | None = None,
         form: TickForm | None = None,
         conflict: str = "",
-    ) -> str:
+    ) -> SafeString:
         """One line; after a change also how it ended, what is wrong with what was sent, or why it was not made."""
         name = escape(task.item.name)
         link = f"{self.address}{task.pk}/"
@@ -82,7 +86,7 @@ class Lines:
             first = f'<span class="tick">{first}</span>'
             if "open" in choices and task.state == State.DONE:
                 last = self.tap(task, "open", f'btn btn-sm btn-outline-secondary"><span>{self.undo}</span>{spoken}')
-        return (
+        return mark_safe(  # noqa: S308 - see above
             f'<li id="task-{task.pk}" tabindex="-1" class="task state-{task.state}'
             f'{" overdue" if task.is_overdue(self.today) else ""}">{first}'
             f'<div class="what"><a href="{link}">{name}</a><span class="facts">{self.facts(task, unit)}</span>'

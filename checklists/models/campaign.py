@@ -256,12 +256,13 @@ class ResponsibilityQuerySet(models.QuerySet["Responsibility"]):
 
         Who is named by hand may have theirs anywhere above. Twin in Python: readiness/reminders/plan.py.
         """
-        theirs = posts.filter(cadre=OuterRef("cadre"))
-        return self.reaching().filter(
-            Exists(theirs.filter(unit=OuterRef("unit")))
-            | Q(looks_above=True) & Exists(theirs.filter(unit=OuterRef("unit__parent")))
-            | Q(by_hand=True) & Exists(theirs.filter(unit=Left(OuterRef("unit"), Length("unit"))))
-        )
+        ways = {  # where else than at the unit itself, if at all
+            "above": Case(When(looks_above=True, then=F("unit__parent"))),
+            "anywhere": Case(When(by_hand=True, then=F("unit"))),
+        }
+        there = Q(unit=OuterRef("unit")) | Q(unit=OuterRef("above"))
+        there |= Q(unit=Left(OuterRef("anywhere"), Length("unit")))
+        return self.reaching().alias(**ways).filter(Exists(posts.filter(there, cadre=OuterRef("cadre"))))
 
     def reaching(self) -> Self:
         """With an alias `looks_above`: whether the campaign's rule for this kind names a post at the unit above."""

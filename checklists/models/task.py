@@ -188,12 +188,13 @@ def read_along(tasks: Iterable[Task], campaigns: Iterable[Campaign], *, with_uni
     tasks = list(tasks)
     hosted = {campaign.pk: campaign for campaign in campaigns}
     units = Unit.objects.in_bulk({task.unit_id for task in tasks} if with_units else ())
-    people = Cadre.objects.in_bulk(
-        {cadre for task in tasks for cadre in (task.done_by_id, task.verified_by_id) if cadre}
-    )
+    # Asked also if nobody has done anything: a page takes as many queries whatever is on it.
+    known = {cadre for task in tasks for cadre in (task.done_by_id, task.verified_by_id) if cadre}
+    named = Cadre.objects.raw("SELECT id, name FROM villages_cadre WHERE id = ANY (%s::bigint[])", [list(known)])
+    people = {cadre.pk: cadre for cadre in named}
     split = {task.item_id for task in tasks if task.item.total is not None}
     parts = Share.objects.filter(item__in=split, unit__in={task.unit_id for task in tasks})
-    shares = {(item, unit): value for item, unit, value in parts.values_list("item", "unit", "value")}
+    shares = {(share.item_id, share.unit_id): share.value for share in parts} if split else {}
     for task in tasks:
         task.campaign = hosted[task.campaign_id]
         task.share = shares.get((task.item_id, task.unit_id))

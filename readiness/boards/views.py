@@ -2,6 +2,7 @@
 
 import uuid
 from datetime import date, timedelta
+from typing import Any
 
 from django.core.paginator import Paginator
 from django.db.models import Q
@@ -49,8 +50,7 @@ def my_tasks(request: CadreRequest) -> HttpResponse:
     page = Paginator(tasks.select_related("item"), PER_PAGE).get_page(request.GET.get("page"))
     show_unit = checking or len({grant.unit for grant in access.grants(request.user)}) > 1
     found = read_along(page.object_list, running, with_units=show_unit)
-    groups = [(_("Waiting for my check"), found)] if checking and found else _by_day(found, on=today)
-    lines = Lines(request, back=request.get_full_path(), show_unit=show_unit)
+    rows = Lines(request, back=request.get_full_path(), show_unit=show_unit).all(found)
     asks = Extension.objects.to_answer_by(request.user)
     shown = list(asks.select_related("asked_by", "task__item", "task__unit")[:ASKS_SHOWN])
     return render(
@@ -59,7 +59,7 @@ def my_tasks(request: CadreRequest) -> HttpResponse:
         {
             "form": form,
             "page": page,
-            "groups": [(heading, len(tasks), lines.all(tasks)) for heading, tasks in groups],
+            "groups": [(_("Waiting for my check"), rows)] if checking and rows else _by_day(rows, on=today),
             "checking": checking,
             "to_check": to_check.count() if access.checks_tasks(request.user) else 0,
             "asks": [(extension, uuid.uuid4()) for extension in shown],
@@ -68,22 +68,23 @@ def my_tasks(request: CadreRequest) -> HttpResponse:
     )
 
 
-def _by_day(tasks: list[Task], *, on: date) -> list[tuple[str, list[Task]]]:
-    """Tasks under the heading of their day; finished ones under one of their own. A week ends on Sunday."""
+def _by_day(rows: list[dict[str, Any]], *, on: date) -> list[tuple[str, list[dict[str, Any]]]]:
+    """Lines under the heading of their day; finished ones under one of their own. A week ends on Sunday."""
     week_ends = on + timedelta(days=6 - on.weekday())
-    groups: dict[str, list[Task]] = {
+    groups: dict[str, list[dict[str, Any]]] = {
         name: [] for name in (_("Overdue"), _("Today"), _("This week"), _("Later"), _("No longer owed"))
     }
     overdue, now, week, later, finished = groups.values()
-    for task in tasks:
+    for row in rows:
+        task: Task = row["task"]
         if not task.is_owed:
-            finished.append(task)
+            finished.append(row)
         elif task.due_on < on:
-            overdue.append(task)
+            overdue.append(row)
         elif task.due_on == on:
-            now.append(task)
+            now.append(row)
         else:
-            (week if task.due_on <= week_ends else later).append(task)
+            (week if task.due_on <= week_ends else later).append(row)
     return [(name, found) for name, found in groups.items() if found]
 
 
@@ -184,10 +185,10 @@ def unit_page(request: CadreRequest, campaign_id: int, code: str) -> HttpRespons
         .exclude(note="")
         .select_related("by")
     }
-    sections: dict[str, list[Task]] = {}
-    for task in tasks:
-        sections.setdefault(task.item.section, []).append(task)
-    lines = Lines(request, back=request.get_full_path(), show_unit=False)
+    lines = Lines(request, back=request.get_full_path(), show_unit=False).all(tasks, said)
+    sections: dict[str, list[dict[str, Any]]] = {}
+    for line in lines:
+        sections.setdefault(line["task"].item.section, []).append(line)
     return render(
         request,
         "boards/unit.html",
@@ -196,9 +197,9 @@ def unit_page(request: CadreRequest, campaign_id: int, code: str) -> HttpRespons
             "unit": unit,
             "counts": counts,
             "light": figures.light_of(campaign, counts),
-            "sections": [(section, len(found), lines.all(found, said)) for section, found in sections.items()],
+            "sections": sections,
             "late": [task for task in tasks if task.is_overdue(today)],
-            "blocked": [(task, said[task.pk]) for task in tasks if task.pk in said],
+            "blocked": [line for line in lines if line["said"]],
             "answers": Responsibility.objects.visible_to(request.user)
             .filter(campaign=campaign, unit=unit)
             .in_office(today)
