@@ -41,6 +41,7 @@ class Lines:
             f'<input type="hidden" name="show_unit" value="{"1" if show_unit else ""}">'
         )
         self.done, self.verified, self.undo = escape(_("Done")), escape(_("It is so")), escape(_("Undo"))
+        self.ticked_by, self.verified_by = _("ticked by %(who)s, %(day)s"), _("verified by %(who)s")
         self.states = {
             state: f'<span class="state state-{state}">{escape(str(label))}</span>' for state, label in State.choices
         }
@@ -114,9 +115,9 @@ class Lines:
                 facts += self.states[task.state]
         elif task.done_by is not None and task.done_at is not None:
             who, day = task.done_by.name, self.day(timezone.localdate(task.done_at))
-            facts += f"<span>{escape(_('ticked by %(who)s, %(day)s') % {'who': who, 'day': day})}</span>"
+            facts += f"<span>{escape(self.ticked_by % {'who': who, 'day': day})}</span>"
         if task.verified_by is not None:
-            facts += f"<span>{escape(_('verified by %(who)s') % {'who': task.verified_by.name})}</span>"
+            facts += f"<span>{escape(self.verified_by % {'who': task.verified_by.name})}</span>"
         if task.value is not None:
             measured = f"{task.item.measure} {_number(task.value)}{task.item.unit_of_measure}"
             facts += f"<span>{escape(measured)}</span>"

@@ -43,16 +43,21 @@ def my_tasks(request: CadreRequest) -> HttpResponse:
     campaigns = list(Campaign.objects.visible_to(request.user))
     running = [campaign for campaign in campaigns if campaign.is_running]
     form = TaskFilter({"show": usual} | request.GET.dict(), campaigns=campaigns)
-    to_check = Task.objects.to_check_by(request.user).filter(campaign__in=running)
     checking = form.data["show"] == "check"
-    mine = to_check if checking else Task.objects.owed_by(request.user).filter(campaign__in=running)
+    mine = Task.objects.to_check_by(request.user) if checking else Task.objects.owed_by(request.user)
+    mine = mine.filter(campaign__in=running)
     tasks = _filtered(mine, form, user=request.user, on=today).order_by("due_on", "unit_id", "item__position")
     page = Paginator(tasks.select_related("item"), PER_PAGE).get_page(request.GET.get("page"))
     show_unit = checking or len({grant.unit for grant in access.grants(request.user)}) > 1
     found = read_along(page.object_list, running, with_units=show_unit)
     rows = Lines(request, back=request.get_full_path(), show_unit=show_unit).all(found)
-    asks = Extension.objects.to_answer_by(request.user)
-    shown = list(asks.select_related("asked_by", "task__item", "task__unit")[:ASKS_SHOWN])
+    to_check, asked, shown = 0, 0, list[Extension]()
+    if access.checks_tasks(request.user):
+        to_check = Task.objects.to_check_by(request.user).filter(campaign__in=running).count()
+    if access.gives_time(request.user):
+        asks = Extension.objects.to_answer_by(request.user)
+        shown = list(asks.select_related("asked_by", "task__item", "task__unit")[:ASKS_SHOWN])
+        asked = asks.count() if len(shown) == ASKS_SHOWN else len(shown)
     return render(
         request,
         "boards/my_tasks.html",
@@ -61,9 +66,9 @@ def my_tasks(request: CadreRequest) -> HttpResponse:
             "page": page,
             "groups": [(_("Waiting for my check"), rows)] if checking and rows else _by_day(rows, on=today),
             "checking": checking,
-            "to_check": to_check.count() if access.checks_tasks(request.user) else 0,
+            "to_check": to_check,
             "asks": [(extension, uuid.uuid4()) for extension in shown],
-            "asked": asks.count() if len(shown) == ASKS_SHOWN else len(shown),
+            "asked": asked,
         },
     )
 
