@@ -180,7 +180,7 @@ class TaskFilter(forms.Form):
         """`campaigns`: those to choose from; none where the page is about one of them."""
         super().__init__(*args, **kwargs)
         choices: Any = self.fields["campaign"]
-        choices.choices = [("", _("All campaigns")), *((campaign.pk, str(campaign)) for campaign in campaigns)]
+        choices.choices = [("", _("All campaigns")), *((str(campaign.pk), str(campaign)) for campaign in campaigns)]
         for name in ("campaign", "show"):
             self.fields[name].widget.attrs["class"] = "form-select"
         self.fields["q"].widget.attrs |= {"class": "form-control", "type": "search"}

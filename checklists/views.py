@@ -162,7 +162,7 @@ def _task_page(
         "events": events,
         "values": values,
         "next_due": values.next_due(today),
-        "answers": Responsibility.objects.filter(campaign=task.campaign, unit=task.unit).in_office(today).in_order(),
+        "answers": Responsibility.objects.visible_to(request.user).of_unit(task.campaign, task.unit, on=today),
         "choices": choices,
         "forms": [
             (verb, uuid.uuid4(), form if form and form.data.get("state") == verb else TickForm(task=task))
@@ -212,8 +212,8 @@ def letter(request: CadreRequest, campaign_id: int, code: str) -> HttpResponse:
         items = campaign.items.filter(pk__in=scope.items_of(campaign, unit.code)).select_related("campaign")
         owed = [(item, item.due_on) for item in items]
     else:
-        held = Responsibility.objects.visible_to(request.user).filter(campaign=campaign, unit=unit)
-        named = {answer.kind: answer.cadre for answer in held.in_office(timezone.localdate()).in_order()}
+        held = Responsibility.objects.visible_to(request.user).of_unit(campaign, unit, on=timezone.localdate())
+        named = {answer.kind: answer.cadre for answer in held}
         tasks = Task.objects.visible_to(request.user).asked_for().filter(campaign=campaign, unit=unit)
         tasks = tasks.exclude(state=State.WAIVED).select_related("item").order_by("item__position", "pk")
         owed = [(task.item, task.due_on) for task in tasks]
