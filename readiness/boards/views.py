@@ -4,8 +4,8 @@ import uuid
 from datetime import date, timedelta
 from typing import Any
 
-from django.core.paginator import Page, Paginator
-from django.db.models import Q
+from django.core.paginator import Paginator
+from django.db.models import Exists, Q
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
@@ -47,7 +47,7 @@ def my_tasks(request: CadreRequest) -> HttpResponse:
     mine = Task.objects.to_check_by(request.user) if checking else Task.objects.owed_by(request.user)
     mine = mine.filter(campaign__in=running)
     tasks = _filtered(mine, form, user=request.user, on=today).order_by("due_on", "unit_id", "item__position")
-    page = _page(tasks.select_related("item"), request.GET.get("page"))
+    page = Paginator(tasks.select_related("item"), PER_PAGE).get_page(request.GET.get("page"))
     show_unit = checking or len({grant.unit for grant in access.grants(request.user)}) > 1
     found = read_along(page.object_list, running, with_units=show_unit)
     rows = Lines(request, back=request.get_full_path(), show_unit=show_unit).all(found)
@@ -71,17 +71,6 @@ def my_tasks(request: CadreRequest) -> HttpResponse:
             "asked": asked,
         },
     )
-
-
-def _page(tasks: TaskQuerySet, number: str | None) -> Page[Task]:
-    """One page of a list. If the first holds all of it, nothing is counted."""
-    pages = Paginator(tasks, PER_PAGE)
-    if number not in (None, "1"):
-        return pages.get_page(number)
-    first = list(tasks[: PER_PAGE + 1])
-    if len(first) <= PER_PAGE:
-        pages.count = len(first)
-    return Page(first[:PER_PAGE], 1, pages)
 
 
 def _by_day(rows: list[dict[str, Any]], *, on: date) -> list[tuple[str, list[dict[str, Any]]]]:
@@ -167,7 +156,7 @@ def campaign_tasks(request: CadreRequest, campaign_id: int) -> HttpResponse:
     del form.fields["campaign"]
     asked = Task.objects.visible_to(request.user).asked_for().filter(campaign=campaign)
     tasks = _filtered(asked, form, user=request.user, on=today).order_by("due_on", "unit_id", "item__position")
-    page = _page(tasks.select_related("item"), request.GET.get("page"))
+    page = Paginator(tasks.select_related("item"), PER_PAGE).get_page(request.GET.get("page"))
     lines = Lines(request, back=request.get_full_path(), show_unit=True)
     return render(
         request,
@@ -186,9 +175,12 @@ def unit_page(request: CadreRequest, campaign_id: int, code: str) -> HttpRespons
     """One unit's own checklist by section, who answers for it, its light, what is open and what blocks it."""
     campaign = get_object_or_404(Campaign.objects.visible_to(request.user), pk=campaign_id)
     units = Unit.objects.visible_to(request.user).under(campaign.host_id)
-    *above, unit = units.filter(code__in=access.above(code)).order_by("code") or [Unit()]
-    if unit.code != code:
+    below = units.under(code).exclude(pk=code)
+    upward = units.filter(code__in=access.above(code)).annotate(has_below=Exists(below))
+    path: list[Any] = list(upward.order_by("code"))
+    if not path or path[-1].code != code:
         raise Http404
+    *above, unit = path
     today = timezone.localdate()
     asked = Task.objects.visible_to(request.user).asked_for()
     asked = asked.filter(campaign=campaign, unit=unit).select_related("item").order_by("item__position", "due_on", "pk")
@@ -218,7 +210,7 @@ def unit_page(request: CadreRequest, campaign_id: int, code: str) -> HttpRespons
             "blocked": [line for line in lines if line["said"]],
             "answers": Responsibility.objects.visible_to(request.user).of_unit(campaign, unit, on=today),
             "may_call": access.may_call(request.user, unit.code),
-            "has_below": units.filter(code__startswith=unit.code).exclude(pk=unit.pk).exists(),
+            "has_below": unit.has_below,
             "has_board": figures.has_board(unit.code),
             "above": [(upper.code, upper.name) for upper in above],
         },
