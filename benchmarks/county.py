@@ -53,7 +53,7 @@ def written_anew() -> Figures:
 
 
 def board() -> Figures:
-    """The whole page, as the county's leaders open it: written once for all who see the same, until something changes."""
+    """The whole page, as leaders open it: written once for all who see the same, until something changes."""
     asked = web.asks(here.leader.get(here.board)), web.asks(web.request("GET", here.bare_board))
     return web.medians((here.product, asked[0]), (here.floor, asked[1]))
 
