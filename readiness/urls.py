@@ -3,7 +3,7 @@
 from django.urls import include, path
 
 from readiness import health
-from readiness.boards import board
+from readiness.boards import board, passes, wall
 from readiness.boards import map as maps
 from readiness.boards import views as boards
 from readiness.reminders import views as reminders
@@ -21,6 +21,10 @@ urlpatterns = [
     path("campaigns/<int:campaign_id>/shapes/", maps.shapes, name="shapes"),
     path("campaigns/<int:campaign_id>/table/", board.table, name="board_table"),
     path("campaigns/<int:campaign_id>/tasks/", boards.campaign_tasks, name="campaign_tasks"),
+    path("campaigns/<int:campaign_id>/wall/", wall.wall, name="wall"),
+    path("campaigns/<int:campaign_id>/wall/<str:token>/", wall.wall_pass, name="wall_pass"),
+    path("campaigns/<int:campaign_id>/passes/", passes.passes, name="passes"),
+    path("campaigns/<int:campaign_id>/passes/<int:pass_id>/revoke/", passes.revoke, name="revoke_pass"),
     path("campaigns/<int:campaign_id>/units/<unit:code>/", boards.unit_page, name="unit_tasks"),
     path("inbox/", reminders.inbox, name="inbox"),
     path("inbox/read/", reminders.read, name="inbox_read"),

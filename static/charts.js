@@ -1,4 +1,5 @@
 // Charts of the boards: saved as a picture, and walked by arrow keys. Without this they have their tables and links.
+// A module (<script type="module">): its names are its own.
 
 // ---- A picture ----------------------------------------------------------------------------------------------------
 

@@ -18,7 +18,7 @@ from django.http import HttpRequest, HttpResponse
 import readiness.http
 from checklists import ticks
 from checklists.models import Task
-from readiness.boards import queries
+from readiness.boards import answers
 from tests import factories
 from tests.access.expected import (
     CAMPAIGNS,
@@ -294,7 +294,7 @@ BROKEN: dict[str, tuple[str, str, Callable[[pytest.MonkeyPatch], None]]] = {
     "strangers may enter": ("anonymous", "inbox", lambda m: m.setattr(LoginRequired, "handle_no_permission", nothing)),
     "the barred may enter": ("barred", "inbox", lambda m: m.setattr(NameOrPhone, "get_user", anybody)),
     "what is refused is named": ("lan", "unit", lambda m: m.setattr(readiness.http, "_refusal", telling)),
-    "a look changes something": ("mei", "board", lambda m: m.setattr(queries, "vacancies", meddling)),
+    "a look changes something": ("mei", "board", lambda m: m.setattr(answers, "vacancies", meddling)),
     "frames are let in": ("lan", "board", lambda m: m.setattr(settings, "X_FRAME_OPTIONS", "SAMEORIGIN")),
 }  # fmt: skip
 

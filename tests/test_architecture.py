@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from checklists.setup import page
+from readiness.boards import board
 from tests.access.world import routes, views
 from villages.access import Role
 
@@ -95,7 +96,7 @@ def test_nothing_happens_behind_ones_back(module: str) -> None:
 
 # Where else roles have names, and why that decides nothing about rights.
 NAMES_ROLES = {
-    "villages/models.py": "where a role can be held, and the constraint that knows all of them",
+    "villages/models/cadre.py": "where a role can be held, and the constraint that knows all of them",
     "checklists/models/campaign.py": "whose posts a responsibility can follow, by the speeches: 第一责任人, 直接责任人",
     "checklists/setup/rules.py": "whose decision a veto or a ranking can be",
     "villages/management/commands/appoint.py": "the choices of the command line",
@@ -106,6 +107,8 @@ NAMES_ROLES = {
 LETS_IN = {
     "villages/urls.py": "the language can be chosen before logging in",
     "readiness/health.py": "asked by machines; says only which part is down",
+    "readiness/boards/wall.py": "a wall pass shows one unit to whoever knows its address",
+    "readiness/boards/heat.py": "writes cell by cell; tests/readiness/test_heat.py looks at what it escapes",
 }
 # Django's own views; everything else in the URLconf is a function of ours.
 THEIRS = {"login", "logout", "password", "language"}
@@ -159,11 +162,14 @@ def test_a_view_either_reads_or_takes_forms(name: str) -> None:
     assert len(decorators(VIEWS[name]) & ways) == 1
 
 
-@pytest.mark.parametrize("name", [name for name in VIEWS if "<" in routes()[name]])
+# Whoever knows the address of a wall sees it: tests/readiness/test_wall.py.
+@pytest.mark.parametrize("name", [name for name in VIEWS if "<" in routes()[name] and name != "wall_pass"])
 def test_a_view_of_one_thing_looks_for_it_only_among_what_its_reader_sees(name: str) -> None:
-    # `planned` looks only among what its reader sees, and asks whether they may set up.
-    source = inspect.getsource(VIEWS[name]).replace("page.planned(request", "Campaign.objects.visible_to(request.user)")
-    assert ".visible_to(request.user)" in inspect.getsource(page.planned)
+    # These look only among what their reader sees; `planned` also asks whether they may set up.
+    source = inspect.getsource(VIEWS[name])
+    for call, looks in {"page.planned(request": page.planned, "place(request.user": board.place}.items():
+        assert re.search(r"\.visible_to\((?:request\.)?user\)", inspect.getsource(looks))
+        source = source.replace(call, "Campaign.objects.visible_to(request.user)")
     assert ".visible_to(request.user)" in source
     for queryset in re.findall(r"get_object_or_404\(\s*([\w.]+)", source):
         name = queryset.split(".")[0]

@@ -109,6 +109,19 @@ class Person(Protocol):
     def is_authenticated(self) -> bool: ...
 
 
+@dataclass(frozen=True)
+class Onlooker:
+    """Nobody in particular, who sees one unit with all below it and may do nothing: whoever stands before a wall."""
+
+    unit: str
+    is_authenticated: bool = False
+
+    @property
+    def grants(self) -> tuple[Grant, ...]:
+        """As an auditor there would have."""
+        return (Grant(Role.AUDITOR, self.unit),)
+
+
 class OwedTask(Protocol):
     """As much of a task as decides who may touch it."""
 

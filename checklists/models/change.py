@@ -71,6 +71,7 @@ COUNTED = {
     "retire": _("retired, with their history"),
     "remove": _("removed: nobody ever touched them"),
     "answer": _("answers named or passed on"),
+    "wall_pass": _("wall pass"),
     **dict(Responsibility.Kind.choices),
 }
 

@@ -242,7 +242,10 @@ class TaskEvent(models.Model):
                 condition=~Q(to_state__in=("waived", "returned")) | Q(from_state=F("to_state")) | ~Q(note=""),
             ),
         ]
-        indexes = [models.Index(name="event_by_task", fields=["task", "at"])]
+        indexes = [
+            models.Index(name="event_by_task", fields=["task", "at"]),
+            models.Index(name="event_by_time", fields=["at"]),  # the newest on a wall, above a county too
+        ]
         triggers = [
             pgtrigger.Protect(name="append_only", operation=pgtrigger.Update | pgtrigger.Delete),
             pgtrigger.Trigger(

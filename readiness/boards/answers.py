@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import date
 
 from checklists.models import Campaign, Responsibility
+from readiness.boards import figures
 from readiness.boards.figures import Board
 from villages import access
-from villages.models import Cadre
 
 NEEDED = (Responsibility.Kind.FIRST, Responsibility.Kind.DIRECT)
 
@@ -32,16 +32,17 @@ class Contact:
     may_call: bool
 
 
-def vacancies(campaign: Campaign, user: Cadre, shown: Board, *, on: date) -> list[Vacancy]:
+def vacancies(campaign: Campaign, user: access.Person, shown: Board, *, on: date) -> list[Vacancy]:
     """Units on the board with tasks of their own that nobody first or directly answers for. One query or none.
 
     Above a county they are not looked for: whether somebody is in office is read from posts, not from tallies.
     """
     if not shown.owing:
         return []
+    where = [shown.at] if shown.at is not None else figures.tops(campaign, user)
     held = set(
         Responsibility.objects.visible_to(user)
-        .filter(campaign=campaign, kind__in=NEEDED, unit__in=shown.owing)
+        .filter(figures.within(where), campaign=campaign, kind__in=NEEDED)
         .in_office(on)
         .values_list("unit_id", "kind")
     )
@@ -49,7 +50,7 @@ def vacancies(campaign: Campaign, user: Cadre, shown: Board, *, on: date) -> lis
     return [Vacancy(code, shown.names.get(code, code), kinds) for code, kinds in missing.items() if kinds]
 
 
-def contacts(campaign: Campaign, user: Cadre, codes: Iterable[str], *, on: date) -> dict[str, list[Contact]]:
+def contacts(campaign: Campaign, user: access.Person, codes: Iterable[str], *, on: date) -> dict[str, list[Contact]]:
     """Unit -> who answers for it, in the order in which they are called. One query."""
     found = defaultdict(list)
     answering = Responsibility.objects.visible_to(user).filter(campaign=campaign, unit__in=list(codes))

@@ -1,13 +1,16 @@
 """The board of a campaign: one page that zooms from the country to the township, in several views."""
 
+import re
 from datetime import date
 from typing import Any
 from urllib.parse import urlencode
 
 from django import forms
+from django.core.cache import caches
 from django.core.exceptions import ValidationError
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -27,6 +30,8 @@ from villages import access
 from villages.http import CadreRequest
 from villages.models import CODE_PATTERN, Cadre, code_of
 
+UNIT = re.compile(CODE_PATTERN, re.ASCII)
+TOWNSHIP = 9  # places of its code: its villages have no units below them, but sections
 NARROWS = ("section", "kind", "phase", "responsible")  # filters that leave items out
 
 
@@ -114,6 +119,11 @@ class BoardFilter(forms.Form):
         return self.query(light=None)
 
     @property
+    def heat(self) -> str:
+        """The heat map of the same unit, every light."""
+        return self.query(show=None, light=None)
+
+    @property
     def today(self) -> str:
         """Without a past day."""
         return self.query(on=None)
@@ -142,14 +152,23 @@ def _same(values: Any) -> list[tuple[str, str]]:
 @require_safe
 def board(request: CadreRequest, campaign_id: int) -> HttpResponse:
     """The answer in one line, the figures, and one view of the units below."""
-    campaign, unit = _place(request, campaign_id)
+    campaign, unit = place(request.user, campaign_id, request.GET.get("unit", ""))
     if unit is not None and not figures.has_board(unit):
         return redirect("unit_tasks", campaign.pk, unit)
     today = timezone.localdate()
-    tag = live.tag(request, campaign, timezone.now(), today)
+    tag = live.tag(request, request.user, campaign, timezone.now(), today)
     if same := live.unchanged(request, tag):
         return same
-    answer = render(request, "boards/board.html", _context(request, campaign, unit, today) | {"tag": tag})
+    # Written once for all who see the same, until something changes.
+    written = caches["boards"].get(tag)
+    if written is None:
+        context = _context(request, campaign, unit, today) | {"tag": tag}
+        written = {
+            "title": " – ".join(filter(None, (context["here"], str(campaign)))),
+            "written": render_to_string("boards/_board.html", context),
+        }
+        caches["boards"].set(tag, written)
+    answer = render(request, "boards/board.html", written)
     answer["ETag"] = tag
     return answer
 
@@ -157,7 +176,7 @@ def board(request: CadreRequest, campaign_id: int) -> HttpResponse:
 @require_safe
 def table(request: CadreRequest, campaign_id: int) -> HttpResponse:
     """The view of the board that the same query shows, as a file for a spreadsheet."""
-    campaign, unit = _place(request, campaign_id)
+    campaign, unit = place(request.user, campaign_id, request.GET.get("unit", ""))
     if unit is not None and not figures.has_board(unit):
         raise Http404
     context = _context(request, campaign, unit, timezone.localdate())
@@ -165,14 +184,15 @@ def table(request: CadreRequest, campaign_id: int) -> HttpResponse:
     return csv.answer(" ".join(filter(None, (str(campaign), context["here"], name))), header, rows)
 
 
-def _place(request: CadreRequest, campaign_id: int) -> tuple[Campaign, str | None]:
+def place(user: access.Person, campaign_id: int, asked: str) -> tuple[Campaign, str | None]:
     """The campaign, and the unit that was asked for or else the highest that the reader covers (None: several).
 
     Raises:
         Http404: the campaign or the unit is out of sight.
     """
-    user, asked = request.user, request.GET.get("unit", "")
     unit = code_of(asked) if asked else None
+    if unit is not None and not UNIT.fullmatch(unit):
+        raise Http404
     seen = Campaign.objects.visible_to(user).select_related("host", "decided_by")
     found = live.with_pulse(seen, access.scopes(user) if unit is None else [unit])
     campaign: Campaign = get_object_or_404(found, pk=campaign_id)
@@ -187,17 +207,21 @@ def _place(request: CadreRequest, campaign_id: int) -> tuple[Campaign, str | Non
 def _context(request: CadreRequest, campaign: Campaign, at: str | None, today: date) -> dict[str, Any]:
     user = request.user
     checklist = items.of_campaign(campaign)
-    is_drawn = at is not None and maps.drawn(user, at).exists()
-    views = ["battle", "curve", *(["ranking"] if campaign.ranking else []), "weak", *(["map"] if is_drawn else [])]
+    views = ["battle", "curve", *(["ranking"] if campaign.ranking else []), "weak", "map"]
     form = BoardFilter(request.GET, campaign=campaign, checklist=checklist, views=views)
     form.is_valid()
     asked = form.cleaned_data
-    chosen = form.narrowed
     past = asked.get("on")
-    # Filters and days past are not combined: items have no days of their own.
-    chosen = None if past else chosen
+    chosen = None if past else form.narrowed
     on = past or today
     shown = figures.board(campaign, user, at=at, on=on, items=chosen, as_of=past)
+    if at is not None and at not in shown.names:
+        raise Http404
+    # Items have no days of their own, and days no items.
+    missing = {"battle": past is not None, "curve": chosen is not None}
+    missing["map"] = not any(row.code in shown.drawn for row in shown.rows if row.is_whole)
+    views = [view for view in views if not missing.get(view)]
+    view = asked["show"] if asked.get("show") in views else "heat"
     frame = {
         "campaign": campaign,
         "form": form,
@@ -205,7 +229,7 @@ def _context(request: CadreRequest, campaign: Campaign, at: str | None, today: d
         "here": shown.names.get(at, "") if at is not None else "",
         "tasks": _tasks_query(form, at),
         "past": past,
-        "view": asked.get("show") or "heat",
+        "view": view,
         "tabs": [(name, label, form.query(show=name)) for name, label in _tabs(views)],
         "may_run": access.may_run(user, campaign.host_id),
         "csv_url": f"{reverse('board_table', args=[campaign.pk])}?{form.query()}",
@@ -231,29 +255,42 @@ def _context(request: CadreRequest, campaign: Campaign, at: str | None, today: d
     }
     match frame["view"]:
         case "curve":
-            return frame | _curve(campaign, days or series(campaign, user, at, until=on), coming, on)
+            days = days or series(campaign, user, at, until=on)
+            return frame | {"curve": progress(campaign, days, coming, on)}
         case "map":
             shapes_url = f"{reverse('shapes', args=[campaign.pk])}?unit={at or '0'}"
             return frame | {"areas": maps.areas(campaign, shown), "shapes_url": shapes_url, "cells": shown}
         case "battle":
             return frame | _battle(campaign, user, at, checklist, chosen, on, _tasks_query(form, at))
-    return frame | _places(request, campaign, shown, form, checklist, vacancies, on=on, chosen=chosen)
+        case "weak":
+            codes = [cell.code for cell, _ in places.weakest(shown) if cell.code]
+            found = answers.contacts(campaign, user, codes, on=today)
+            return frame | {"weak": places.weak(campaign, shown, vacancies, found)}
+        case "ranking":
+            reached = places.reached_on(campaign, user, shown)
+            week = figures.board(campaign, user, at=at, on=on, as_of=places.week_before(on))
+            return frame | {"ranking": places.ranking(campaign, shown.rows, reached, week.rows)}
+    by_sections = not past and (asked.get("by") == "sections" or (at is not None and len(at) == TOWNSHIP))
+    if by_sections:
+        shown = items.by_section(campaign, user, shown, checklist, on=on, chosen=chosen)
+    return (
+        frame
+        | _heat(campaign, shown, form, vacancies, by_sections=by_sections)
+        | {"orphans": [item for item in checklist if not item.is_owed] if at == campaign.host_id and not past else []}
+    )
 
 
-def _curve(campaign: Campaign, days: Series, coming: Forecast | NoForecast | None, on: date) -> dict[str, Any]:
-    claimed = list(zip(days.days, days.claimed, strict=True))
-    verified = list(zip(days.days, days.verified, strict=True))
-    return {
-        "curve": curve.draw(
-            claimed,
-            verified,
-            days.due,
-            coming or NoForecast.OVER,
-            on=on,
-            inspects_on=campaign.inspects_on,
-            phases=campaign.phases.all(),
-        )
-    }
+def progress(campaign: Campaign, days: Series, coming: Forecast | NoForecast | None, on: date) -> curve.Curve:
+    """Planned, claimed and verified, drawn. One query."""
+    return curve.draw(
+        list(zip(days.days, days.claimed, strict=True)),
+        list(zip(days.days, days.verified, strict=True)),
+        days.due,
+        coming or NoForecast.OVER,
+        on=on,
+        inspects_on=campaign.inspects_on,
+        phases=campaign.phases.all(),
+    )
 
 
 def _battle(
@@ -286,46 +323,19 @@ def _battle(
     return {"battle": battle.draw(due, stages, starts_on=campaign.starts_on, inspects=inspects, on=on, link=link)}
 
 
-def _places(
-    request: CadreRequest,
-    campaign: Campaign,
-    shown: Board,
-    form: BoardFilter,
-    checklist: list[Item],
-    vacancies: list[answers.Vacancy],
-    *,
-    on: date,
-    chosen: list[int] | None,
+def _heat(
+    campaign: Campaign, shown: Board, form: BoardFilter, vacancies: list[answers.Vacancy], *, by_sections: bool
 ) -> dict[str, Any]:
-    """What the views of units show: the heat map, the weak places, the ranking."""
-    user = request.user
-    match form.cleaned_data.get("show"):
-        case "weak":
-            codes = [cell.code for cell, _ in places.weakest(shown) if cell.code]
-            found = answers.contacts(campaign, user, codes, on=on)
-            return {"weak": places.weak(campaign, shown, vacancies, found)}
-        case "ranking":
-            reached = places.reached_on(campaign, user, shown)
-            week = figures.board(campaign, user, at=shown.at, on=on, as_of=places.week_before(on))
-            return {"ranking": places.ranking(campaign, shown.rows, reached, week.rows)}
     light = form.cleaned_data.get("light")
-    by_sections = form.cleaned_data.get("by") == "sections" or (shown.at is not None and len(shown.at) == 9)
-    if by_sections:
-        shown = items.by_section(campaign, user, shown, checklist, on=on, chosen=chosen)
+    shown = shown.only(light) if light else shown
     heat = Heat(
         campaign,
         vacant={vacancy.code for vacancy in vacancies},
-        sections=by_sections,
-        query=f"&{rest}" if (rest := form.query(unit=None)) else "",
+        sections=_and(_narrowed(form, but="section")) if by_sections else None,
+        keeps=_and(form.query(unit=None)),
+        narrowed=_and(_narrowed(form)),
     )
-    shown = shown.only(light) if light else shown
-    return {
-        "cells": shown,
-        "heat": heat.write(shown),
-        "by_sections": by_sections,
-        "chosen_light": light,
-        "orphans": items.orphans(campaign, user) if shown.at == campaign.host_id else [],
-    }
+    return {"cells": shown, "heat": heat.write(shown), "by_sections": by_sections, "chosen_light": light}
 
 
 def _tabs(views: list[str]) -> list[tuple[str | None, str]]:
@@ -341,6 +351,14 @@ def _tabs(views: list[str]) -> list[tuple[str | None, str]]:
 
 def _tasks_query(form: BoardFilter, at: str | None) -> str:
     """The filters that lead from a figure to its tasks, beside `show`."""
-    kept = {name: form.data.get(name, "") for name in NARROWS if name not in form.errors}
-    kept["under"] = "" if at is None else at or "0"
+    return "&".join(filter(None, ("" if at is None else f"under={at or '0'}", _narrowed(form))))
+
+
+def _and(query: str) -> str:
+    return f"&{query}" if query else ""
+
+
+def _narrowed(form: BoardFilter, *, but: str = "") -> str:
+    """The filters that leave items out, as a query."""
+    kept = {name: form.data.get(name, "") for name in NARROWS if name not in form.errors and name != but}
     return urlencode({name: value for name, value in kept.items() if value})

@@ -18,7 +18,7 @@ from checklists.models import Campaign, DayTally, ItemTally, State, Tally, Task
 from checklists.models.task import OWED
 from readiness.boards.light import Counts, Light
 from villages import access
-from villages.models import Cadre, Unit, short_name
+from villages.models import Unit, short_name
 
 # Places of the codes of a board's rows and cells, by those of the unit it stands at. A township's rows have no cells.
 BELOW = {0: (2, 4), 2: (4, 6), 4: (6, 9), 6: (9, 12), 9: (12, 0)}
@@ -67,6 +67,7 @@ class Board:
     rows: list[Row]
     names: dict[str, str]  # of the unit, of those above it and of all below it that are shown
     owing: set[str]  # units with tasks of their own; none above a county, where they are too many
+    drawn: set[str]  # of those named, the units whose boundary is known
 
     @property
     def path(self) -> list[tuple[str, str]]:
@@ -111,7 +112,7 @@ def has_board(code: str) -> bool:
 
 def board(
     campaign: Campaign,
-    user: Cadre,
+    user: access.Person,
     *,
     at: str | None,
     on: date,
@@ -134,10 +135,10 @@ def board(
             shown[row][cell] = shown[row].get(cell, Counts()) + counts
     owing = set() if levels(where) else {code for code, counts in own.items() if counts.total}
     codes = {code for (row, _), cells in shown.items() for code in (row, *(cell for cell, _ in cells))}
-    names = _names(user, codes | owing, at)
+    names, drawn = _names(user, codes | owing, at)
     rows = [_row(campaign, row, is_whole, cells, names) for (row, is_whole), cells in shown.items()]
     rows.sort(key=lambda row: need(row.light, row.counts, row.code or ""))
-    return Board(at, sum((row.counts for row in rows), Counts()), rows, names, owing)
+    return Board(at, sum((row.counts for row in rows), Counts()), rows, names, owing, drawn)
 
 
 def place(code: str, at: str | None, where: list[str]) -> tuple[tuple[str | None, bool], tuple[str, bool]]:
@@ -178,11 +179,21 @@ def _row(
     return Row(code, name, counts, light_of(campaign, counts), shown, is_whole, is_whole and has_board(code or ""))
 
 
-def _names(user: Cadre, codes: set[str | None], at: str | None) -> dict[str, str]:
-    """Short names of the units shown and of those above the board's unit, as far as they are in sight."""
-    path = {at[:n] for n in (0, 2, 4, 6, 9) if n <= len(at)} if at is not None else set()
-    units = Unit.objects.visible_to(user).filter(code__in=sorted(path | {code for code in codes if code is not None}))
-    return {code: short_name(name) for code, name in units.values_list("code", "name")}
+def _names(user: access.Person, codes: set[str | None], at: str | None) -> tuple[dict[str, str], set[str]]:
+    """Short names of the units shown and of those above the board's unit, as far as they are in sight.
+
+    And which of them have a boundary.
+    """
+    asked = {code for code in codes if code is not None}
+    if at is not None:
+        asked |= {at[:n] for n in (0, 2, 4, 6, 9) if n <= len(at)}
+    units = Unit.objects.visible_to(user)
+    if at is not None and not levels([at]):  # then all below it are wanted, and a range is asked for faster than a list
+        units = units.filter(Q(code__startswith=at) | Q(code__in=[code for code in asked if not code.startswith(at)]))
+    else:
+        units = units.filter(code__in=sorted(asked))
+    found = list(units.values_list("code", "name", "boundary"))
+    return {code: short_name(name) for code, name, _ in found}, {code for code, _, drawn in found if drawn is not None}
 
 
 def need(light: Light, counts: Counts, code: str) -> tuple[int, float, int, str]:
@@ -249,7 +260,7 @@ def levels(where: Iterable[str]) -> set[int]:
 
 
 def _own(
-    campaign: Campaign, user: Cadre, where: list[str], *, on: date, items: list[int] | None, as_of: date | None
+    campaign: Campaign, user: access.Person, where: list[str], *, on: date, items: list[int] | None, as_of: date | None
 ) -> dict[str, Counts]:
     """Unit -> what it owes itself, from its tallies or (of chosen items) its tasks. One query.
 

@@ -149,7 +149,7 @@ def forecast(
     over = claimed[:-1] if runs else claimed
     if sum(is_workday(day) for day, _count in over) < FEWEST_DAYS:
         return NoForecast.FEW_DAYS
-    past = _Past(over, due)
+    past = Past(over, due)
     if past.days_of_data < FEWEST_DAYS:
         return NoForecast.FEW_DAYS
     last = past.days_of_data
@@ -167,7 +167,7 @@ def forecast(
 
 def backtest(claimed: Sequence[tuple[date, int]], due: Mapping[date, int]) -> Backtest:
     """Stands on every past working day with enough data and forecasts every later one that is known."""
-    return _Past(claimed, due).backtest() if claimed else Backtest(0, 0)
+    return Past(claimed, due).backtest() if claimed else Backtest(0, 0)
 
 
 @dataclass(frozen=True)
@@ -188,7 +188,7 @@ class Fan:
         return day.low <= count <= day.high
 
 
-class _Past:
+class Past:
     """The days of data, numbered from 1, on the base of day 0; what each of them would have forecast."""
 
     def __init__(self, claimed: Sequence[tuple[date, int]], due: Mapping[date, int]) -> None:

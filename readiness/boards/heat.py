@@ -5,6 +5,7 @@ Everything that is not a number of ours is escaped.
 """
 
 from collections.abc import Collection
+from urllib.parse import quote
 
 from django.urls import reverse
 from django.utils.html import escape
@@ -14,7 +15,7 @@ from django.utils.translation import ngettext
 
 from checklists.models import Campaign
 from readiness.boards.figures import Board, Cell, Row
-from readiness.boards.light import Light
+from readiness.boards.light import Counts, Light
 from readiness.boards.words import why
 
 ICONS = {
@@ -28,16 +29,23 @@ ICONS = {
 class Heat:
     """Writes one board; what all its cells share is looked up once."""
 
-    def __init__(self, campaign: Campaign, *, vacant: Collection[str], sections: bool, query: str = "") -> None:
-        """`sections`: cells are sections of the checklist, not units. `query`: filters that links to boards keep."""
+    def __init__(
+        self, campaign: Campaign, *, vacant: Collection[str], sections: str | None, keeps: str = "", narrowed: str = ""
+    ) -> None:
+        """What links keep: `keeps` those to boards, `narrowed` those to tasks.
+
+        `sections`: what those to the tasks of a section keep, where cells are sections; None where they are units.
+        """
         self.campaign = campaign
         self.vacant = vacant
-        self.sections = sections
-        self.query = escape(query)
+        self.sections = None if sections is None else escape(sections)
+        self.keeps = escape(keeps)
+        self.narrowed = escape(narrowed)
         self.tasks = reverse("campaign_tasks", args=[campaign.pk])
         self.units = f"{reverse('board', args=[campaign.pk])}units/"
         self.letters = {light: escape(light.letter) for light in Light}
         self.itself = escape(_("itself"))
+        self.whys: dict[tuple[object, ...], str] = {}  # many units are as they are for the same reasons
         self.words = {
             "departments": _(" and its departments"),
             "mine": _("My units"),
@@ -59,7 +67,7 @@ class Heat:
         head = f"<h3>{name}</h3>{self.light(row)}"
         if row.code is not None:
             late = ngettext("%(n)s overdue", "%(n)s overdue", row.counts.overdue) % {"n": row.counts.overdue}
-            head += f'<a class="late" href="{self.tasks}?show=overdue&amp;{row.tasks}">{late}</a>'
+            head += f'<a class="late" href="{self.tasks}?show=overdue&amp;{row.tasks}{self.narrowed}">{late}</a>'
         head += self.bars(row)
         cells = "".join(self.cell(cell, row) for cell in row.cells)
         return (
@@ -69,7 +77,7 @@ class Heat:
 
     def light(self, row: Row) -> str:
         """The colour as shape and word too; why it is so on hovering."""
-        said = escape(why(row.light, row.counts, vetoes=self.campaign.vetoes))
+        said = self.why(row.light, row.counts)
         return (
             f'<span class="light light-{row.light}" title="{said}">'
             f'<i class="bi bi-{ICONS[row.light]}" aria-hidden="true"></i> {escape(row.light.label)}</span>'
@@ -88,10 +96,10 @@ class Heat:
     def cell(self, cell: Cell, row: Row) -> str:
         """One unit or section: name, how many are overdue or sent back, colour as border, number and letter."""
         counts, light = cell.counts, cell.light
-        said = escape(why(light, counts, vetoes=self.campaign.vetoes, is_vacant=cell.code in self.vacant))
-        if self.sections:
+        said = self.why(light, counts, is_vacant=cell.code in self.vacant)
+        if self.sections is not None:
             # In a row without a unit a section stands for all that the reader sees of it.
-            href = f"{self.tasks}?show=all&amp;section={escape(cell.code)}&amp;{row.tasks}"
+            href = f"{self.tasks}?show=all&amp;section={quote(cell.code)}&amp;{row.tasks}{self.sections}"
         elif cell.has_board:
             href = self.opens(cell.code, has_board=True)
         else:
@@ -103,7 +111,14 @@ class Heat:
             f'<span class="name">{name}</span>{mark}<i class="sign">{self.letters[light]}</i></a></li>'
         )
 
+    def why(self, light: Light, counts: Counts, *, is_vacant: bool = False) -> str:
+        """Why a unit has its colour; looked up once for all that have it for the same reasons."""
+        key = light, counts.overdue, counts.returned, counts.vetoes, bool(counts.applying), is_vacant
+        if key not in self.whys:
+            self.whys[key] = escape(why(light, counts, vetoes=self.campaign.vetoes, is_vacant=is_vacant))
+        return self.whys[key]
+
     def opens(self, code: str, *, has_board: bool) -> str:
         """The board of a unit with something below it, else the unit's own page."""
         code = code or "0"
-        return f"?unit={code}{self.query}" if has_board else f"{self.units}{code}/"
+        return f"?unit={code}{self.keeps}" if has_board else f"{self.units}{code}/"

@@ -14,19 +14,30 @@ from readiness.boards import figures
 from readiness.boards.figures import Board, Cell
 from readiness.boards.light import Counts
 from villages import access
-from villages.models import Cadre
 
 # Of which units the tallies by item make up the rows of a board; of a township and below the tasks are read.
 ROW_LEVELS = {0: {0, 2, 4, 6, 8}, 2: {2, 4, 6, 8}, 4: {4, 6, 8}, 6: {6, 9}}
 
 
-def of_campaign(campaign: Campaign) -> list[Item]:
-    """The items in force, in their order, each with its phase. One query."""
-    return list(campaign.items.filter(struck=False).select_related("phase").order_by("position", "pk"))
+def of_campaign(campaign: Campaign) -> list[Any]:
+    """The items in force, in their order, as far as a board asks about them. One query.
+
+    Each with its phase, and `is_owed`: whether any unit owes it.
+    """
+    asked = ["campaign", "number", "title", "title_en", "section", "kind", "responsible", "gate", "position"]
+    owed = Task.objects.asked_for().filter(item=OuterRef("pk"))
+    found = campaign.items.filter(struck=False).select_related("phase").annotate(is_owed=Exists(owed))
+    return list(found.only(*asked, "phase__title", "phase__title_en").order_by("position", "pk"))
 
 
 def by_section(
-    campaign: Campaign, user: Cadre, shown: Board, items: Iterable[Item], *, on: date, chosen: list[int] | None = None
+    campaign: Campaign,
+    user: access.Person,
+    shown: Board,
+    items: Iterable[Item],
+    *,
+    on: date,
+    chosen: list[int] | None = None,
 ) -> Board:
     """The board with sections of the checklist as cells. One query.
 
@@ -53,7 +64,7 @@ def by_section(
     return replace(shown, rows=rows)
 
 
-def by_due_date(campaign: Campaign, user: Cadre, at: str | None, *, on: date) -> list[tuple[int, date, Counts]]:
+def by_due_date(campaign: Campaign, user: access.Person, at: str | None, *, on: date) -> list[tuple[int, date, Counts]]:
     """How the tasks of each item stand at a unit with everything below it: (item, due date, counts). One query."""
     where = [at] if at is not None else figures.tops(campaign, user)
     rows: Any
@@ -81,20 +92,12 @@ def gates(figures_by_due: Iterable[tuple[int, date, Counts]], items: Iterable[It
     return dict(owed)
 
 
-def orphans(campaign: Campaign, user: Cadre) -> list[Item]:
-    """Items that no unit owes, for those who see the whole campaign. One query or none."""
-    if not access.may_see(user, campaign.host_id):
-        return []
-    owed = Task.objects.asked_for().filter(item=OuterRef("pk"))
-    return list(campaign.items.filter(~Exists(owed), struck=False))
-
-
-def _tasks(campaign: Campaign, user: Cadre, where: list[str]) -> QuerySet[Any]:
+def _tasks(campaign: Campaign, user: access.Person, where: list[str]) -> QuerySet[Any]:
     return Task.objects.visible_to(user).asked_for().filter(figures.within(where), campaign=campaign)
 
 
 def _own(
-    campaign: Campaign, user: Cadre, at: str | None, where: list[str], *, on: date
+    campaign: Campaign, user: access.Person, at: str | None, where: list[str], *, on: date
 ) -> dict[tuple[str, int], Counts]:
     """(unit, item) -> what it owes itself, or (above a board's rows) what its row owes. One query."""
     lengths = ROW_LEVELS.get(len(at)) if at is not None else None

@@ -15,7 +15,7 @@ from readiness.boards.answers import Contact, Vacancy
 from readiness.boards.figures import Board, Cell, Row
 from readiness.boards.light import Light
 from readiness.boards.words import why
-from villages.models import Cadre
+from villages import access
 
 WEAK = 12  # places that are named at most
 
@@ -101,7 +101,7 @@ def _in_order(rows: Iterable[Row], reached: Mapping[str, date]) -> list[tuple[in
     return [(keys.index(mine) + 1, row) for mine, row in zip(keys, taking_part, strict=True)]
 
 
-def reached_on(campaign: Campaign, user: Cadre, shown: Board) -> dict[str, date]:
+def reached_on(campaign: Campaign, user: access.Person, shown: Board) -> dict[str, date]:
     """Row's unit -> the last day on which something in it was verified. One query."""
     if shown.at is None:
         rows = {len(row.code) for row in shown.rows if row.code}

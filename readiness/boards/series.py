@@ -12,7 +12,7 @@ from django.db.models.functions import Length
 
 from checklists.models import Campaign, DayTally
 from readiness.boards import figures
-from villages.models import Cadre
+from villages import access
 
 Change = tuple[date, date, int, int, int]  # day, due date, more that applies, more claimed, more verified
 
@@ -27,7 +27,7 @@ class Series:
     due: dict[date, int]  # tasks that apply on the last day, by the day on which they are due
 
 
-def series(campaign: Campaign, user: Cadre, at: str | None, *, until: date) -> Series:
+def series(campaign: Campaign, user: access.Person, at: str | None, *, until: date) -> Series:
     """One query. The days past never change: above a county, where they are many rows, they are kept in memory."""
     where = [at] if at is not None else figures.tops(campaign, user)
     rows: Any = DayTally.objects.visible_to(user).filter(campaign=campaign, day__lte=until)

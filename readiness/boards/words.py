@@ -72,7 +72,9 @@ def why(light: Light, counts: Counts, *, vetoes: bool, is_vacant: bool = False) 
         parts.append(_("nothing overdue or returned"))
     if is_vacant:
         parts.append(_("nobody answers"))
-    return f"{light.label}{_(': ') if parts else ''}{_(', ').join(parts)}"
+    if not parts:
+        return light.label
+    return _("%(light)s: %(reasons)s") % {"light": light.label, "reasons": _(", ").join(parts)}
 
 
 def _join(parts: Iterable[str]) -> str:

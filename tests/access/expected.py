@@ -164,6 +164,11 @@ def sets_up(who: str, campaign: object, part: object = None, *, then: Outcome, c
     return then if part in (None, campaign) else 404
 
 
+def opens(who: str, campaign: object, token: object) -> Outcome:
+    """A pass is for everybody who knows it, for its own campaign, once that is launched."""
+    return 200 if campaign == token in HOSTS and "draft" not in str(campaign) else 404
+
+
 def sees_unit(who: str, place: object) -> Outcome:
     return 200 if "s" in MAY[who].get(place, "") else 404
 
@@ -295,6 +300,11 @@ ROUTES = {
     "my_tasks": Route("", reads(page)),
     "campaigns": Route("", reads(page)),
     "board": Route("campaign", reads(sees_campaign)),
+    "board_table": Route("campaign", reads(sees_campaign)),
+    "wall": Route("campaign", reads(sees_campaign)),
+    "wall_pass": Route("campaign token", reads(opens), public=True),
+    "passes": Route("step", reads(partial(saves, then=200)) | writes(partial(saves, then=422))),
+    "revoke_pass": Route("campaign pass", writes(partial(sets_up, then=302, closed=302))),
     "campaign_tasks": Route("campaign", reads(sees_campaign)),
     "events": Route("campaign", reads(sees_campaign)),
     "course": Route("campaign", writes(steers)),
@@ -347,6 +357,8 @@ IDS: dict[str, list[tuple[Any, ...]]] = {
     "extension": [(place,) for place in [*PLACES, *NEVER] if place != "city"],
     "campaign item": [*((campaign, campaign) for campaign in HOSTS), *PARTS],
     "campaign phase": [*((campaign, campaign) for campaign in HOSTS), *PARTS],
+    "campaign pass": [*((campaign, campaign) for campaign in HOSTS), *PARTS],
+    "campaign token": [*((campaign, campaign) for campaign in HOSTS), *PARTS],
 }
 # Something, and nothing: for strangers, who are told the same of both, and for HEAD, the same view as GET. Methods
 # that an address does not have get the first.
@@ -362,6 +374,8 @@ FEW: dict[str, list[tuple[Any, ...]]] = {
     "extension": [("willow",), (NEVER[0],)],
     "campaign item": [("draft", "draft"), (NEVER[0], "draft")],
     "campaign phase": [("draft", "draft"), (NEVER[0], "draft")],
+    "campaign pass": [("draft", "draft"), (NEVER[0], "draft")],
+    "campaign token": [("county", "county"), (NEVER[0], "draft")],
 }
 NO_ADDRESS = {-1, "511504-1", "5" * 30}  # no converter lets these through
 

@@ -135,6 +135,8 @@ def foreign(world: World, of: str) -> tuple[tuple[object, ...], tuple[object, ..
         "template": ((world.templates["far"],), (NOBODYS,)),
         "campaign item": ((world.campaigns["draft"], world.items["far_draft"]), (world.campaigns["draft"], NOBODYS)),
         "campaign phase": ((world.campaigns["draft"], world.phases["far_draft"]), (world.campaigns["draft"], NOBODYS)),
+        "campaign pass": ((world.campaigns["draft"], world.passes["far_draft"]), (world.campaigns["draft"], NOBODYS)),
+        "campaign token": ((county, "token-far"), (county, "token")),
     }[of]
 
 
@@ -286,6 +288,8 @@ def example(world: World, name: str) -> str:
         "template": (world.templates["speech"],),
         "campaign item": (world.campaigns["draft"], world.items["draft"]),
         "campaign phase": (world.campaigns["draft"], world.phases["draft"]),
+        "campaign pass": (world.campaigns["county"], world.passes["county"]),
+        "campaign token": (world.campaigns["county"], "token-county"),
     }
     return address(ADDRESSES[name], *(ids[ROUTES[name].of] if ROUTES[name].of else ()))
 

@@ -23,7 +23,7 @@ from django.utils import timezone
 
 from checklists import course
 from checklists.models import Campaign, Extension, Phase, State, Task, TaskEvent, Template
-from readiness.models import Heartbeat, Notice
+from readiness.models import Heartbeat, Notice, WallPass
 from tests import factories
 from villages.access import Role
 from villages.models import Cadre, Post
@@ -81,6 +81,7 @@ class World:
     phases: dict[str, int]  # likewise
     extensions: dict[str, int]  # a request for more time, by place
     templates: dict[str, int] = field(default_factory=dict)  # a speech, and one of an office's own for some hosts
+    passes: dict[str, int] = field(default_factory=dict)  # one of each campaign, for its host
 
     def number(self, kind: str, name: Any) -> Any:
         """What stands in an address for a campaign, a unit or a task; a name of nothing stands for itself."""
@@ -94,6 +95,8 @@ class World:
             "phase": self.phases,
             "extension": self.extensions,
             "template": self.templates,
+            "pass": self.passes,
+            "token": {name: f"token-{name}" for name in self.campaigns},
         }
         if kind == "post" and name in POSTS:
             return post_of(POSTS[name]).order_by("pk")[0].pk
@@ -183,6 +186,13 @@ def _campaigns(world: World) -> None:
         phase = Phase(campaign=campaign, key="all", title="全程", starts_on=today, ends_on=campaign.inspects_on)
         phase.save()
         world.phases[name] = phase.pk
+        world.passes[name] = WallPass.objects.create(
+            campaign=campaign,
+            unit_id=host,
+            name="大厅",
+            digest=WallPass.digest_of(f"token-{name}"),
+            made_by=world.people["ada"],
+        ).pk
     # Ticked by somebody who has left: whatever a person may not do here is for want of a right, not for having ticked.
     left, su, now = world.people["left"], world.people["su"], timezone.now()
     claimed = {"done_by": left, "done_at": now}

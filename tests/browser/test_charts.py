@@ -25,7 +25,7 @@ from tests.browser.test_accessibility import faults, layout
 PLACE = "/charts-for-a-test/"
 PAGE = """{% extends "base.html" %}{% comment %}Context: curve, battle.{% endcomment %}{% load static %}
 {% block main %}<h1>图</h1>{% include "boards/_curve.html" %}{% include "boards/_battle.html" %}
-<script defer src="{% static 'charts.js' %}"></script>{% endblock %}"""
+<script type="module" src="{% static 'charts.js' %}"></script>{% endblock %}"""
 START = date(2026, 5, 11)
 ON, INSPECTED = START + timedelta(days=16), START + timedelta(days=60)
 

@@ -133,6 +133,7 @@ def test_a_campaign_is_set_up_by_keyboard_and_mouse_and_launched(
     foreseen = int(re.sub(r"\D", "", re.search(r"共生成([\d,]+)项", page.locator("#launch").inner_text())[1]))  # type: ignore[index]
     hand.click("#launch .btn-primary")
     expect(page).to_have_url(re.compile(rf"/campaigns/{campaign.pk}/$"))
+    page.get_by_role("link", name="排名").click()
     expect(page.locator("#ranking tbody tr")).to_have_count(16)
 
     tasks = Task.objects.filter(campaign=campaign)

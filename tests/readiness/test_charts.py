@@ -5,6 +5,7 @@ import io
 import re
 from dataclasses import dataclass
 from datetime import date, timedelta
+from itertools import pairwise
 from urllib.parse import unquote
 
 import pytest
@@ -81,6 +82,8 @@ def test_nothing_is_drawn_outside_of_a_drawing() -> None:
                 spots = numbers(path)
                 assert all(0 <= x <= drawing.width for x in spots[::2])
                 assert all(drawing.top <= y <= drawing.floor for y in spots[1::2])
+            for before, after in pairwise(drawing.dates):
+                assert float(after.x) - float(before.x) >= curve.wide(after.text)
             for label in (*drawing.dates, *(line.label for line in drawing.uprights)):
                 half = curve.wide(label.text) / 2
                 assert half - 7 <= float(label.x) + 1 and float(label.x) + half <= drawing.width + 7
@@ -189,6 +192,9 @@ def test_each_field_counts_what_is_due_there_and_blends_nothing() -> None:
 
 
 def test_columns_are_weeks_from_monday_with_today_and_inspection_marked() -> None:
+    thursday = START + timedelta(days=3)
+    found = battle.draw([("一", thursday, Counts(open=1))], [], starts_on=thursday, inspects=(INSPECTED,) * 2, on=ON)
+    assert found.columns[0].first == START
     columns = fought().columns
     assert [column.first.weekday() for column in columns] == [0] * 5
     assert [column.is_now for column in columns] == [False, False, True, False, False]

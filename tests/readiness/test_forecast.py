@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from checklists.models import Task, TaskEvent
 from checklists.workdays import is_workday, working_days
 from readiness import demo
-from readiness.boards.forecast import Backtest, Forecast, NoForecast, Way, backtest, forecast
+from readiness.boards.forecast import Backtest, Forecast, NoForecast, Past, Way, backtest, forecast
 
 MONDAY = date(2026, 5, 11)  # no holiday for five weeks
 FRIDAY = MONDAY + timedelta(days=11)
@@ -61,6 +61,37 @@ def test_claims_that_follow_the_deadlines_go_on_as_a_share_of_what_is_due_within
     assert isinstance(found, Forecast)
     assert found.way is Way.WEEK
     assert found.last.likely > claimed[-1][1] + 400  # it keeps up with the plan
+
+
+def test_what_is_due_later_is_taken_up_a_week_before() -> None:
+    """A quarter a day of the 400 that are due first; nobody touches the others yet."""
+    later = FRIDAY + timedelta(days=24)
+    due = {MONDAY + timedelta(days=8): 400, later: 600}
+    found = forecast(rising([100, 75, 56, 42, 32, 24, 18]), due, until=later)
+    assert isinstance(found, Forecast)
+    assert (found.way, found.total) == (Way.WEEK, 1000)
+    likely = {day.day: day.likely for day in found.days}
+    assert likely[later - timedelta(days=8)] <= 400
+    assert likely[later - timedelta(days=7)] == pytest.approx(550, abs=3)
+    assert found.last.likely > 850
+
+
+def test_whoever_was_ahead_of_the_plan_takes_up_no_more_than_there_is() -> None:
+    due = dict.fromkeys(working_days(MONDAY, LATER), 10)
+    found = forecast(rising([150, 0, 0, 0, 0, 0, 0]), due, until=LATER)
+    assert isinstance(found, Forecast)
+    assert found.way is Way.WEEK
+    for day in found.days:
+        soon = 10 * len(working_days(MONDAY, min(LATER, day.day + timedelta(days=7))))
+        assert day.likely <= max(150, soon)
+
+
+@pytest.mark.parametrize(("days", "way"), [(8, Way.WEEK), (40, Way.STEADY)])
+def test_without_any_earlier_forecast_the_next_deadline_decides(days: int, way: Way) -> None:
+    deadline = MONDAY + timedelta(days=days)
+    found = forecast(rising([10] * 5), {deadline: 500}, until=deadline)
+    assert isinstance(found, Forecast)
+    assert found.way is way
 
 
 def test_days_off_bring_nothing_and_the_pace_is_that_of_working_days() -> None:
@@ -158,7 +189,8 @@ def test_the_fan_stays_within_what_there_is_and_widens(
 ) -> None:
     claimed = [(day, max(count, 0)) for day, count in rising(gains)]
     on, now = claimed[-1]
-    due = {MONDAY + timedelta(days=soon): now + spare - spare // 2, on + timedelta(days=ahead): spare // 2}
+    due = Counter({MONDAY + timedelta(days=soon): now + spare - spare // 2})
+    due[on + timedelta(days=ahead)] += spare // 2
     found = forecast(claimed, due, until=on + timedelta(days=ahead), is_over=is_over)
     if isinstance(found, NoForecast):
         assert found in (NoForecast.NO_WORKDAY, NoForecast.FEW_DAYS)
@@ -185,16 +217,16 @@ def test_more_days_alike_make_it_surer(pace: int, off: int) -> None:
     assert all(widths[1][day] <= widths[0][day] + 1 for day in at)
 
 
-def test_nobody_looks_ahead() -> None:
-    """What was forecast on a day does not depend on what came later."""
-    claimed = rising([10, 14, 8, 9, 30, 12, 10, 11, 9, 10, 12, 8])
-    due = {FRIDAY: 150, LATER: 150}
-    then = claimed[:11]
-    tries = backtest(claimed, due).tries - backtest(then, due).tries
-    assert backtest(then, due) == backtest(then, due)
-    assert tries > 0
-    wild = [*then, *((day, count + 140) for day, count in claimed[11:])]
-    assert backtest(wild, due).hits < backtest(claimed, due).hits
+@settings(max_examples=60, deadline=None)
+@given(gains=st.lists(st.integers(0, 60), min_size=7, max_size=14), soon=st.integers(3, 20))
+def test_nobody_looks_ahead(gains: list[int], soon: int) -> None:
+    """The way that the backtest takes for a day is the way that was taken on that day."""
+    due = {MONDAY + timedelta(days=soon): 300, LATER: 1000}
+    past = Past(rising(gains), due)
+    for at in range(5, len(gains)):
+        then = forecast(rising(gains[:at]), due, until=LATER)
+        assert isinstance(then, Forecast)
+        assert then.way is past.better(at)
 
 
 def test_a_pace_that_never_changes_is_always_held() -> None:

@@ -10,11 +10,11 @@ import pytest
 from django.apps import apps
 from django.contrib.staticfiles.finders import get_finders
 from django.test import Client
-from django.utils import translation
+from django.utils import timezone, translation
 
 from checklists.models import Campaign, Task
+from readiness.boards import figures
 from readiness.boards import map as maps
-from readiness.boards.light import Light
 from tests import factories
 from tests.factories import COUNTY, EAST, LAKE, MAPLE, WEST, WILLOW
 from tests.villages.test_boundaries import collection, feature, square
@@ -63,9 +63,7 @@ def test_the_shapes_are_geojson_of_the_units_right_below(shaped: Campaign, as_: 
     [
         ("mei", COUNTY, [EAST, WEST]),
         ("mei", EAST, [WILLOW, MAPLE]),
-        ("mei", WILLOW, []),
         ("bao", EAST, [WILLOW, MAPLE]),
-        ("lan", WILLOW, []),
     ],
 )
 def test_each_reader_gets_the_shapes_in_sight(who: str, unit: str, seen: list[str], shaped: Campaign, as_: As) -> None:
@@ -120,12 +118,17 @@ def test_queries_do_not_grow_with_the_areas(shaped: Campaign, as_: As, django_as
         mei.get(address(shaped))
 
 
-def test_what_the_map_says_of_a_unit(cast: dict[str, Cadre]) -> None:
+def test_what_the_map_says_of_a_unit(shaped: Campaign, cast: dict[str, Cadre]) -> None:
+    task = factories.task(shaped)
+    Task.objects.filter(pk=task.pk).update(due_on=task.due_on - timedelta(days=90))
     with translation.override("en"):
-        assert maps.area(Unit.objects.get(pk=WILLOW), Light.RED, why="3 overdue", href="/x/") == {
-            "code": WILLOW, "name": "柳村", "light": "red", "letter": "R", "why": "3 overdue", "href": "/x/",
-        }  # fmt: skip
-        assert [maps.letter(light) for light in Light] == ["R", "A", "G", "–"]
+        board = figures.board(shaped, cast["mei"], at=EAST, on=timezone.localdate())
+        said = {area["code"]: area for area in maps.areas(shaped, board)}
+    assert said[WILLOW] == {
+        "code": WILLOW, "name": "柳村", "light": "red", "letter": "R", "why": "red: 1 overdue",
+        "href": f"/campaigns/{shaped.pk}/units/{WILLOW}/",
+    }  # fmt: skip
+    assert EAST not in said, "its own tasks are no area"
 
 
 def test_of_the_chart_library_one_script_is_published() -> None:

@@ -32,6 +32,7 @@ from tests.factories import (
 from villages import access
 from villages.access import Action, Grant, Role
 from villages.models import (
+    COUNTRY,
     KINDS_OF_ROLE,
     Cadre,
     County,
@@ -445,7 +446,7 @@ def test_what_the_database_refuses_of_a_post(cast: Cast) -> None:
 
 
 UNIT_OF_KIND = {
-    Kind.COUNTRY: "",
+    Kind.COUNTRY: COUNTRY,
     Kind.PROVINCE: PROVINCE,
     Kind.CITY: CITY,
     Kind.COUNTY: COUNTY,
@@ -458,6 +459,7 @@ UNIT_OF_KIND = {
 
 def test_a_role_is_held_only_at_its_kinds_of_unit(cast: Cast) -> None:
     assert set(KINDS_OF_ROLE) == set(Role.values)
+    Unit.objects.create(code=COUNTRY, name="全国")
     for role in Role.values:
         for kind, code in UNIT_OF_KIND.items():
             post = Post(cadre=cast["nobody"], unit_id=code, role=role)
