@@ -47,6 +47,7 @@ class Lines:
         }
         self.due = cache(partial(_due, self.today))
         self.day = cache(_day)
+        self.known: dict[tuple[object, ...], set[str]] = {}
 
     def all(self, tasks: Iterable[Task], said: dict[int, TaskEvent] | None = None) -> list[dict[str, Any]]:
         """What a template shows of each task: `task`, `html`, and `said`, the last word about it (by the task's id)."""
@@ -68,7 +69,7 @@ class Lines:
         """One line; after a change also how it ended, what is wrong with what was sent, or why it was not made."""
         name = escape(task.item.name)
         link = f"{self.address}{task.pk}/"
-        choices = ticks.choices(self.user, task)
+        choices = self.choices(task)
         unit = escape(task.unit.short_name) if self.show_unit else ""
         spoken = f'<span class="visually-hidden">: {name}{", " if unit else ""}{unit}</span>'
         first, last = self.states[task.state], ""
@@ -93,6 +94,13 @@ class Lines:
             f'<div class="what"><a href="{link}">{name}</a><span class="facts">{self.facts(task, unit)}</span>'
             f"{_said(said) if said else ''}{_ended(task, outcome, form, conflict)}</div>{last}</li>"
         )
+
+    def choices(self, task: Task) -> set[str]:
+        """What the reader may do, worked out once for tasks that are alike in all that `access.OwedTask` says."""
+        alike = (task.campaign_id, task.unit_id, task.state, task.retired_at is None, task.done_by_id == self.user.pk)
+        if alike not in self.known:
+            self.known[alike] = ticks.choices(self.user, task)
+        return self.known[alike]
 
     def tap(self, task: Task, to: str, button: str, value: str = "") -> str:
         """The form of one tap, which leads to a state. `button`: its classes and what is in it."""
