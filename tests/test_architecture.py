@@ -108,6 +108,7 @@ LETS_IN = {
     "villages/urls.py": "the language can be chosen before logging in",
     "readiness/health.py": "asked by machines; says only which part is down",
     "readiness/boards/wall.py": "a wall pass shows one unit to whoever knows its address",
+    "checklists/lines.py": "writes line by line; tests/checklists/test_lines.py looks at what it escapes",
     "readiness/boards/heat.py": "writes cell by cell; tests/readiness/test_heat.py looks at what it escapes",
 }
 # Django's own views; everything else in the URLconf is a function of ours.
