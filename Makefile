@@ -31,13 +31,14 @@ seek = python=; for name in $(1) "$(PYTHON)" python3.11 python3.12 python3.13 py
     python=$$name; break; fi; done; \
   if [ -z "$$python" ]; then echo "需要 Python 3.11 或更新版本（含 venv）· Python 3.11 or newer with venv is needed (Debian: apt-get install python3-venv), or make PYTHON=/path/to/python run" >&2; exit 1; fi
 
-.PHONY: help run check-run test lint bench pictures messages requirements clean
+.PHONY: help run check-run test lint bench bench-country pictures messages requirements clean
 
 help:
 	@echo "make run           web, worker, beat, databases, demo on http://127.0.0.1:8000/   (PORT= HOST= DATA= DEBUG=)"
 	@echo "make test          all tests   (ARGS='-n 2 -k word' for pytest)"
 	@echo "make lint          style, types, templates, migrations, translations"
-	@echo "make bench         measurements"
+	@echo "make bench         measurements, in some minutes"
+	@echo "make bench-country the same for 620,573 villages, in an hour   (SCALE=20 a part of it; ARGS=--drop)"
 	@echo "make pictures      the pictures in docs/"
 	@echo "make messages      compile the translations"
 	@echo "make requirements  pin the Python packages anew"
@@ -63,6 +64,9 @@ lint: .venv/.development node_modules/.development messages
 
 bench: .venv/.development node_modules/.runtime messages
 	@$(PY) -m benchmarks $(ARGS)
+
+bench-country: .venv/.development node_modules/.runtime messages
+	@$(PY) -m benchmarks --country $(ARGS)
 
 pictures: .venv/.development node_modules/.runtime messages
 	@$(PY) docs/pictures.py $(ARGS)

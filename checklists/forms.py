@@ -3,6 +3,7 @@
 import re
 import unicodedata
 import uuid
+from collections.abc import Iterable
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -14,7 +15,6 @@ from django.utils.translation import gettext_lazy as _
 
 from checklists.days import DayField
 from checklists.models import Campaign, State, Task
-from villages import access
 
 LONGEST_NOTE = 2000
 LARGEST_VALUE = Decimal(10) ** 12
@@ -164,9 +164,7 @@ class TaskFilter(forms.Form):
         ("waived", _("Waived")),
         ("all", _("All")),
     ]
-    campaign = forms.ModelChoiceField(
-        Campaign.objects.none(), label=_("Campaign"), required=False, empty_label=_("All campaigns")
-    )
+    campaign = forms.TypedChoiceField(label=_("Campaign"), coerce=int, empty_value=None, required=False)
     show = forms.ChoiceField(label=_("Show"), choices=SHOW, required=False)
     under = forms.RegexField(r"^(?:0|[0-9DS]{2,20})$", required=False, widget=forms.HiddenInput)
     section = forms.CharField(max_length=60, required=False, widget=forms.HiddenInput)
@@ -178,10 +176,11 @@ class TaskFilter(forms.Form):
     beside = forms.RegexField(r"^(?:0|[0-9]{2,12})$", required=False, widget=forms.HiddenInput)
     q = forms.CharField(label=_("Search"), max_length=60, required=False)
 
-    def __init__(self, *args: Any, user: access.Person, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, campaigns: Iterable[Campaign] = (), **kwargs: Any) -> None:
+        """`campaigns`: those to choose from; none where the page is about one of them."""
         super().__init__(*args, **kwargs)
-        campaigns: Any = self.fields["campaign"]
-        campaigns.queryset = Campaign.objects.visible_to(user)
+        choices: Any = self.fields["campaign"]
+        choices.choices = [("", _("All campaigns")), *((str(campaign.pk), str(campaign)) for campaign in campaigns)]
         for name in ("campaign", "show"):
             self.fields[name].widget.attrs["class"] = "form-select"
         self.fields["q"].widget.attrs |= {"class": "form-control", "type": "search"}

@@ -7,13 +7,15 @@ on the task's version, so one wins and the other is told what happened. Every an
 """
 
 import uuid
+from copy import copy
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from enum import Enum
 
+from django.core.exceptions import PermissionDenied
 from django.db import IntegrityError, transaction
-from django.db.models import F, Q
+from django.db.models import Q
 from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
@@ -61,6 +63,10 @@ MAY = {
     Verb.VERIFY: access.may_check,
     Verb.RETURN: access.may_check,
 }
+
+
+# What a repeat has in common with the first time, beside the day.
+SENT = ("task_id", "by_id", "to_state", "value", "note")
 
 
 class Result(Enum):
@@ -151,35 +157,48 @@ def record(
         Unfit: a reason is missing, or the value does not reach the target.
         PermissionDenied: between the look and the change the right went away.
     """
+    change = TaskEvent(id=event, task=task, by=by, from_state=task.state, to_state=state, value=value, note=note)
+    said: Outcome | Refused | PermissionDenied
+    try:
+        said = _changed(task, change, as_of=as_of, seen=seen)
+    except (Refused, PermissionDenied) as refusal:
+        said = refusal
+    if isinstance(said, Outcome) and said.result is Result.CHANGED:
+        return said  # the history has taken the event, so it was new
     earlier = TaskEvent.objects.select_related("by").filter(pk=event).first()
     if earlier is not None:
-        return _repeat(earlier, task, by=by, state=state, value=value, as_of=as_of, note=note)
+        now = task if isinstance(said, PermissionDenied) else said.task
+        return _repeat(earlier, change, now, as_of=as_of)
+    if isinstance(said, Outcome):
+        return said
+    raise said
+
+
+def _changed(task: Task, event: TaskEvent, *, as_of: date | None, seen: int | None) -> Outcome:
+    """Makes the change if nothing speaks against it, without asking whether it was made before."""
+    state, value = event.to_state, event.value
     if task.campaign.status == Campaign.Status.PAUSED:
         raise Conflict(_("This campaign is paused and takes no changes now. Your entry was not saved."), task)
     if not task.campaign.is_running:
         raise Conflict(_("This campaign is closed and takes no more changes. Your entry was not saved."), task)
     if task.retired_at is not None:
         raise Conflict(_("This task is no longer asked for. Your entry was not saved."), task)
-    if task.state == state and value is None and not note and state != State.RETURNED:
+    if task.state == state and value is None and not event.note and state != State.RETURNED:
         return Outcome(task, Result.ALREADY)
+    event.as_of = None if value is None else as_of or timezone.localdate()
     if seen is not None and seen != task.version:
-        if _is_so(task, state=state, value=value, as_of=as_of, note=note):
-            return Outcome(task, Result.ALREADY)
-        raise Conflict(_("Someone changed this task since you opened it. Look at what happened, then decide."), task)
+        return _lost(task, event)
     verb = VERBS.get((task.state, state))
     if verb is None and task.state == State.VERIFIED:
         raise Conflict(_("This task is verified. To change it, whoever checks has to return it first."), task)
     if verb is None:
         raise Conflict(_("This step does not fit where the task stands now."), task)
-    access.require(MAY[verb](by, task))
-    day = None if value is None else as_of or timezone.localdate()
+    access.require(MAY[verb](event.by, task))
     # A value entered late stands in the history; the task keeps what was measured since.
-    newest = value is not None and not task.events.measured().filter(Q(day__gt=day)).exists()
+    newest = value is not None and not task.events.measured().filter(Q(day__gt=event.as_of)).exists()
     reached = value if newest else task.value
-    _check(task, verb, value=value, reached=reached, note=note)
-    change = TaskEvent(id=event, task=task, by=by, from_state=task.state, to_state=state, value=value, note=note)
-    change.as_of = day
-    return _write(task, verb, change, reached=reached)
+    _check(task, verb, value=value, reached=reached, note=event.note)
+    return _write(task, verb, event, reached=reached)
 
 
 def _check(task: Task, verb: Verb, *, value: Decimal | None, reached: Decimal | None, note: str) -> None:
@@ -208,7 +227,7 @@ def _check(task: Task, verb: Verb, *, value: Decimal | None, reached: Decimal | 
 def _write(task: Task, verb: Verb, event: TaskEvent, *, reached: Decimal | None) -> Outcome:
     """Compare-and-set and append, in one transaction."""
     now = timezone.now()
-    changes: dict[str, object] = {"state": event.to_state, "value": reached, "version": F("version") + 1}
+    changes: dict[str, object] = {"state": event.to_state, "value": reached, "version": task.version + 1}
     if verb is Verb.TICK:
         changes |= {"done_by": event.by, "done_at": now}
     elif verb in (Verb.UNTICK, Verb.WAIVE, Verb.RETURN):
@@ -233,15 +252,21 @@ def _write(task: Task, verb: Verb, event: TaskEvent, *, reached: Decimal | None)
         if constraint != "checklists_taskevent_pkey":
             raise
         won = 0
-    task = as_now(task)
-    if won:
-        return Outcome(task, Result.CHANGED, event)
-    earlier = TaskEvent.objects.select_related("by").filter(pk=event.pk).first()
-    if earlier is not None:
-        return _repeat(
-            earlier, task, by=event.by, state=event.to_state, value=event.value, as_of=event.as_of, note=event.note
-        )
-    if _is_so(task, state=event.to_state, value=event.value, as_of=event.as_of, note=event.note):
+    if not won:
+        return _lost(as_now(task), event)
+    task = copy(task)  # as the sender found it, and with what was just written
+    for name, value in changes.items():
+        setattr(task, name, value)
+    return Outcome(task, Result.CHANGED, event)
+
+
+def _lost(task: Task, event: TaskEvent) -> Outcome:
+    """Somebody else was faster; that is no harm if nothing that was sent is new.
+
+    Raises:
+        Conflict: something is.
+    """
+    if _is_so(task, event):
         return Outcome(task, Result.ALREADY)
     raise Conflict(_("Someone changed this task since you opened it. Look at what happened, then decide."), task)
 
@@ -258,20 +283,18 @@ def as_now(task: Task) -> Task:
     return now
 
 
-def _is_so(task: Task, *, state: str, value: Decimal | None, as_of: date | None, note: str) -> bool:
+def _is_so(task: Task, event: TaskEvent) -> bool:
     """Whether nothing that was sent is new: the task stands there, with this value for this day."""
-    if task.state != state or note:
+    if task.state != event.to_state or event.note:
         return False
-    day = as_of or timezone.localdate()
-    return value is None or (value == task.value and task.events.measured().filter(Q(day=day), value=value).exists())
+    if event.value is None:
+        return True
+    return event.value == task.value and task.events.measured().filter(Q(day=event.as_of), value=event.value).exists()
 
 
-def _repeat(
-    earlier: TaskEvent, task: Task, *, by: Cadre, state: str, value: Decimal | None, as_of: date | None, note: str
-) -> Outcome:
+def _repeat(earlier: TaskEvent, event: TaskEvent, task: Task, *, as_of: date | None) -> Outcome:
     """The same answer as the first time, if it is the same event."""
-    sent = (task.pk, by.pk, state, value, note)
-    was = (earlier.task_id, earlier.by_id, earlier.to_state, earlier.value, earlier.note)
-    if was != sent or as_of not in (None, earlier.as_of):
+    same = all(getattr(earlier, name) == getattr(event, name) for name in SENT)
+    if not same or as_of not in (None, earlier.as_of):
         raise Conflict(_("This entry's number was used before for something else. Open the page again."), task)
     return Outcome(task, Result.REPEATED, earlier)

@@ -14,6 +14,7 @@ from django.views.decorators.http import require_POST, require_safe
 from checklists import answers, scope, ticks
 from checklists import more_time as times
 from checklists.forms import AnswerForm, MoreTimeForm, TickForm
+from checklists.lines import Lines
 from checklists.measured import Values
 from checklists.models import Campaign, Extension, Responsibility, State, Task, TaskEvent
 from villages import access
@@ -31,7 +32,7 @@ def task_page(request: CadreRequest, task_id: int) -> HttpResponse:
 @require_POST
 def tick(request: CadreRequest, task_id: int) -> HttpResponse:
     """Every verb on a task: tick, untick, value, note, waive, verify, return."""
-    task = get_object_or_404(Task.objects.visible_to(request.user).for_list(), pk=task_id)
+    task = get_object_or_404(Task.objects.visible_to(request.user).for_change(), pk=task_id)
     form = TickForm(request.POST, task=task)
     if not form.is_valid():
         return _answer(request, task, form=form, status=422)
@@ -109,8 +110,8 @@ def _answer(
 ) -> HttpResponse:
     """Under htmx the line that changed; else back to where the form stood, or the task's page with what is wrong."""
     if request.htmx:
-        context = _line(request, task) | {"form": form, "outcome": outcome, "conflict": conflict}
-        return render(request, "checklists/_task.html", context, status=status)
+        lines = Lines(request, back=request.POST.get("next", ""), show_unit=bool(request.POST.get("show_unit")))
+        return HttpResponse(lines.write(task, form=form, outcome=outcome, conflict=conflict), status=status)
     if outcome is None:
         return _task_page(request, task, form=form, conflict=conflict, status=status)
     if outcome.result is ticks.Result.ALREADY:
@@ -127,20 +128,6 @@ def _answer(
     return back(request, otherwise=task.get_absolute_url())
 
 
-def _line(request: CadreRequest, task: Task) -> dict[str, Any]:
-    """Context of checklists/_task.html."""
-    today = timezone.localdate()
-    return {
-        "task": task,
-        "choices": ticks.choices(request.user, task),
-        "event": uuid.uuid4(),
-        "late": (today - task.due_on).days,
-        "today": today,
-        "next": request.POST.get("next", ""),
-        "show_unit": request.POST.get("show_unit", ""),
-    }
-
-
 def _task_page(
     request: CadreRequest,
     task: Task,
@@ -152,6 +139,7 @@ def _task_page(
     status: int = 200,
 ) -> HttpResponse:
     today = timezone.localdate()
+    task.item.campaign = task.campaign
     choices = ticks.choices(request.user, task)
     waiting = task.extensions.waiting().select_related("asked_by").first()
     gives = access.may_give_time(request.user, task)
@@ -174,7 +162,7 @@ def _task_page(
         "events": events,
         "values": values,
         "next_due": values.next_due(today),
-        "answers": Responsibility.objects.filter(campaign=task.campaign, unit=task.unit).in_office(today).in_order(),
+        "answers": Responsibility.objects.visible_to(request.user).of_unit(task.campaign, task.unit, on=today),
         "choices": choices,
         "forms": [
             (verb, uuid.uuid4(), form if form and form.data.get("state") == verb else TickForm(task=task))
@@ -224,10 +212,10 @@ def letter(request: CadreRequest, campaign_id: int, code: str) -> HttpResponse:
         items = campaign.items.filter(pk__in=scope.items_of(campaign, unit.code)).select_related("campaign")
         owed = [(item, item.due_on) for item in items]
     else:
-        held = Responsibility.objects.visible_to(request.user).filter(campaign=campaign, unit=unit)
-        named = {answer.kind: answer.cadre for answer in held.in_office(timezone.localdate()).in_order()}
+        held = Responsibility.objects.visible_to(request.user).of_unit(campaign, unit, on=timezone.localdate())
+        named = {answer.kind: answer.cadre for answer in held}
         tasks = Task.objects.visible_to(request.user).asked_for().filter(campaign=campaign, unit=unit)
-        tasks = tasks.exclude(state=State.WAIVED).for_list().order_by("item__position", "pk")
+        tasks = tasks.exclude(state=State.WAIVED).select_related("item").order_by("item__position", "pk")
         owed = [(task.item, task.due_on) for task in tasks]
     return render(
         request,

@@ -131,6 +131,17 @@ DATABASES["default"].setdefault("OPTIONS", {}).update(
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 REDIS_URL = required("REDIS_URL", "redis://127.0.0.1:6379/0", laptop="redis://127.0.0.1:6379/0")
 
+# In the memory of each web process: what can always be read again, so nothing is lost or shared with it.
+CACHES = {
+    "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "default"},
+    # Whole boards, about 100 kB each.
+    "boards": {
+        "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+        "LOCATION": "boards",
+        "OPTIONS": {"MAX_ENTRIES": 60},
+    },
+}
+
 # --- People -------------------------------------------------------------------------------------
 AUTH_USER_MODEL = "villages.Cadre"
 AUTHENTICATION_BACKENDS = ["villages.login.NameOrPhone"]

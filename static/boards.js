@@ -3,7 +3,8 @@
 
 const EVERY = 10_000; // milliseconds; with the way there and back a change is seen within 15 seconds
 const PATIENCE = 8_000;
-const sent = new Map(); // region -> as the server wrote it
+// Region -> as the server wrote it, before other scripts (static/charts.js) add to it.
+const sent = new Map([...document.querySelectorAll("[data-live]")].map((region) => [region.id, region.outerHTML]));
 let tag = document.getElementById("lost").dataset.tag; // of what is shown
 
 const english = document.documentElement.lang === "en";
@@ -20,7 +21,7 @@ const put = (html) => {
   const page = new DOMParser().parseFromString(html, "text/html");
   document.querySelectorAll("[data-live]").forEach((old) => {
     const fresh = page.getElementById(old.id);
-    if (!fresh || fresh.outerHTML === sent.get(old.id) || fresh.isEqualNode(old)) return;
+    if (!fresh || fresh.outerHTML === sent.get(old.id)) return;
     const open = [...old.querySelectorAll("details")].map((part) => part.open);
     const held = old.contains(document.activeElement) && document.activeElement.getAttribute("href");
     sent.set(old.id, fresh.outerHTML);
@@ -58,3 +59,27 @@ const follow = async () => {
 const clock = setInterval(follow, EVERY);
 document.addEventListener("visibilitychange", follow);
 window.addEventListener("online", follow);
+
+// Why a unit has its colour: on hovering the browser shows it; on the keyboard and under a thumb this does. There the
+// first tap tells and the second opens.
+const thumb = window.matchMedia("(hover: none)").matches;
+const told = document.getElementById("why");
+let tapped = null;
+const tell = (cell, more) => {
+  told.textContent = cell ? `${cell.querySelector(".name").textContent} · ${cell.title}${more}` : "";
+  told.hidden = !cell;
+};
+document.addEventListener("click", (event) => {
+  const cell = event.target.closest(".heat a.cell");
+  if (thumb && cell && cell !== tapped) {
+    event.preventDefault();
+    tell(cell, english ? ". Tap again to open it." : "。再点一次打开。");
+  } else if (!cell) {
+    tell(null, "");
+  }
+  tapped = cell;
+});
+document.addEventListener("focusin", (event) => {
+  const cell = event.target.closest(".heat a.cell");
+  if (!thumb) tell(cell && cell.matches(":focus-visible") ? cell : null, "");
+});

@@ -74,6 +74,15 @@ def as_(cast: dict[str, Cadre]) -> Callable[[str], Client]:
     return log_in
 
 
+@pytest.fixture(autouse=True)
+def _boards_are_written_anew(settings: Any) -> None:
+    """Boards are not kept between requests, so that each test sees what its own are made of; see test_board.py."""
+    settings.CACHES = {
+        "default": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"},
+        "boards": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"},
+    }
+
+
 @pytest.fixture
 def committed(django_db_setup: None, django_db_blocker: object) -> Iterator[None]:
     """A database whose changes are really committed, for tests with several connections; emptied afterwards."""

@@ -176,6 +176,15 @@ class Client:
         """Hang up; what was sent stays sent."""
         self._connection.close()
 
+    @property
+    def cookie_header(self) -> str:
+        """Its cookies as one header."""
+        return "; ".join(f"{name}={cookie.value}" for name, cookie in self._cookies.items())
+
+    def cookie(self, name: str) -> str:
+        """The value of one cookie."""
+        return self._cookies[name].value
+
     def log_in(self, name: str, password: str = factories.PASSWORD) -> "Client":
         """Through the log-in page, as a person does."""
         self.get("/login/")
@@ -213,7 +222,7 @@ class Client:
     def _send(self, method: str, path: str, body: str | None, headers: dict[str, str]) -> None:
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
         if self._cookies:
-            sent["Cookie"] = "; ".join(f"{name}={cookie.value}" for name, cookie in self._cookies.items())
+            sent["Cookie"] = self.cookie_header
         if body is not None:
             sent["Content-Type"] = "application/x-www-form-urlencoded"
         if "csrftoken" in self._cookies:

@@ -10,6 +10,8 @@ Source of the table: the role table of the design; township staff also check the
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
+from functools import reduce
+from operator import or_
 from typing import NamedTuple, Protocol
 
 from django.core.exceptions import PermissionDenied
@@ -293,6 +295,11 @@ def checks_tasks(user: Person) -> bool:
     return any(grant.role in RIGHTS[Action.CHECK] for grant in grants(user))
 
 
+def gives_time(user: Person) -> bool:
+    """Whether requests for more time may wait for the user's word."""
+    return any(grant.role in RIGHTS[Action.WAIVE] for grant in grants(user))
+
+
 def runs_campaigns(user: Person) -> bool:
     """Whether the user is a campaign admin anywhere."""
     return any(grant.role in RIGHTS[Action.RUN] for grant in grants(user))
@@ -314,7 +321,5 @@ def _may(user: Person, action: Action, unit: str) -> bool:
 
 def _any(conditions: Iterable[Q]) -> Q:
     """Any of them; none at all is false, never everything."""
-    combined = Q(pk__in=[])
-    for condition in conditions:
-        combined |= condition
-    return combined
+    found = list(conditions)
+    return reduce(or_, found) if found else Q(pk__in=[])

@@ -24,4 +24,4 @@ class NameOrPhone(BaseBackend):
 
     def get_user(self, user_id: int) -> Cadre | None:
         """The cadre of a session, while they may log in, with their grants in the same query."""
-        return Cadre.objects.get_queryset().with_grants().filter(pk=user_id, is_active=True).first()
+        return Cadre.objects.in_session(user_id)

@@ -1,5 +1,6 @@
 """One item at one unit, and its append-only history."""
 
+from collections.abc import Iterable
 from datetime import date
 from decimal import Decimal
 from functools import cached_property
@@ -7,7 +8,7 @@ from typing import Self
 
 import pgtrigger
 from django.db import models
-from django.db.models import F, OuterRef, Q, Subquery
+from django.db.models import F, Q
 from django.db.models.functions import Coalesce, Now, TruncDate
 from django.urls import reverse
 from django.utils import timezone
@@ -76,11 +77,13 @@ class TaskQuerySet(models.QuerySet["Task"]):
         """Still owed on a day after the deadline."""
         return self.still_owed().filter(due_on__lt=on)
 
+    def for_change(self) -> Self:
+        """With what decides about a change. Composing a larger query takes longer than what it would save."""
+        return self.select_related("campaign", "item")
+
     def for_list(self) -> Self:
-        """With what a line of a list shows, in one query."""
-        share = Share.objects.filter(item=OuterRef("item"), unit=OuterRef("unit")).values("value")
-        people = self.select_related("campaign", "item", "item__campaign", "unit", "done_by", "verified_by")
-        return people.annotate(share=Subquery(share))
+        """With what a line of a list shows, in one query. Cheaper for many: `read_along`."""
+        return self.for_change().select_related("unit", "done_by", "verified_by")
 
 
 class Task(models.Model):
@@ -152,7 +155,9 @@ class Task(models.Model):
 
     @cached_property
     def share(self) -> Decimal | None:
-        """The unit's part of the item's total, if it was given one; `for_list` reads it along."""
+        """The unit's part of the item's total, if it was given one; `read_along` has it."""
+        if self.item.total is None:
+            return None
         return Share.objects.filter(item=self.item_id, unit=self.unit_id).values_list("value", flat=True).first()
 
     @property
@@ -171,6 +176,35 @@ class Task(models.Model):
     def is_met_by(self, value: Decimal) -> bool:
         """Whether a measured value reaches what this unit is held to."""
         return self.item.reaches(value, self.target)
+
+
+def read_along(tasks: Iterable[Task], campaigns: Iterable[Campaign], *, with_units: bool = False) -> list[Task]:
+    """The tasks with what their lines show: each person, unit and share read once, not joined to every row again.
+
+    Args:
+        tasks: with their items.
+        campaigns: those that the tasks belong to, and maybe others.
+    """
+    tasks = list(tasks)
+    hosted = {campaign.pk: campaign for campaign in campaigns}
+    units = Unit.objects.in_bulk({task.unit_id for task in tasks} if with_units else ())
+    # Asked also if nobody has done anything: a page takes as many queries whatever is on it.
+    known = {cadre for task in tasks for cadre in (task.done_by_id, task.verified_by_id) if cadre}
+    named = Cadre.objects.raw("SELECT id, name FROM villages_cadre WHERE id = ANY (%s::bigint[])", [list(known)])
+    people = {cadre.pk: cadre for cadre in named}
+    split = {task.item_id for task in tasks if task.item.total is not None}
+    parts = Share.objects.filter(item__in=split, unit__in={task.unit_id for task in tasks})
+    shares = {(share.item_id, share.unit_id): share.value for share in parts} if split else {}
+    for task in tasks:
+        task.campaign = hosted[task.campaign_id]
+        task.share = shares.get((task.item_id, task.unit_id))
+        if with_units:
+            task.unit = units[task.unit_id]
+        if task.done_by_id:
+            task.done_by = people[task.done_by_id]
+        if task.verified_by_id:
+            task.verified_by = people[task.verified_by_id]
+    return tasks
 
 
 class TaskEventQuerySet(models.QuerySet["TaskEvent"]):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from checklists.models import Campaign, Responsibility
+from readiness.boards import figures
 from readiness.boards.figures import Board
 from villages import access
 
@@ -38,9 +39,10 @@ def vacancies(campaign: Campaign, user: access.Person, shown: Board, *, on: date
     """
     if not shown.owing:
         return []
+    where = [shown.at] if shown.at is not None else figures.tops(campaign, user)
     held = set(
         Responsibility.objects.visible_to(user)
-        .filter(campaign=campaign, kind__in=NEEDED, unit__in=shown.owing)
+        .filter(figures.within(where), campaign=campaign, kind__in=NEEDED)
         .in_office(on)
         .values_list("unit_id", "kind")
     )

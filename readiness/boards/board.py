@@ -6,9 +6,11 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django import forms
+from django.core.cache import caches
 from django.core.exceptions import ValidationError
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -29,6 +31,7 @@ from villages.http import CadreRequest
 from villages.models import CODE_PATTERN, Cadre, code_of
 
 UNIT = re.compile(CODE_PATTERN, re.ASCII)
+TOWNSHIP = 9  # places of its code: its villages have no units below them, but sections
 NARROWS = ("section", "kind", "phase", "responsible")  # filters that leave items out
 
 
@@ -156,7 +159,16 @@ def board(request: CadreRequest, campaign_id: int) -> HttpResponse:
     tag = live.tag(request, request.user, campaign, timezone.now(), today)
     if same := live.unchanged(request, tag):
         return same
-    answer = render(request, "boards/board.html", _context(request, campaign, unit, today) | {"tag": tag})
+    # Written once for all who see the same, until something changes.
+    written = caches["boards"].get(tag)
+    if written is None:
+        context = _context(request, campaign, unit, today) | {"tag": tag}
+        written = {
+            "title": " – ".join(filter(None, (context["here"], str(campaign)))),
+            "written": render_to_string("boards/_board.html", context),
+        }
+        caches["boards"].set(tag, written)
+    answer = render(request, "boards/board.html", written)
     answer["ETag"] = tag
     return answer
 
@@ -195,19 +207,21 @@ def place(user: access.Person, campaign_id: int, asked: str) -> tuple[Campaign, 
 def _context(request: CadreRequest, campaign: Campaign, at: str | None, today: date) -> dict[str, Any]:
     user = request.user
     checklist = items.of_campaign(campaign)
-    is_drawn = at is not None and maps.drawn(user, at).exists()
-    views = ["battle", "curve", *(["ranking"] if campaign.ranking else []), "weak", *(["map"] if is_drawn else [])]
+    views = ["battle", "curve", *(["ranking"] if campaign.ranking else []), "weak", "map"]
     form = BoardFilter(request.GET, campaign=campaign, checklist=checklist, views=views)
     form.is_valid()
     asked = form.cleaned_data
-    chosen = form.narrowed
     past = asked.get("on")
-    # Filters and days past are not combined: items have no days of their own.
-    chosen = None if past else chosen
+    chosen = None if past else form.narrowed
     on = past or today
     shown = figures.board(campaign, user, at=at, on=on, items=chosen, as_of=past)
     if at is not None and at not in shown.names:
         raise Http404
+    # Items have no days of their own, and days no items.
+    missing = {"battle": past is not None, "curve": chosen is not None}
+    missing["map"] = not any(row.code in shown.drawn for row in shown.rows if row.is_whole)
+    views = [view for view in views if not missing.get(view)]
+    view = asked["show"] if asked.get("show") in views else "heat"
     frame = {
         "campaign": campaign,
         "form": form,
@@ -215,7 +229,7 @@ def _context(request: CadreRequest, campaign: Campaign, at: str | None, today: d
         "here": shown.names.get(at, "") if at is not None else "",
         "tasks": _tasks_query(form, at),
         "past": past,
-        "view": asked.get("show") or "heat",
+        "view": view,
         "tabs": [(name, label, form.query(show=name)) for name, label in _tabs(views)],
         "may_run": access.may_run(user, campaign.host_id),
         "csv_url": f"{reverse('board_table', args=[campaign.pk])}?{form.query()}",
@@ -248,7 +262,22 @@ def _context(request: CadreRequest, campaign: Campaign, at: str | None, today: d
             return frame | {"areas": maps.areas(campaign, shown), "shapes_url": shapes_url, "cells": shown}
         case "battle":
             return frame | _battle(campaign, user, at, checklist, chosen, on, _tasks_query(form, at))
-    return frame | _places(request, campaign, shown, form, checklist, vacancies, on=on, chosen=chosen)
+        case "weak":
+            codes = [cell.code for cell, _ in places.weakest(shown) if cell.code]
+            found = answers.contacts(campaign, user, codes, on=today)
+            return frame | {"weak": places.weak(campaign, shown, vacancies, found)}
+        case "ranking":
+            reached = places.reached_on(campaign, user, shown)
+            week = figures.board(campaign, user, at=at, on=on, as_of=places.week_before(on))
+            return frame | {"ranking": places.ranking(campaign, shown.rows, reached, week.rows)}
+    by_sections = not past and (asked.get("by") == "sections" or (at is not None and len(at) == TOWNSHIP))
+    if by_sections:
+        shown = items.by_section(campaign, user, shown, checklist, on=on, chosen=chosen)
+    return (
+        frame
+        | _heat(campaign, shown, form, vacancies, by_sections=by_sections)
+        | {"orphans": [item for item in checklist if not item.is_owed] if at == campaign.host_id and not past else []}
+    )
 
 
 def progress(campaign: Campaign, days: Series, coming: Forecast | NoForecast | None, on: date) -> curve.Curve:
@@ -294,32 +323,11 @@ def _battle(
     return {"battle": battle.draw(due, stages, starts_on=campaign.starts_on, inspects=inspects, on=on, link=link)}
 
 
-def _places(
-    request: CadreRequest,
-    campaign: Campaign,
-    shown: Board,
-    form: BoardFilter,
-    checklist: list[Item],
-    vacancies: list[answers.Vacancy],
-    *,
-    on: date,
-    chosen: list[int] | None,
+def _heat(
+    campaign: Campaign, shown: Board, form: BoardFilter, vacancies: list[answers.Vacancy], *, by_sections: bool
 ) -> dict[str, Any]:
-    """What the views of units show: the heat map, the weak places, the ranking."""
-    user = request.user
-    match form.cleaned_data.get("show"):
-        case "weak":
-            codes = [cell.code for cell, _ in places.weakest(shown) if cell.code]
-            found = answers.contacts(campaign, user, codes, on=on)
-            return {"weak": places.weak(campaign, shown, vacancies, found)}
-        case "ranking":
-            reached = places.reached_on(campaign, user, shown)
-            week = figures.board(campaign, user, at=shown.at, on=on, as_of=places.week_before(on))
-            return {"ranking": places.ranking(campaign, shown.rows, reached, week.rows)}
     light = form.cleaned_data.get("light")
-    by_sections = form.cleaned_data.get("by") == "sections" or (shown.at is not None and len(shown.at) == 9)
-    if by_sections:
-        shown = items.by_section(campaign, user, shown, checklist, on=on, chosen=chosen)
+    shown = shown.only(light) if light else shown
     heat = Heat(
         campaign,
         vacant={vacancy.code for vacancy in vacancies},
@@ -327,14 +335,7 @@ def _places(
         keeps=_and(form.query(unit=None)),
         narrowed=_and(_narrowed(form)),
     )
-    shown = shown.only(light) if light else shown
-    return {
-        "cells": shown,
-        "heat": heat.write(shown),
-        "by_sections": by_sections,
-        "chosen_light": light,
-        "orphans": items.orphans(campaign, user) if shown.at == campaign.host_id else [],
-    }
+    return {"cells": shown, "heat": heat.write(shown), "by_sections": by_sections, "chosen_light": light}
 
 
 def _tabs(views: list[str]) -> list[tuple[str | None, str]]:

@@ -67,6 +67,7 @@ class Board:
     rows: list[Row]
     names: dict[str, str]  # of the unit, of those above it and of all below it that are shown
     owing: set[str]  # units with tasks of their own; none above a county, where they are too many
+    drawn: set[str]  # of those named, the units whose boundary is known
 
     @property
     def path(self) -> list[tuple[str, str]]:
@@ -134,10 +135,10 @@ def board(
             shown[row][cell] = shown[row].get(cell, Counts()) + counts
     owing = set() if levels(where) else {code for code, counts in own.items() if counts.total}
     codes = {code for (row, _), cells in shown.items() for code in (row, *(cell for cell, _ in cells))}
-    names = _names(user, codes | owing, at)
+    names, drawn = _names(user, codes | owing, at)
     rows = [_row(campaign, row, is_whole, cells, names) for (row, is_whole), cells in shown.items()]
     rows.sort(key=lambda row: need(row.light, row.counts, row.code or ""))
-    return Board(at, sum((row.counts for row in rows), Counts()), rows, names, owing)
+    return Board(at, sum((row.counts for row in rows), Counts()), rows, names, owing, drawn)
 
 
 def place(code: str, at: str | None, where: list[str]) -> tuple[tuple[str | None, bool], tuple[str, bool]]:
@@ -178,11 +179,21 @@ def _row(
     return Row(code, name, counts, light_of(campaign, counts), shown, is_whole, is_whole and has_board(code or ""))
 
 
-def _names(user: access.Person, codes: set[str | None], at: str | None) -> dict[str, str]:
-    """Short names of the units shown and of those above the board's unit, as far as they are in sight."""
-    path = {at[:n] for n in (0, 2, 4, 6, 9) if n <= len(at)} if at is not None else set()
-    units = Unit.objects.visible_to(user).filter(code__in=sorted(path | {code for code in codes if code is not None}))
-    return {code: short_name(name) for code, name in units.values_list("code", "name")}
+def _names(user: access.Person, codes: set[str | None], at: str | None) -> tuple[dict[str, str], set[str]]:
+    """Short names of the units shown and of those above the board's unit, as far as they are in sight.
+
+    And which of them have a boundary.
+    """
+    asked = {code for code in codes if code is not None}
+    if at is not None:
+        asked |= {at[:n] for n in (0, 2, 4, 6, 9) if n <= len(at)}
+    units = Unit.objects.visible_to(user)
+    if at is not None and not levels([at]):  # then all below it are wanted, and a range is asked for faster than a list
+        units = units.filter(Q(code__startswith=at) | Q(code__in=[code for code in asked if not code.startswith(at)]))
+    else:
+        units = units.filter(code__in=sorted(asked))
+    found = list(units.values_list("code", "name", "boundary"))
+    return {code: short_name(name) for code, name, _ in found}, {code for code, _, drawn in found if drawn is not None}
 
 
 def need(light: Light, counts: Counts, code: str) -> tuple[int, float, int, str]:

@@ -15,7 +15,7 @@ from django.utils.translation import ngettext
 
 from checklists.models import Campaign
 from readiness.boards.figures import Board, Cell, Row
-from readiness.boards.light import Light
+from readiness.boards.light import Counts, Light
 from readiness.boards.words import why
 
 ICONS = {
@@ -45,6 +45,7 @@ class Heat:
         self.units = f"{reverse('board', args=[campaign.pk])}units/"
         self.letters = {light: escape(light.letter) for light in Light}
         self.itself = escape(_("itself"))
+        self.whys: dict[tuple[object, ...], str] = {}  # many units are as they are for the same reasons
         self.words = {
             "departments": _(" and its departments"),
             "mine": _("My units"),
@@ -76,7 +77,7 @@ class Heat:
 
     def light(self, row: Row) -> str:
         """The colour as shape and word too; why it is so on hovering."""
-        said = escape(why(row.light, row.counts, vetoes=self.campaign.vetoes))
+        said = self.why(row.light, row.counts)
         return (
             f'<span class="light light-{row.light}" title="{said}">'
             f'<i class="bi bi-{ICONS[row.light]}" aria-hidden="true"></i> {escape(row.light.label)}</span>'
@@ -95,7 +96,7 @@ class Heat:
     def cell(self, cell: Cell, row: Row) -> str:
         """One unit or section: name, how many are overdue or sent back, colour as border, number and letter."""
         counts, light = cell.counts, cell.light
-        said = escape(why(light, counts, vetoes=self.campaign.vetoes, is_vacant=cell.code in self.vacant))
+        said = self.why(light, counts, is_vacant=cell.code in self.vacant)
         if self.sections is not None:
             # In a row without a unit a section stands for all that the reader sees of it.
             href = f"{self.tasks}?show=all&amp;section={quote(cell.code)}&amp;{row.tasks}{self.sections}"
@@ -109,6 +110,13 @@ class Heat:
             f'<li><a class="cell light-{light}" href="{href}" title="{said}">'
             f'<span class="name">{name}</span>{mark}<i class="sign">{self.letters[light]}</i></a></li>'
         )
+
+    def why(self, light: Light, counts: Counts, *, is_vacant: bool = False) -> str:
+        """Why a unit has its colour; looked up once for all that have it for the same reasons."""
+        key = light, counts.overdue, counts.returned, counts.vetoes, bool(counts.applying), is_vacant
+        if key not in self.whys:
+            self.whys[key] = escape(why(light, counts, vetoes=self.campaign.vetoes, is_vacant=is_vacant))
+        return self.whys[key]
 
     def opens(self, code: str, *, has_board: bool) -> str:
         """The board of a unit with something below it, else the unit's own page."""

@@ -19,9 +19,15 @@ from villages import access
 ROW_LEVELS = {0: {0, 2, 4, 6, 8}, 2: {2, 4, 6, 8}, 4: {4, 6, 8}, 6: {6, 9}}
 
 
-def of_campaign(campaign: Campaign) -> list[Item]:
-    """The items in force, in their order, each with its phase. One query."""
-    return list(campaign.items.filter(struck=False).select_related("phase").order_by("position", "pk"))
+def of_campaign(campaign: Campaign) -> list[Any]:
+    """The items in force, in their order, as far as a board asks about them. One query.
+
+    Each with its phase, and `is_owed`: whether any unit owes it.
+    """
+    asked = ["campaign", "number", "title", "title_en", "section", "kind", "responsible", "gate", "position"]
+    owed = Task.objects.asked_for().filter(item=OuterRef("pk"))
+    found = campaign.items.filter(struck=False).select_related("phase").annotate(is_owed=Exists(owed))
+    return list(found.only(*asked, "phase__title", "phase__title_en").order_by("position", "pk"))
 
 
 def by_section(
@@ -84,14 +90,6 @@ def gates(figures_by_due: Iterable[tuple[int, date, Counts]], items: Iterable[It
         if phase := phase_of.get(item):
             owed[phase] += counts.owed
     return dict(owed)
-
-
-def orphans(campaign: Campaign, user: access.Person) -> list[Item]:
-    """Items that no unit owes, for those who see the whole campaign. One query or none."""
-    if not access.may_see(user, campaign.host_id):
-        return []
-    owed = Task.objects.asked_for().filter(item=OuterRef("pk"))
-    return list(campaign.items.filter(~Exists(owed), struck=False))
 
 
 def _tasks(campaign: Campaign, user: access.Person, where: list[str]) -> QuerySet[Any]:

@@ -22,7 +22,7 @@ def with_pulse(campaigns: Any, units: list[str]) -> Any:
     under = Q(pk__in=[])
     for code in units:
         if len(code) >= figures.COUNTY_PLACES:
-            under |= Q(unit=code)
+            under |= Q(unit=_beats_for(code))
         else:
             under |= Q(unit__code__startswith=code, places__lte=8)
     beats: Any = Pulse.objects.alias(places=Length("unit_id")).filter(under, campaign=OuterRef("pk")).order_by()
@@ -33,11 +33,18 @@ def with_pulse(campaigns: Any, units: list[str]) -> Any:
     )
 
 
+def _beats_for(code: str) -> str:
+    """The unit with whose pulse this one's changes come: itself, else its township or county."""
+    unit = code.partition("S")[0]
+    if len(unit) <= 9:
+        return unit
+    return unit[:9] if unit[:9].isdigit() else unit[:6]
+
+
 def tag(request: HttpRequest, reader: access.Person, campaign: Campaign, now: datetime, today: date) -> str:
-    """What all that this reader sees at this address depends on, in short."""
+    """What all that this reader sees at this address depends on, in short; the same for all who see the same."""
     seen = (
         request.get_full_path(),
-        getattr(reader, "pk", None),
         sorted(access.grants(reader)),
         get_language(),
         campaign.pulse,  # type: ignore[attr-defined]

@@ -1,22 +1,21 @@
 """How far we are: the front page, my tasks, the campaigns, a campaign's board, its tasks, one unit."""
 
 import uuid
-from collections.abc import Iterable
 from datetime import date, timedelta
 from typing import Any
 
 from django.core.paginator import Paginator
-from django.db.models import Q
-from django.http import HttpResponse
+from django.db.models import Exists, Q
+from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
-from checklists import ticks
 from checklists.forms import TaskFilter
+from checklists.lines import Lines
 from checklists.models import Campaign, Extension, Responsibility, State, Task, TaskEvent
-from checklists.models.task import TaskQuerySet
+from checklists.models.task import TaskQuerySet, read_along
 from readiness.boards import figures
 from readiness.boards.light import Counts
 from villages import access
@@ -25,19 +24,6 @@ from villages.models import Cadre, Unit, code_of
 
 PER_PAGE = 60
 ASKS_SHOWN = 20  # requests for more time, above my tasks
-
-
-def lines(tasks: Iterable[Task], user: Cadre, *, on: date) -> list[dict[str, Any]]:
-    """Context of checklists/_task.html for each task: what the reader may do, a fresh event id, days overdue."""
-    return [
-        {
-            "task": task,
-            "choices": ticks.choices(user, task),
-            "event": uuid.uuid4(),
-            "late": (on - task.due_on).days,
-        }
-        for task in tasks
-    ]
 
 
 @require_safe
@@ -54,17 +40,24 @@ def my_tasks(request: CadreRequest) -> HttpResponse:
     """What I still owe, by when: overdue, today, this week, later."""
     today = timezone.localdate()
     usual = "owed" if access.owes_tasks(request.user) else "check"
-    form = TaskFilter({"show": usual} | request.GET.dict(), user=request.user)
-    to_check = Task.objects.to_check_by(request.user).running()
+    campaigns = list(Campaign.objects.visible_to(request.user))
+    running = [campaign for campaign in campaigns if campaign.is_running]
+    form = TaskFilter({"show": usual} | request.GET.dict(), campaigns=campaigns)
     checking = form.data["show"] == "check"
-    mine = to_check if checking else Task.objects.owed_by(request.user).running()
-    tasks = (
-        _filtered(mine, form, user=request.user, on=today).for_list().order_by("due_on", "unit_id", "item__position")
-    )
-    page = Paginator(tasks, PER_PAGE).get_page(request.GET.get("page"))
-    rows = lines(page.object_list, request.user, on=today)
-    asks = Extension.objects.to_answer_by(request.user)
-    shown = list(asks.select_related("asked_by", "task__item", "task__unit")[:ASKS_SHOWN])
+    mine = Task.objects.to_check_by(request.user) if checking else Task.objects.owed_by(request.user)
+    mine = mine.filter(campaign__in=running)
+    tasks = _filtered(mine, form, user=request.user, on=today).order_by("due_on", "unit_id", "item__position")
+    page = Paginator(tasks.select_related("item"), PER_PAGE).get_page(request.GET.get("page"))
+    show_unit = checking or len({grant.unit for grant in access.grants(request.user)}) > 1
+    found = read_along(page.object_list, running, with_units=show_unit)
+    rows = Lines(request, back=request.get_full_path(), show_unit=show_unit).all(found)
+    to_check, asked, shown = 0, 0, list[Extension]()
+    if access.checks_tasks(request.user):
+        to_check = Task.objects.to_check_by(request.user).filter(campaign__in=running).count()
+    if access.gives_time(request.user):
+        asks = Extension.objects.to_answer_by(request.user)
+        shown = list(asks.select_related("asked_by", "task__item", "task__unit")[:ASKS_SHOWN])
+        asked = asks.count() if len(shown) == ASKS_SHOWN else len(shown)
     return render(
         request,
         "boards/my_tasks.html",
@@ -73,10 +66,9 @@ def my_tasks(request: CadreRequest) -> HttpResponse:
             "page": page,
             "groups": [(_("Waiting for my check"), rows)] if checking and rows else _by_day(rows, on=today),
             "checking": checking,
-            "to_check": to_check.count() if access.checks_tasks(request.user) else 0,
+            "to_check": to_check,
             "asks": [(extension, uuid.uuid4()) for extension in shown],
-            "asked": asks.count() if len(shown) == ASKS_SHOWN else len(shown),
-            "show_unit": checking or len({grant.unit for grant in access.grants(request.user)}) > 1,
+            "asked": asked,
         },
     )
 
@@ -160,14 +152,12 @@ def campaign_tasks(request: CadreRequest, campaign_id: int) -> HttpResponse:
     """The tasks behind a figure of the board."""
     campaign = get_object_or_404(Campaign.objects.visible_to(request.user), pk=campaign_id)
     today = timezone.localdate()
-    form = TaskFilter(request.GET, user=request.user)
+    form = TaskFilter(request.GET)
     del form.fields["campaign"]
-    tasks = _filtered(
-        Task.objects.visible_to(request.user).asked_for().filter(campaign=campaign), form, user=request.user, on=today
-    )
-    page = Paginator(tasks.for_list().order_by("due_on", "unit_id", "item__position"), PER_PAGE).get_page(
-        request.GET.get("page")
-    )
+    asked = Task.objects.visible_to(request.user).asked_for().filter(campaign=campaign)
+    tasks = _filtered(asked, form, user=request.user, on=today).order_by("due_on", "unit_id", "item__position")
+    page = Paginator(tasks.select_related("item"), PER_PAGE).get_page(request.GET.get("page"))
+    lines = Lines(request, back=request.get_full_path(), show_unit=True)
     return render(
         request,
         "boards/campaign_tasks.html",
@@ -175,7 +165,7 @@ def campaign_tasks(request: CadreRequest, campaign_id: int) -> HttpResponse:
             "campaign": campaign,
             "form": form,
             "page": page,
-            "lines": lines(page.object_list, request.user, on=today),
+            "lines": lines.all(read_along(page.object_list, [campaign], with_units=True)),
         },
     )
 
@@ -183,13 +173,18 @@ def campaign_tasks(request: CadreRequest, campaign_id: int) -> HttpResponse:
 @require_safe
 def unit_page(request: CadreRequest, campaign_id: int, code: str) -> HttpResponse:
     """One unit's own checklist by section, who answers for it, its light, what is open and what blocks it."""
-    campaign = get_object_or_404(Campaign.objects.visible_to(request.user).select_related("host"), pk=campaign_id)
+    campaign = get_object_or_404(Campaign.objects.visible_to(request.user), pk=campaign_id)
     units = Unit.objects.visible_to(request.user).under(campaign.host_id)
-    unit = get_object_or_404(units.select_related("parent"), pk=code)
+    below = units.under(code).exclude(pk=code)
+    upward = units.filter(code__in=access.above(code)).annotate(has_below=Exists(below))
+    path: list[Any] = list(upward.order_by("code"))
+    if not path or path[-1].code != code:
+        raise Http404
+    *above, unit = path
     today = timezone.localdate()
     asked = Task.objects.visible_to(request.user).asked_for()
-    tasks = list(asked.filter(campaign=campaign, unit=unit).for_list())
-    tasks.sort(key=lambda task: task.item.position)
+    asked = asked.filter(campaign=campaign, unit=unit).select_related("item").order_by("item__position", "due_on", "pk")
+    tasks = read_along(asked, [campaign])
     counts = sum((_count(task, on=today) for task in tasks), Counts())
     # The last word said about each task that is still owed: what blocks it.
     said = {
@@ -198,9 +193,9 @@ def unit_page(request: CadreRequest, campaign_id: int, code: str) -> HttpRespons
         .exclude(note="")
         .select_related("by")
     }
+    lines = Lines(request, back=request.get_full_path(), show_unit=False).all(tasks, said)
     sections: dict[str, list[dict[str, Any]]] = {}
-    for line in lines(tasks, request.user, on=today):
-        line["said"] = said.get(line["task"].pk)
+    for line in lines:
         sections.setdefault(line["task"].item.section, []).append(line)
     return render(
         request,
@@ -211,19 +206,13 @@ def unit_page(request: CadreRequest, campaign_id: int, code: str) -> HttpRespons
             "counts": counts,
             "light": figures.light_of(campaign, counts),
             "sections": sections,
-            "blocked": [line for section in sections.values() for line in section if line["said"]],
-            "answers": Responsibility.objects.visible_to(request.user)
-            .filter(campaign=campaign, unit=unit)
-            .in_office(today)
-            .in_order(),
+            "late": [task for task in tasks if task.is_overdue(today)],
+            "blocked": [line for line in lines if line["said"]],
+            "answers": Responsibility.objects.visible_to(request.user).of_unit(campaign, unit, on=today),
             "may_call": access.may_call(request.user, unit.code),
-            "has_below": units.filter(code__startswith=unit.code).exclude(pk=unit.pk).exists(),
+            "has_below": unit.has_below,
             "has_board": figures.has_board(unit.code),
-            "above": list(
-                units.filter(code__in=[code for code in access.above(unit.code) if code != unit.code])
-                .order_by("code")
-                .values_list("code", "name")
-            ),
+            "above": [(upper.code, upper.name) for upper in above],
         },
     )
 

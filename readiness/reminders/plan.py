@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from checklists.models import Campaign, Responsibility, Task
-from villages import access
+from checklists.models.campaign import where_held
 from villages.models import Post
 
 # How many days ahead a deadline is announced.
@@ -67,8 +67,7 @@ def digests(on: date) -> Iterator[Digest]:
     for (cadre_id, email), rows in groupby(answers, key=lambda row: row[:2]):
         places = set()
         for _id, _email, campaign, unit, parent, by_hand, looks_above in rows:
-            # Twin of ResponsibilityQuerySet.held_by.
-            at = access.above(unit) if by_hand else [unit, parent] if looks_above else [unit]
+            at = where_held(unit, parent, by_hand=by_hand, looks_above=looks_above)
             if any((cadre_id, place) in held for place in at):
                 places.add((campaign, unit))
         found = [due[place] for place in places if place in due]

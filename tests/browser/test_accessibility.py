@@ -8,7 +8,7 @@ from django.conf import settings
 from django.contrib.sessions.models import Session
 from playwright.sync_api import Page, expect
 
-from checklists.models import State
+from checklists.models import Campaign, State
 from readiness.reminders import outbox
 from tests.browser.conftest import HEIGHTS, PHONE, Visit, World
 from tests.factories import BUREAU, EAST, LAKE, MAPLE, MARKET, WILLOW
@@ -41,6 +41,7 @@ def full(world: World) -> World:
     world.bring("v-3", MAPLE, "done", by="hong", value=95)
     world.bring("v-1", LAKE, "waived", by="ada", note="这个村没有这类场所")
     outbox.write(world.today)
+    Campaign.objects.update(ranking=True, vetoes=True, gates=True, last_places=1, decided_by=world.people["mei"])
     return world
 
 
@@ -54,6 +55,9 @@ def pages(world: World) -> Iterator[tuple[str, str]]:
     for who in ("mei", "lan", "ada"):
         yield who, campaign
     yield "mei", f"{campaign}?light=red"
+    yield "mei", f"{campaign}?by=sections&section=nothing"
+    for show in ("weak", "ranking"):
+        yield "mei", f"{campaign}?unit={EAST}&show={show}"
     for number, unit in (("v-1", WILLOW), ("v-1", MAPLE), ("v-2", MAPLE), ("v-3", MAPLE)):
         yield "bao", world.task(number, unit).get_absolute_url()
     yield "lan", world.task("v-3").get_absolute_url()

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import uuid
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -54,7 +55,7 @@ def late(campaign: Campaign, unit: str, number: str) -> None:
 
 def claim(campaign: Campaign, by: Cadre, unit: str, number: str) -> None:
     task = factories.task(campaign, number, unit)
-    ticks.record(task, by=by, event=factories.uuid.uuid4(), state="done")
+    ticks.record(task, by=by, event=uuid.uuid4(), state="done")
 
 
 def verify(campaign: Campaign, cast: Cast, unit: str, number: str) -> None:
@@ -348,6 +349,34 @@ def test_a_screen_that_follows_keeps_nobody_logged_in(speech: Campaign, as_: As)
     assert mei.session["seen"] != before
 
 
+@pytest.fixture
+def kept(settings: Any) -> None:
+    """Boards are kept, as by a web process."""
+    memory = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
+    settings.CACHES = {name: memory | {"LOCATION": f"{name} {uuid.uuid4()}"} for name in ("default", "boards")}
+
+
+def test_a_board_is_written_once_for_all_who_see_the_same(kept: None, speech: Campaign, cast: Cast, as_: As) -> None:
+    factories.cadre("Min", "county_leader", COUNTY)
+    min_ = Client()
+    min_.force_login(Cadre.objects.get(username="min"))
+    address = f"/campaigns/{speech.pk}/"
+    first = as_("mei").get(address)
+    min_.get("/campaigns/")
+    with CaptureQueriesContext(connection) as captured:
+        second = min_.get(address)
+    assert len(captured) <= 5
+    assert "Min" in second.content.decode() and "Mei" not in second.content.decode()
+    main = [page.content.decode().split("<main")[1] for page in (first, second)]
+    assert main[0] == main[1]
+    # Who sees less, or with other rights, gets their own; and so does everybody after a change.
+    assert as_("bao").get(address).content.decode().split("<main")[1] != main[0]
+    assert cast["lan"].phone not in as_("su").get(f"{address}?show=weak").content.decode()
+    assert cast["lan"].phone in as_("mei").get(f"{address}?show=weak").content.decode()
+    claim(speech, cast["lan"], WILLOW, "a-1")
+    assert as_("mei").get(address).content.decode().split("<main")[1] != main[0]
+
+
 # --- looking back -----------------------------------------------------------------------------------------
 
 
@@ -417,7 +446,7 @@ def test_the_days_are_what_the_history_of_the_tasks_tells(speech: Campaign, cast
         state="open", done_by=None, done_at=None, verified_by=None, verified_at=None
     )
     claim(speech, cast["lan"], WILLOW, "a-2")
-    ticks.record(factories.task(speech, "a-2", WILLOW), by=cast["lan"], event=factories.uuid.uuid4(), state="open")
+    ticks.record(factories.task(speech, "a-2", WILLOW), by=cast["lan"], event=uuid.uuid4(), state="open")
     claim(speech, cast["lan"], WILLOW, "a-1")
 
     def kept() -> list[Any]:
