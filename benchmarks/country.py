@@ -202,8 +202,8 @@ class World:
             yield
 
     def opened(self, person: web.Person) -> tuple[live.Web, web.Ask]:
-        """The board of somebody."""
-        return self.product, web.asks(person.get(self.board))
+        """The board of somebody, written anew each time: what is kept would hide how large the world is."""
+        return self.product, pages.Anew(person, self.board).ask
 
     def asked_again(self, person: web.Person) -> tuple[live.Web, web.Ask]:
         """The same, by a screen that has it already."""

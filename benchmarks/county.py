@@ -46,8 +46,14 @@ def world() -> Iterator[None]:
 here: County
 
 
+def written_anew() -> Figures:
+    """The whole page after something has changed, when it is not yet written."""
+    anew, bare = pages.Anew(here.leader, here.board), web.asks(web.request("GET", here.bare_board))
+    return web.medians((here.product, anew.ask), (here.floor, bare))
+
+
 def board() -> Figures:
-    """The whole page, as the county's leader opens it."""
+    """The whole page, as leaders open it: written once for all who see the same, until something changes."""
     asked = web.asks(here.leader.get(here.board)), web.asks(web.request("GET", here.bare_board))
     return web.medians((here.product, asked[0]), (here.floor, asked[1]))
 
@@ -64,9 +70,9 @@ def tick() -> Figures:
 
 
 def nothing_changed() -> Figures:
-    """A screen that asks again, against a screen that loads the page."""
-    again, whole = pages.Follower(here.leader, here.board), web.asks(here.leader.get(here.board))
-    return web.medians((here.product, again.ask), (here.product, whole))
+    """A screen that asks again, against writing the whole page: what the answer saves the server."""
+    again, whole = pages.Follower(here.leader, here.board), pages.Anew(here.leader, here.board)
+    return web.medians((here.product, again.ask), (here.product, whole.ask))
 
 
 def memory() -> Figures:
@@ -91,6 +97,7 @@ def megabytes(product: live.Web) -> float:
 
 BENCHES = [
     Bench("county_board_against_joined_strings", limit=5, run=board, setup=same_cells),
+    Bench("county_board_written_anew_against_joined_strings", limit=15, run=written_anew),
     Bench("tick_through_the_page_against_update_and_insert", limit=6, run=tick),
     Bench("nothing_changed_against_the_whole_board", limit=0.2, run=nothing_changed),
     Bench(

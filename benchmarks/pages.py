@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from itertools import cycle
+from itertools import count, cycle
 from typing import Any
 from urllib.parse import urlencode
 from uuid import uuid4
@@ -89,12 +89,12 @@ def cadre(name: str) -> int:
 
 
 def queries(name: str, path: str) -> int:
-    """How many queries an answer takes, session and rights included; the second time, when nothing is new."""
+    """How many queries it takes to write a page, session and rights included, for somebody who was here before."""
     client = Client(headers={"Host": "localhost"})
     client.force_login(Cadre.objects.get(username=name))
     client.get(path)
     with CaptureQueriesContext(connection) as captured:
-        answer = client.get(path)
+        answer = client.get(f"{path}{'&' if '?' in path else '?'}n=1")  # not the one that was kept
     assert answer.status_code == 200, f"{path}: {answer.status_code}"
     return len(captured)
 
@@ -118,6 +118,20 @@ class Follower:
         tag = answer.header("ETag")
         assert tag, f"{self._path} carries no ETag"
         return self._person.get(self._path, **{"If-None-Match": tag, "Readiness-Follows": "1"})
+
+
+class Anew:
+    """A board that has to be written: each address is new, so nothing is kept for it."""
+
+    def __init__(self, person: web.Person, path: str) -> None:
+        self._person, self._path = person, path
+        self._n = count(1)
+
+    def ask(self, line: web.Line) -> None:
+        """The next address."""
+        sign = "&" if "?" in self._path else "?"
+        answer = line.ask(self._person.get(f"{self._path}{sign}n={next(self._n)}"))
+        assert answer.status == 200, f"{answer.status}: {self._path}"
 
 
 def same(first: web.Answer, second: web.Answer, *parts: str) -> None:

@@ -13,7 +13,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "readiness.settings")
 
 app = Celery("readiness")
 app.config_from_object("django.conf:settings", namespace="CELERY")
-app.autodiscover_tasks(["readiness.reminders"])
+app.autodiscover_tasks(["readiness.reminders", "readiness.boards"])
 
 
 def _beating(part: str) -> Callable[[], None]:

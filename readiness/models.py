@@ -1,4 +1,4 @@
-"""The outbox of reminders, passes for walls, and signs of life of the processes."""
+"""The outbox of reminders, passes for walls, counted vacancies, and signs of life of the processes."""
 
 import hashlib
 from datetime import datetime, timedelta
@@ -140,6 +140,35 @@ class WallPass(models.Model):
     def digest_of(token: str) -> str:
         """SHA-256 in hex. A token has 256 random bits: nothing slower is needed, and the index finds it at once."""
         return hashlib.sha256(token.encode(errors="replace")).hexdigest()
+
+
+class GapQuerySet(models.QuerySet["Gap"]):
+    """Sentences about gaps."""
+
+    def visible_to(self, user: access.Person) -> Self:
+        """Gaps of units in the user's sight."""
+        return self.filter(access.within("unit__code", user))
+
+
+class Gap(models.Model):
+    """空白点, counted: in how many units of a county (or in one above it, 0 or 1) nobody first or directly answers.
+
+    Counted every quarter of an hour for campaigns of more than one county: whether somebody is in office depends on
+    posts and dates, which no tally follows. Up to the county the board looks itself.
+    """
+
+    campaign = models.ForeignKey(Campaign, models.CASCADE, related_name="+", db_index=False)
+    unit = models.ForeignKey(Unit, models.CASCADE, related_name="+")
+    vacancies = models.PositiveIntegerField()
+    counted_at = models.DateTimeField()
+
+    objects = GapQuerySet.as_manager()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(name="gap_once_per_campaign_and_unit", fields=["campaign", "unit"])]
+
+    def __str__(self) -> str:
+        return f"{self.unit_id}: {self.vacancies}"
 
 
 class Heartbeat(models.Model):

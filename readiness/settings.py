@@ -250,6 +250,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_timeout": 5, "socket_connect_timeout"
 CELERY_TASK_PUBLISH_RETRY = False
 CELERY_BEAT_SCHEDULE = {
     # A missed run is caught up by the next: what is due is read from the database, never from the clock.
+    "gaps": {"task": "readiness.boards.count_gaps", "schedule": timedelta(minutes=15), "options": {"expires": 900}},
     "reminders": {"task": "readiness.reminders.send", "schedule": timedelta(minutes=15), "options": {"expires": 900}},
 }
 # A part whose last sign of life is older than this counts as down on /healthz.

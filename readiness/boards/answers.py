@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 
+from django.db.models import Q
+
 from checklists.models import Campaign, Responsibility
 from readiness.boards import figures
 from readiness.boards.figures import Board
@@ -35,14 +37,15 @@ class Contact:
 def vacancies(campaign: Campaign, user: access.Person, shown: Board, *, on: date) -> list[Vacancy]:
     """Units on the board with tasks of their own that nobody first or directly answers for. One query or none.
 
-    Above a county they are not looked for: whether somebody is in office is read from posts, not from tallies.
+    A board above a county knows of none (`Board.owing`): there gaps.py counts.
     """
     if not shown.owing:
         return []
     where = [shown.at] if shown.at is not None else figures.tops(campaign, user)
+    there = Q(unit__in=shown.owing) if figures.levels(where) else figures.within(where)
     held = set(
         Responsibility.objects.visible_to(user)
-        .filter(figures.within(where), campaign=campaign, kind__in=NEEDED)
+        .filter(there, campaign=campaign, kind__in=NEEDED)
         .in_office(on)
         .values_list("unit_id", "kind")
     )

@@ -19,7 +19,7 @@ from django.views.decorators.http import require_safe
 
 from checklists.models import Campaign, Item
 from checklists.newer import KINDS
-from readiness.boards import answers, battle, csv, curve, figures, items, live, places, tables, words
+from readiness.boards import answers, battle, csv, curve, figures, gaps, items, live, places, tables, words
 from readiness.boards import map as maps
 from readiness.boards.figures import Board
 from readiness.boards.forecast import Forecast, NoForecast, forecast
@@ -251,6 +251,7 @@ def _context(request: CadreRequest, campaign: Campaign, at: str | None, today: d
         "gates": gates,
         "answer": words.answer(shown, campaign.days_left(on), coming),
         "vacancies": vacancies,
+        "gaps": None if past or at is None or not figures.levels([at]) else gaps.known(campaign, user, at),
         "days_left": campaign.days_left(on),
     }
     match frame["view"]:
