@@ -79,7 +79,7 @@ const put = (html) => {
     written.set(old.id, fresh.outerHTML);
     old.replaceWith(document.adoptNode(fresh));
   });
-  fit();
+  fitAll();
 };
 
 const ask = async () => {
@@ -115,8 +115,9 @@ const ask = async () => {
 };
 
 // A new release comes with a new page; a browser that shows the full screen for this page would leave it.
-const renew = async () => {
-  if ((isRenewed || !document.fullscreenElement) && (await ask())) location.reload();
+const renew = (isAnswered) => {
+  const isTime = ticks() > AWAKE && minutes(now()) === NIGHT;
+  if (isAnswered && isTime && (isRenewed || !document.fullscreenElement)) location.reload();
 };
 
 // ---- Turning ------------------------------------------------------------------------------------------------------
@@ -259,6 +260,20 @@ const fit = () => {
   });
 };
 
+// The places of the ranking share the height, in as many columns as the style gives them.
+const fitPlaces = () => {
+  const list = document.querySelector(".ranking");
+  if (!list) return;
+  if (!wide.matches) return list.removeAttribute("style");
+  const { fontSize } = getComputedStyle(root);
+  const rows = Math.ceil(list.children.length / (parseInt(getComputedStyle(list).columnCount, 10) || 1));
+  list.style.setProperty("--row", px(Math.min((list.clientHeight - 1) / rows, 4.4 * parseFloat(fontSize))));
+};
+const fitAll = () => {
+  fit();
+  fitPlaces();
+};
+
 // ---- The beat -------------------------------------------------------------------------------------------------------
 
 const time = document.getElementById("clock");
@@ -274,21 +289,24 @@ const beat = () => {
   if (root.hasAttribute("data-held") && here > heldAt + HOLD) root.removeAttribute("data-held");
   if (!root.matches("[data-held], [data-paused]") && here > turnedAt + seconds("turn") && wide.matches) turn(current() + 1);
   if (asking || document.hidden) return;
-  if (here > AWAKE && minutes(now()) === NIGHT) renew();
-  else if (here > askedAt + seconds(root.dataset.state === "refused" ? "slow" : "every")) ask();
+  if (here > askedAt + seconds(root.dataset.state === "refused" ? "slow" : "every")) ask().then(renew);
 };
 
 regions().forEach((region) => written.set(region.id, region.outerHTML));
 document.querySelectorAll("header nav, .tools").forEach((part) => (part.hidden = false));
 root.classList.add("turns");
 turn(0);
-fit();
+fitAll();
 window.addEventListener("resize", () => {
   turn(current());
-  fit();
+  fitAll();
 });
 const soon = () => (askedAt = -Infinity);
+// Where the browser lets it, the screen does not go to sleep.
+const wake = () => !document.hidden && navigator.wakeLock?.request("screen").catch(() => {});
 document.addEventListener("visibilitychange", soon);
+document.addEventListener("visibilitychange", wake);
 window.addEventListener("online", soon);
+wake();
 setInterval(beat, BEAT);
 beat();

@@ -30,7 +30,7 @@ from villages.models import COUNTRY_WRITTEN
 NEWEST = 12  # events that pass by
 NEW = timedelta(days=7)  # older ones do not, however few there are
 TOLD = (State.DONE, State.VERIFIED, State.RETURNED)
-MOST_RANKED = 54  # places that fit a screen
+MOST_RANKED = 48  # places that fit a screen
 
 
 @dataclass(frozen=True)

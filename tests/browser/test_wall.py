@@ -83,7 +83,9 @@ def test_nothing_scrolls_or_sticks_out_on_any_page_of_a_county(
     screen: Open, world: World, size: tuple[int, int]
 ) -> None:
     county(world.campaign)
-    Campaign.objects.filter(pk=world.campaign.pk).update(ranking=True, decided_by=world.people["mei"], last_places=3)
+    Campaign.objects.filter(pk=world.campaign.pk).update(
+        ranking=True, vetoes=True, decided_by=world.people["mei"], last_places=3
+    )
     page = screen(size, query="?theme=dark")
     quickly(page, turn=999)
     assert page.locator("#heat li").count() >= 380
@@ -217,12 +219,13 @@ def test_once_a_night_the_page_is_loaded_anew_if_the_server_answers(screen: Open
     page.add_init_script(
         f"Math.random = () => ({at.hour * 60 + at.minute} - 180 + .5) / 60;"
         "{ const was = performance.now.bind(performance); let jump = 0;"
-        "  performance.now = () => was() + jump; window.wake = () => (jump = 4 * 3600_000); }"
+        "  performance.now = () => was() + jump; window.morrow = () => (jump = 4 * 3600_000); }"
     )
     page.goto(address)
+    quickly(page, every=0.5)
     page.evaluate("document.documentElement.dataset.mark = 'old'")
     page.context.set_offline(True)
-    page.evaluate("wake()")
+    page.evaluate("morrow()")
     expect(page.locator("#lost")).to_be_visible()
     expect(page.locator("html[data-mark]")).to_have_count(1)
     page.context.set_offline(False)

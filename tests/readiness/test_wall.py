@@ -194,6 +194,7 @@ def test_a_revoked_pass_shows_nothing_from_that_moment(busy: Campaign, cast: Cas
 def test_all_that_does_not_fit_is_answered_alike(busy: Campaign, cast: Cast) -> None:
     far = factories.campaign(factories.OTHER_COUNTY)
     theirs = give(far, cast["ada"], factories.OTHER_COUNTY)
+    ours, another = give(busy, cast["ada"]), factories.campaign(days=40)
     over = give(busy, cast["ada"], name="二", until=timezone.localdate())
     gone = give(busy, cast["ada"], name="三")
     passes.end(WallPass.objects.get(name="三"), by=cast["ada"])
@@ -203,6 +204,7 @@ def test_all_that_does_not_fit_is_answered_alike(busy: Campaign, cast: Cast) -> 
             said(Client().get(address))
             for address in (
                 *(wall(busy, token) for token in (theirs, over, gone, "x", "%00", "%ff", "x" * 2000)),
+                wall(another, ours),
                 f"/campaigns/987654321/wall/{theirs}/",
                 f"/campaigns/{10**29}/wall/{theirs}/",
             )
