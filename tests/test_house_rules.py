@@ -32,7 +32,7 @@ from checklists.models import (
     Task,
     TaskEvent,
 )  # fmt: skip
-from readiness.models import Notice, WallPass
+from readiness.models import Gap, Notice, WallPass
 from tests import factories
 from villages.models import Boundary, Cadre, Post, Unit
 
@@ -77,6 +77,10 @@ def post(by: Cadre) -> Post:
     return by.posts.get()
 
 
+def gap(task: Task) -> Gap:
+    return Gap.objects.create(campaign=task.campaign, unit=task.unit, vacancies=1, counted_at=NOW)
+
+
 def claimed(task: Task, by: Cadre, **fields: Any) -> None:
     change(task, **{"state": "verified", "done_by": by, "done_at": NOW} | fields)
 
@@ -92,6 +96,7 @@ BREAKS: dict[str, Callable[[Task, Cast], object]] = {
     "post_ends_after_it_began": lambda t, c: change(post(c["lan"]), until=date(2025, 12, 31)),
     "post_of_a_stand_in_has_an_end": lambda t, c: change(post(c["lan"]), stands_in_for=post(c["hong"])),
     "post_role_is_known": lambda t, c: change(post(c["lan"]), role="king"),
+    "gap_once_per_campaign_and_unit": lambda t, c: again(gap(t)),
     "wall_pass_name_once_in_a_campaign": lambda t, c: again(wall_pass(t, c), digest="another"),
     "wall_pass_revoked_by_someone_at_some_time": lambda t, c: change(wall_pass(t, c), revoked_at=NOW),
     "boundary_is_an_area": lambda t, c: border(t, c, {"type": "Point", "coordinates": [104, 28]}),

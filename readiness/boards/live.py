@@ -34,11 +34,9 @@ def with_pulse(campaigns: Any, units: list[str]) -> Any:
 
 
 def _beats_for(code: str) -> str:
-    """The unit with whose pulse this one's changes come: itself, else its township or county."""
+    """The unit with whose pulse this one's changes come: a village's is its township, a site's whom it belongs to."""
     unit = code.partition("S")[0]
-    if len(unit) <= 9:
-        return unit
-    return unit[:9] if unit[:9].isdigit() else unit[:6]
+    return unit if "D" in unit else unit[:9]
 
 
 def tag(request: HttpRequest, reader: access.Person, campaign: Campaign, now: datetime, today: date) -> str:

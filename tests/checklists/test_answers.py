@@ -132,7 +132,7 @@ def test_somebody_is_named_by_hand_in_a_draft_and_the_launch_keeps_it(draft: Cam
     notes = Change.objects.filter(campaign=draft, unit=LAKE)
     assert [note.by for note in notes] == [cast["ada"]] * 2
     assert "Lake" not in ada.get(f"/campaigns/{draft.pk}/").text
-    vacant = {one.unit.code for one in ada.get(f"/campaigns/{draft.pk}/").context["vacancies"]}
+    vacant = {one.code for one in ada.get(f"/campaigns/{draft.pk}/").context["vacancies"]}
     assert vacant == {WEST}
 
 

@@ -178,7 +178,7 @@ def test_an_overdue_veto_makes_a_unit_red_once_a_leader_has_switched_it_on(
     assert ada.post(url, sent | {"decided_by": cast["mei"].pk}).status_code == 302
     assert light() == "red"
     board = ada.get(f"/campaigns/{campaign.pk}/").context["board"]
-    assert {cell.unit.pk: str(cell.light) for row in board.rows for cell in row.cells}[WILLOW] == "red"
+    assert {cell.code: str(cell.light) for row in board.rows for cell in row.cells}[WILLOW] == "red"
 
 
 # --- Two at once --------------------------------------------------------------------------------------------

@@ -661,7 +661,7 @@ def test_the_task_writes_and_sends_and_may_run_twice(cast: Cast, quiet: Campaign
 def test_beat_knows_the_task_by_its_name() -> None:
     names = {entry["task"] for entry in project.CELERY_BEAT_SCHEDULE.values()}
     app.loader.import_default_modules()
-    assert names == {"readiness.reminders.send"}
+    assert names == {"readiness.boards.count_gaps", "readiness.reminders.send"}
     assert names <= app.tasks.keys()
 
 
