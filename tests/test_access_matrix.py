@@ -52,7 +52,7 @@ from villages import access
 from villages.access import Action, Reach, Role
 from villages.http import LoginRequired
 from villages.login import NameOrPhone
-from villages.models import Cadre, PostQuerySet
+from villages.models import Cadre, cadre
 
 pytestmark = pytest.mark.django_db
 ADDRESSES = routes()
@@ -283,6 +283,7 @@ def yes(*_: object) -> access.Verdict:
     return access.YES
 
 
+UNENDING = cadre.IN_SESSION.replace("AND (p.until IS NULL OR p.until > %(on)s)", "")
 BROKEN: dict[str, tuple[str, str, Callable[[pytest.MonkeyPatch], None]]] = {
     "everybody sees every unit": ("lan", "unit", lambda m: m.setattr(access, "within", lambda path, user: Q())),
     "everybody sees every task": ("lan", "task", lambda m: m.setattr(access, "within", lambda path, user: Q())),
@@ -290,7 +291,7 @@ BROKEN: dict[str, tuple[str, str, Callable[[pytest.MonkeyPatch], None]]] = {
     "a refusal is forgotten": ("mei", "course", lambda m: m.setattr(access, "require", lambda verdict: None)),
     "who ticked may verify": ("su", "steps", lambda m: m.setitem(ticks.MAY, ticks.Verb.VERIFY, yes)),
     "who ticked may return": ("ada", "steps", lambda m: m.setitem(ticks.MAY, ticks.Verb.RETURN, yes)),
-    "posts never end": ("left", "task", lambda m: m.setattr(PostQuerySet, "current", lambda posts, on: posts)),
+    "posts never end": ("left", "task", lambda m: m.setattr(cadre, "IN_SESSION", UNENDING)),
     "strangers may enter": ("anonymous", "inbox", lambda m: m.setattr(LoginRequired, "handle_no_permission", nothing)),
     "the barred may enter": ("barred", "inbox", lambda m: m.setattr(NameOrPhone, "get_user", anybody)),
     "what is refused is named": ("lan", "unit", lambda m: m.setattr(readiness.http, "_refusal", telling)),
