@@ -9,7 +9,9 @@ waiting does, so of what is timed the quickest tenth is told too.
 import os
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from statistics import median, quantiles
+from uuid import uuid4
 
 os.environ.setdefault("DEBUG", "1")
 from readiness.wsgi import application  # isort: skip  # noqa: F401  (sets Django up for the imports below)
@@ -19,6 +21,7 @@ from django.conf import settings
 from django.db import connection
 
 from benchmarks import floor, pages, web, worlds
+from checklists.models import Task
 from readiness import embedded
 from tests import live
 
@@ -70,9 +73,11 @@ def written() -> dict[str, list[int]]:
 
 def writes(act: Callable[[], object], times: int) -> None:
     """Prints what so many changes write, each."""
+    tell = "SELECT pg_stat_force_next_flush()"  # else a session tells what it did only now and then
+    floor.rows(tell)
     before = written()
     act()
-    floor.rows("SELECT pg_stat_force_next_flush()")  # a session tells what it did only now and then
+    floor.rows(tell)
     print(f"\n{'written per tick':24} inserted  updated  of these HOT")
     for name, counts in written().items():
         more = [(count - was) / times for count, was in zip(counts, before[name], strict=True)]
@@ -80,39 +85,54 @@ def writes(act: Callable[[], object], times: int) -> None:
             print(f"{name:24} " + " ".join(f"{count:8.2f}" for count in more))
 
 
-def bare_ticks(township: str, times: int) -> str:
-    """UPDATE with its triggers, INSERT and COMMIT in one process: how long the county's rows are held at most."""
-    tasks, waits = pages.tickable(unit__code__startswith=township), []
-    by = pages.cadre("admin")
+def bare_ticks(tasks: list[Task], by: int, times: int = REQUESTS) -> list[float]:
+    """Milliseconds of UPDATE with its triggers, INSERT and COMMIT; a county's rows are held a little less."""
+    waits = []
     for number in range(times):
         task = tasks[number % len(tasks)]
         to = "open" if task.state == "done" else "done"
-        form = {"task": task.pk, "by": by, "seen": task.version, "state": to, "event": pages.uuid4()}
+        form = {"task": task.pk, "by": by, "seen": task.version, "state": to, "event": uuid4()}
         start = time.perf_counter()
         floor.tick({name: str(value) for name, value in form.items()})
         waits.append((time.perf_counter() - start) * 1000)
         task.state, task.version = to, task.version + 1
-    return f"{'':6} {'':10} {median(waits):8.1f} {quantiles(waits, n=10)[0]:8.1f}"
+    return waits
+
+
+def at_once(lists: list[list[Task]], by: int) -> float:
+    """Ticks a second of as many sessions as there are lists."""
+    start = time.perf_counter()
+    with ThreadPoolExecutor(len(lists)) as pool:
+        waits = list(pool.map(lambda tasks: bare_ticks(tasks, by), lists))
+    return sum(map(len, waits)) / (time.perf_counter() - start)
 
 
 def measure(product: live.Web) -> None:
     """One line for each kind of request."""
     leader = web.Person(product, "leader")
     townships = pages.busiest_townships(worlds.XUZHOU)
+    lists = [pages.tickable(unit__code__startswith=township) for township in townships]
     clerk = web.Person(product, f"s{townships[0]}")
-    ticks = pages.Ticks(pages.tickable(unit__code__startswith=townships[0]), pages.through_the_page(clerk))
-    board, again = f"/campaigns/{pages.campaign().pk}/", pages.Follower(leader, f"/campaigns/{pages.campaign().pk}/")
+    ticks = pages.Ticks(lists[0], pages.through_the_page(clerk))
+    board = f"/campaigns/{pages.campaign().pk}/"
+    again = pages.Follower(leader, board)
     numbers = iter(range(10**6))
-    anew = lambda line: web.asks(leader.get(f"{board}?anew={next(numbers)}"))(line)  # noqa: E731 - an address is kept
-    os.environ["DATABASE_URL"] = live.database_url()
+
+    def anew(line: web.Line) -> None:
+        web.asks(leader.get(f"{board}?anew={next(numbers)}"))(line)  # an address that nothing is kept of
+
     print(f"{'ms':24} {'web':>6} {'PostgreSQL':>10} {'p50':>8} {'p10':>8}")
-    print(f"{'county board anew':24} {cost(product, anew)}")
+    print(f"{'county board, anew':24} {cost(product, anew)}")
     print(f"{'county board, kept':24} {cost(product, web.asks(leader.get(board)))}")
     print(f"{'nothing changed':24} {cost(product, again.ask)}")
     print(f"{'my tasks':24} {cost(product, web.asks(clerk.get('/tasks/')))}")
     print(f"{'tick':24} {cost(product, ticks.ask)}")
-    print(f"{'tick, the bare SQL':24} {bare_ticks(townships[1], REQUESTS)}")
-    writes(lambda: bare_ticks(townships[2], REQUESTS), REQUESTS)
+    os.environ["DATABASE_URL"], by = live.database_url(), pages.cadre("admin")  # for the floor
+    waits = bare_ticks(lists[1], by)
+    print(f"{'tick, the bare SQL':24} {'':17} {median(waits):8.1f} {quantiles(waits, n=10)[0]:8.1f}")
+    writes(lambda: bare_ticks(lists[2], by), REQUESTS)
+    for many in (1, 4, 16):
+        print(f"bare SQL, one county, {many} at once: {at_once(lists[:many], by):.0f} ticks a second")
 
 
 def main() -> None:
