@@ -5,6 +5,7 @@
 Each host is a network namespace with an address of its own on one bridge and no way out; PostgreSQL and Redis answer at
 the bridge only, with a password; settings are those of production. Ticks go to both hosts at once while processes are
 killed. Ends with 1 if a tick was lost or doubled, a board was stale, a tally is wrong, or a reminder went out twice.
+A run that was killed itself leaves `ip netns delete ready1`, `ready2` and `ip link delete ready-br` to be done.
 """
 
 import contextlib
@@ -18,11 +19,12 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 os.environ.setdefault("DEBUG", "1")
@@ -43,6 +45,7 @@ from tests import live
 from villages.models import Cadre
 
 NET, SERVERS, PORT = "10.77.0.0/24", "10.77.0.1", 8000
+HOSTS = {"ready1": "10.77.0.11", "ready2": "10.77.0.12"}
 CLIENTS, TICKS, TWICE, LOOKS = (
     12,
     60,
@@ -79,18 +82,18 @@ def at_the_bridge(words: str) -> str:
 class Bridged:
     """A server of readiness/keeper.py at the bridge."""
 
-    def spawn(self, command, first=None, stdin=""):
+    def spawn(self, command: list[str], first: Callable[[], None] | None = None, stdin: str = "") -> None:
         super().spawn([at_the_bridge(word) for word in command], first, at_the_bridge(stdin))
 
     @property
-    def url(self):
+    def url(self) -> str:
         return at_the_bridge(super().url)
 
 
 class Postgres(Bridged, keeper.Postgres):
     """For whoever comes over the bridge with the password."""
 
-    def spawn(self, *command):
+    def spawn(self, *command: Any) -> None:
         with (self.home / "pg_hba.conf").open("a") as rules:
             rules.write(f"host all all {NET} scram-sha-256\n")
         super().spawn(*command)
@@ -99,7 +102,7 @@ class Postgres(Bridged, keeper.Postgres):
 class Redis(Bridged, keeper.Redis):
     """Celery waits for it by itself."""
 
-    def ready(self):
+    def ready(self) -> bool:
         return True
 
 
@@ -134,7 +137,6 @@ class Host:
         ip(f"-n {self.name} link set eth0 up")
         ip(f"-n {self.name} link set lo up")
         self.data.mkdir()
-        self.env |= {"DATA": str(self.data)}
         self.start("manage.py", "collectstatic", "--noinput", "--verbosity=0", log="static").wait()
         self.serve()
         self.work()
@@ -142,9 +144,8 @@ class Host:
     def start(self, *command: str, log: str) -> subprocess.Popen[bytes]:
         """Python on this host."""
         inside = ["ip", "netns", "exec", self.name, sys.executable, *command]
-        return self.stack.enter_context(
-            live.child(inside, self.stack.enter_context((self.data / f"{log}.log").open("ab")), env=self.env)
-        )
+        file = self.stack.enter_context((self.data / f"{log}.log").open("ab"))
+        return self.stack.enter_context(live.child(inside, file, env=self.env | {"DATA": str(self.data)}))
 
     def serve(self) -> None:
         """The web server, as README starts it."""
@@ -187,11 +188,10 @@ class Host:
 def two_hosts(database_url: str, redis_url: str, data: Path) -> Iterator[list[Host]]:
     """Both hosts, up."""
     env = os.environ | web.PRODUCTION | {"DATABASE_URL": database_url, "REDIS_URL": redis_url}
+    env |= {"ALLOWED_HOSTS": ",".join(["127.0.0.1", *HOSTS.values()])}  # the first is the name that the clients call
     with contextlib.ExitStack() as stack:
-        hosts = [Host(f"ready{n}", f"10.77.0.1{n}", data / f"ready{n}", dict(env), stack) for n in (1, 2)]
-        env["ALLOWED_HOSTS"] += "".join(f",{host.address}" for host in hosts)
+        hosts = [Host(name, address, data / name, env, stack) for name, address in HOSTS.items()]
         for host in hosts:
-            host.env["ALLOWED_HOSTS"] = env["ALLOWED_HOSTS"]
             host.plug_in()
         yield hosts
 
