@@ -135,12 +135,32 @@ def measure(product: live.Web) -> None:
         print(f"bare SQL, one county, {many} at once: {at_once(lists[:many], by):.0f} ticks a second")
 
 
+def processes(workers: int) -> None:
+    """Prints ticks and boards a second of so many web processes, asked by sixteen clients."""
+    with live.web(workers=workers, **web.PRODUCTION) as product:
+        leader = web.Person(product, "leader")
+        board = leader.get(f"/campaigns/{pages.campaign().pk}/")
+        clients = [
+            pages.Ticks(
+                pages.tickable(unit__code__startswith=township),
+                pages.through_the_page(web.Person(product, f"s{township}")),
+            )
+            for township in pages.busiest_townships(worlds.XUZHOU)[:16]
+        ]
+        web.rush(product, clients, WARM_UP)
+        ticks = web.rush(product, clients, REQUESTS)
+        boards = web.rush(product, [lambda: board] * 16, REQUESTS)
+    print(f"web processes: {workers}; {ticks:.0f} ticks or {boards:.0f} kept boards a second")
+
+
 def main() -> None:
     """In a county of its own."""
     settings.DEBUG = False
     with embedded.servers() as servers, live.pointed_at(servers.database_url), worlds.database("costs", worlds.county):
         with web.product() as product:
             measure(product)
+        for workers in (1, 2, 1, 2):
+            processes(workers)
         worlds.check_tallies()
 
 

@@ -269,9 +269,8 @@ def ticks_while_hosts_die(hosts: list[Host], townships: list[str]) -> set[str]:
     hosts[1].serve()
     clients.join()
     print(f"{len(rush.acknowledged)} ticks acknowledged ({dict(rush.by_host)}), {speed[0]:.0f} a second;")
-    print(
-        f"  {hosts[1].name} killed and started again, a process of {hosts[0].name} killed, {rush.unheard} calls unheard"
-    )
+    died = f"{hosts[1].name} killed and started again, one process of {hosts[0].name} killed"
+    print(f"  {died}, {rush.unheard} calls without an answer")
     return set(rush.acknowledged)
 
 
@@ -334,9 +333,7 @@ def reminders_once(hosts: list[Host]) -> None:
     live.wait_for(lambda: mail.filter(status="sending").count() <= 1, 20)
     states = Counter(Notice.objects.filter(on=today).values_list("channel", "status"))
     sent = Counter(number for host in hosts for number in host.mails())
-    print(
-        f"{expected} people to remind; the worker of {busy.name} killed with {left} mails to go, a second beat started:"
-    )
+    print(f"{expected} people to remind; worker of {busy.name} killed with {left} mails to go; a second beat started:")
     print(f"  {dict(states)}; {len(sent)} mails left the house, {sum(sent.values()) - len(sent)} of them twice")
     assert Notice.objects.filter(on=today).count() == 2 * expected > 200
     assert max(sent.values()) == 1
