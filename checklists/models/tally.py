@@ -181,7 +181,8 @@ def _kept(changes: str, day: str) -> str:
     return f"""
         WITH {grouped(changes, day)},
         beats AS (INSERT INTO checklists_pulse (campaign_id, unit_id, version)
-            SELECT campaign_id, unit_id, 1 FROM up WHERE length(unit_id) <= 9 OR unit_id LIKE '%D%' GROUP BY 1, 2 ORDER BY 1, 2
+            SELECT campaign_id, unit_id, 1 FROM up
+            WHERE length(unit_id) <= 9 OR unit_id LIKE '%D%' GROUP BY 1, 2 ORDER BY 1, 2
             ON CONFLICT (campaign_id, unit_id) DO UPDATE SET version = checklists_pulse.version + 1),
         days AS ({added("checklists_daytally", "campaign_id, unit_id, day, due_on", "SELECT * FROM up")}),
         items AS ({added("checklists_itemtally", "campaign_id, unit_id, item_id, due_on", BY_ITEM)})

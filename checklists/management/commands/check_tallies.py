@@ -12,8 +12,11 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         with connection.cursor() as cursor:
+            # A recount of the country takes minutes: longer than any page may.
+            cursor.execute("SET statement_timeout = 0; SET work_mem = '256MB'")
             cursor.execute(DRIFT)
             drift = cursor.fetchall()
+            cursor.execute("RESET statement_timeout; RESET work_mem")
         for what, campaign, unit, item, due_on, kept, counted in drift:
             differs = [f"{name} {k}, counted {c}" for name, k, c in zip(COUNTS, kept, counted, strict=True) if k != c]
             where = f"campaign {campaign} unit {unit}" + (f" item {item}" if item else "")
