@@ -25,7 +25,7 @@ def page(request: HttpRequest) -> dict[str, Any]:
         return {"today": timezone.localdate()}
     return {
         "today": timezone.localdate(),
-        "unread": lambda: Notice.objects.visible_to(user).unread().count(),
+        "unread": lambda: Notice.unread_of(user),
         "has_tasks": access.owes_tasks(user) or access.checks_tasks(user),
     }
 

@@ -17,6 +17,7 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from checklists.models import Campaign
+from readiness.models import Notice
 from tests import factories
 from tests.factories import EAST, PASSWORD
 from villages.access import Role
@@ -430,3 +431,16 @@ def test_a_second_post_opens_more_at_the_next_request(cast: Cast, as_: As) -> No
     assert client.get(f"/units/{EAST}/").status_code == 404
     factories.appoint(cast["lan"], Role.TOWNSHIP_STAFF, EAST)
     assert client.get(f"/units/{EAST}/").status_code == 200
+
+
+def test_the_number_beside_notices_is_that_of_the_unread_in_ones_own_inbox(cast: dict[str, Cadre]) -> None:
+    today = timezone.localdate()
+    for n, (who, channel, read) in enumerate(
+        [("lan", "inbox", False), ("lan", "inbox", True), ("lan", "mail", False), ("hong", "inbox", False)]
+    ):
+        Notice.objects.create(
+            cadre=cast[who], rule="digest", on=today - timedelta(days=n), channel=channel, subject="x", body="y",
+            read_at=timezone.now() if read else None,
+        )  # fmt: skip
+    for who, waiting in {"lan": 1, "hong": 1, "mei": 0}.items():
+        assert Notice.unread_of(cast[who]) == Notice.objects.visible_to(cast[who]).unread().count() == waiting
