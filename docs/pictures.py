@@ -27,7 +27,7 @@ from readiness import embedded  # noqa: E402 - found by the line above
 
 PICTURES = HERE / "pictures"
 PHONE, DESK, WALL = (390, 844), (1440, 900), (1920, 1080)
-TOWNSHIP, VILLAGE = "511504101", "511504101203"  # 南广镇 and 黄河村, of the log-ins `town` and `village`
+VILLAGE = "511504101203"  # 黄河村, of the log-in `village`
 LARGEST = 300_000  # bytes: a page with all its pictures still loads in an office
 ARGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync", "--no-first-run"]
 
@@ -66,10 +66,8 @@ TAKEN = [
     Picture("campaigns", "leader", (1440, 260), open_(BOARD)),
     Picture("board", "leader", DESK),
     Picture("board-phone", "leader", PHONE),
-    Picture("township", "leader", DESK, open_(f".row-head a[href$='unit={TOWNSHIP}']")),
     Picture("battle", "leader", DESK, open_(".tabs a[href*='show=battle']")),
     Picture("curve", "leader", DESK, open_(".tabs a[href*='show=curve']")),
-    Picture("weak", "leader", PHONE, open_(".tabs a[href*='show=weak']")),
     Picture("wall", "leader", WALL, open_(".tabs a[href*='/wall/']")),
     Picture("board-en", "leader", DESK, language="en"),
 ]

@@ -247,11 +247,13 @@ def _context(request: CadreRequest, campaign: Campaign, at: str | None, today: d
     if campaign.gates and not past:
         by_due = items.by_due_date(campaign, user, at, on=today)
         gates = sum(items.gates(by_due, [item for item in checklist if chosen is None or item.pk in chosen]).values())
+    counted = None if past or at is None or not figures.levels([at]) else gaps.known(campaign, user, at)
     frame |= {
         "gates": gates,
         "answer": words.answer(shown, campaign.days_left(on), coming),
         "vacancies": vacancies,
-        "gaps": None if past or at is None or not figures.levels([at]) else gaps.known(campaign, user, at),
+        "gaps": counted,
+        "vacant": counted.vacancies if counted else len(vacancies),
         "days_left": campaign.days_left(on),
     }
     match frame["view"]:

@@ -386,5 +386,7 @@ def test_the_search_finds_a_sync_that_overwrites(campaign: Campaign, monkeypatch
     monkeypatch.setattr(
         sync, "_UPDATE", sync._UPDATE.replace("CASE WHEN t.due_by_hand THEN t.due_on ELSE i.due_on END", "i.due_on")
     )
+    # The same search each time: a control that finds it only mostly would be no control.
+    fixed = settings(SEQUENCES, derandomize=True, max_examples=100)
     with pytest.raises(AssertionError):
-        run_state_machine_as_test(Running, settings=SEQUENCES)  # type: ignore[no-untyped-call]
+        run_state_machine_as_test(Running, settings=fixed)  # type: ignore[no-untyped-call]
