@@ -31,7 +31,6 @@ from villages.http import CadreRequest
 from villages.models import CODE_PATTERN, Cadre, code_of
 
 UNIT = re.compile(CODE_PATTERN, re.ASCII)
-TOWNSHIP = 9  # places of its code: its villages have no units below them, but sections
 NARROWS = ("section", "kind", "phase", "responsible")  # filters that leave items out
 
 
@@ -271,14 +270,17 @@ def _context(request: CadreRequest, campaign: Campaign, at: str | None, today: d
             return frame | {"weak": places.weak(campaign, shown, vacancies, found)}
         case "ranking":
             reached = places.reached_on(campaign, user, shown)
-            week = figures.board(campaign, user, at=at, on=on, as_of=places.week_before(on))
+            week = figures.board(campaign, user, at=at, on=on, as_of=on - places.WEEK)
             return frame | {"ranking": places.ranking(campaign, shown.rows, reached, week.rows)}
-    by_sections = not past and (asked.get("by") == "sections" or (at is not None and len(at) == TOWNSHIP))
+    # Below a township's villages there are no units, but sections there are.
+    has_cells = at is None or figures.BELOW[len(at)][1] > 0
+    by_sections = not past and (asked.get("by") == "sections" or not has_cells)
     if by_sections:
         shown = items.by_section(campaign, user, shown, checklist, on=on, chosen=chosen)
     return (
         frame
         | _heat(campaign, shown, form, vacancies, by_sections=by_sections)
+        | {"may_switch": at is not None and has_cells and not past}
         | {"orphans": [item for item in checklist if not item.is_owed] if at == campaign.host_id and not past else []}
     )
 

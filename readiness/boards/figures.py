@@ -131,7 +131,7 @@ def board(
     shown: defaultdict[tuple[str | None, bool], dict[tuple[str, bool], Counts]] = defaultdict(dict)
     for code, counts in own.items():
         if counts.total:
-            row, cell = place(code, at, where)
+            row, cell = row_and_cell(code, at, where)
             shown[row][cell] = shown[row].get(cell, Counts()) + counts
     owing = set() if levels(where) else {code for code, counts in own.items() if counts.total}
     codes = {code for (row, _), cells in shown.items() for code in (row, *(cell for cell, _ in cells))}
@@ -141,7 +141,7 @@ def board(
     return Board(at, sum((row.counts for row in rows), Counts()), rows, names, owing, drawn)
 
 
-def place(code: str, at: str | None, where: list[str]) -> tuple[tuple[str | None, bool], tuple[str, bool]]:
+def row_and_cell(code: str, at: str | None, where: list[str]) -> tuple[tuple[str | None, bool], tuple[str, bool]]:
     """Row (its unit, whether with all below it) and cell (its unit, whether only its own) of what a unit owes itself.
 
     Departments and sites count in their unit's own cell; those of the board's own unit have cells of their own.

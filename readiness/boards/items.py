@@ -50,7 +50,7 @@ def by_section(
     where = [shown.at] if shown.at is not None else figures.tops(campaign, user)
     for (code, item), counts in _own(campaign, user, shown.at, where, on=on).items():
         if counts.total and item in section_of and (chosen is None or item in chosen):
-            row, _ = figures.place(code, shown.at, where)
+            row, _ = figures.row_and_cell(code, shown.at, where)
             found[row][section_of[item]] += counts
     rows = []
     for upper in shown.rows:

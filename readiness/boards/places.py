@@ -18,6 +18,7 @@ from readiness.boards.words import why
 from villages import access
 
 WEAK = 12  # places that are named at most
+WEEK = timedelta(days=7)  # so long ago are the places that a ranking is compared with
 
 
 @dataclass(frozen=True)
@@ -114,11 +115,6 @@ def reached_on(campaign: Campaign, user: access.Person, shown: Board) -> dict[st
     return dict(
         days.values_list("row").annotate(last=Max("day", filter=Q(points_verified__gt=0))).filter(last__isnull=False)
     )
-
-
-def week_before(day: date) -> date:
-    """The day with which places are compared."""
-    return day - timedelta(days=7)
 
 
 def weak(
