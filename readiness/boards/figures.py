@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
 
-from django.db.models import Case, Count, F, Q, QuerySet, Sum, When
+from django.db.models import Count, F, Q, QuerySet, Sum
 from django.db.models.functions import Coalesce, Left, Length
 
 from checklists.models import Campaign, DayTally, ItemTally, State, Tally, Task
@@ -22,6 +22,7 @@ from villages.models import Unit, short_name
 
 # Places of the codes of a board's rows and cells, by those of the unit it stands at. A township's rows have no cells.
 BELOW = {0: (2, 4), 2: (4, 6), 4: (6, 9), 6: (9, 12), 9: (12, 0)}
+CITY_PLACES = 4
 COUNTY_PLACES = 6  # from here down a tally holds everything below it
 DIGITS = re.compile(r"\d*")
 
@@ -264,8 +265,7 @@ def _own(
 ) -> dict[str, Counts]:
     """Unit -> what it owes itself, from its tallies or (of chosen items) its tasks. One query.
 
-    What is not read for its own sake stays with the unit above it. In the country the counties of a city come as one
-    sum under the city's code.
+    What is not read for its own sake stays with the unit above it. In the country all of a city comes as one sum.
     """
     if not where:
         return {}
@@ -284,10 +284,7 @@ def _own(
     rows = rows.alias(places=Length("unit_id"))
     if lengths:
         rows = rows.filter(places__in=lengths)
-    bucket: Any = F("unit_id")
-    if where == [""]:
-        county = Q(places=COUNTY_PLACES) & ~Q(unit__code__contains="D")
-        bucket = Case(When(county, then=Left("unit_id", 4)), default=bucket)
+    bucket: Any = Left("unit_id", CITY_PLACES) if where == [""] else F("unit_id")
     adds = sums(on)
     found = rows.annotate(bucket=bucket).values("bucket").annotate(**adds).values_list("bucket", *adds).order_by()
     read = {code: Counts(*numbers) for code, *numbers in found}

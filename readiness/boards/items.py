@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import date
 from typing import Any
 
-from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, When
+from django.db.models import Exists, F, OuterRef, QuerySet
 from django.db.models.functions import Left, Length
 
 from checklists.models import Campaign, Item, ItemTally, Task
@@ -110,8 +110,7 @@ def _own(
     tallies = tallies.filter(places__in=lengths)
     bucket: Any = F("unit_id")
     if at is not None and len(at) < 4:
-        county = Q(places=figures.COUNTY_PLACES) & ~Q(unit__code__contains="D")
-        bucket = Case(When(county, then=Left("unit_id", figures.BELOW[len(at)][0])), default=bucket)
+        bucket = Left("unit_id", figures.BELOW[len(at)][0])
     rows = tallies.annotate(bucket=bucket).values("bucket", "item_id").annotate(**adds)
     found = rows.values_list("bucket", "item_id", *adds).order_by()
     own = {(code, item): Counts(*numbers) for code, item, *numbers in found}
