@@ -12,7 +12,7 @@ from datetime import date, timedelta
 from django.db import transaction
 from django.utils import timezone, translation
 
-from readiness.models import Notice
+from readiness.models import Channel, Notice
 from readiness.reminders import channels, plan
 
 LEASE = timedelta(minutes=5)
@@ -33,8 +33,7 @@ def write(on: date) -> int:
 
 
 def _rows(digest: plan.Digest, on: date) -> list[Notice]:
-    channel = Notice.Channel
-    wanted = [channel.INBOX, *([channel.MAIL] if digest.email else [])]
+    wanted = [Channel.INBOX, *([Channel.MAIL] if digest.email else [])]
     now = timezone.now()
     return [
         Notice(
@@ -44,8 +43,8 @@ def _rows(digest: plan.Digest, on: date) -> list[Notice]:
             channel=where,
             subject=digest.subject,
             body=digest.body,
-            status=Notice.Status.SENT if where == channel.INBOX else Notice.Status.PENDING,
-            sent_at=now if where == channel.INBOX else None,
+            status=Notice.Status.DELIVERED if where == Channel.INBOX else Notice.Status.PENDING,
+            sent_at=now if where == Channel.INBOX else None,
         )
         for where in wanted
     ]
@@ -75,9 +74,9 @@ def deliver(send: Callable[[Notice], None] = channels.mail) -> Delivered:
         try:
             send(notice)
         except channels.Refused as refused:
-            outcome.failed += _settle(notice, Notice.Status.FAILED, error=str(refused)[:300])
+            outcome.failed += _settle(notice, Notice.Status.REFUSED, error=str(refused)[:300])
         else:
-            outcome.sent += _settle(notice, Notice.Status.SENT, sent_at=timezone.now())
+            outcome.sent += _settle(notice, Notice.Status.ACCEPTED, sent_at=timezone.now())
     return outcome
 
 
@@ -86,7 +85,7 @@ def _claim() -> Notice | None:
     notice = (
         Notice.objects.select_for_update(skip_locked=True, of=("self",))
         .select_related("cadre")
-        .filter(status=Notice.Status.PENDING, channel=Notice.Channel.MAIL)
+        .filter(status=Notice.Status.PENDING, channel=Channel.MAIL)
         .order_by("pk")
         .first()
     )

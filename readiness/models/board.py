@@ -1,10 +1,10 @@
-"""The outbox of reminders, passes for walls, counted vacancies, and signs of life of the processes."""
+"""What boards keep: passes for walls, and vacancies that were counted."""
 
 import hashlib
 from datetime import datetime, timedelta
 from typing import Self
 
-from django.db import connection, models
+from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -13,85 +13,6 @@ from django.utils.translation import pgettext_lazy
 from checklists.models import Campaign
 from villages import access
 from villages.models import Cadre, Unit
-
-
-class NoticeQuerySet(models.QuerySet["Notice"]):
-    """Sentences about notices."""
-
-    def visible_to(self, user: access.Person) -> Self:
-        """A person's own inbox, and nobody else's."""
-        return self.filter(channel=Notice.Channel.INBOX, cadre_id=getattr(user, "pk", None))
-
-    def unread(self) -> Self:
-        return self.filter(read_at__isnull=True)
-
-
-# Twin of `visible_to(user).unread()`, written out: the frame of every page asks it.
-UNREAD = "SELECT count(*) FROM readiness_notice WHERE cadre_id = %s AND channel = 'inbox' AND read_at IS NULL"
-
-
-class Notice(models.Model):
-    """提醒: one message owed to one cadre. The row is the truth; Celery only says "look at the table"."""
-
-    class Channel(models.TextChoices):
-        INBOX = "inbox", _("inbox")
-        MAIL = "mail", _("e-mail")
-
-    class Status(models.TextChoices):
-        PENDING = "pending", _("waiting")
-        SENDING = "sending", _("being sent")
-        SENT = "sent", _("sent")
-        FAILED = "failed", _("refused")
-        # The sender died between sending and noting it: never sent again blindly.
-        UNKNOWN = "unknown", _("unknown whether it arrived")
-
-    cadre = models.ForeignKey(Cadre, models.PROTECT, related_name="notices")
-    campaign = models.ForeignKey(Campaign, models.CASCADE, null=True, blank=True)  # null: all campaigns at once
-    rule = models.SlugField(max_length=20)
-    on = models.DateField()
-    channel = models.CharField(max_length=10, choices=Channel.choices)
-    subject = models.CharField(max_length=120)
-    body = models.TextField()
-    status = models.CharField(max_length=10, choices=Status.choices, default=Status.PENDING)
-    leased_until = models.DateTimeField(null=True, blank=True)
-    sent_at = models.DateTimeField(null=True, blank=True)
-    error = models.CharField(max_length=300, blank=True)
-    read_at = models.DateTimeField(null=True, blank=True)
-    created_at = models.DateTimeField(auto_now_add=True)
-
-    objects = NoticeQuerySet.as_manager()
-
-    class Meta:
-        verbose_name = _("notice")
-        ordering = ["-on", "-pk"]
-        constraints = [
-            models.UniqueConstraint(
-                name="notice_once_per_cadre_campaign_rule_day_and_channel",
-                fields=["cadre", "campaign", "rule", "on", "channel"],
-                nulls_distinct=False,
-            ),
-            models.CheckConstraint(
-                name="notice_leased_only_while_being_sent",
-                condition=Q(status="sending", leased_until__isnull=False)
-                | (~Q(status="sending") & Q(leased_until__isnull=True)),
-            ),
-            models.CheckConstraint(
-                name="notice_sent_at_some_time", condition=~Q(status="sent") | Q(sent_at__isnull=False)
-            ),
-        ]
-        indexes = [
-            models.Index(name="notice_to_deliver", fields=["id"], condition=Q(status__in=("pending", "sending")))
-        ]
-
-    def __str__(self) -> str:
-        return self.subject
-
-    @staticmethod
-    def unread_of(user: Cadre) -> int:
-        """How many of a person's notices are unread."""
-        with connection.cursor() as cursor:
-            cursor.execute(UNREAD, [user.pk])
-            return int(cursor.fetchone()[0])
 
 
 class WallPassQuerySet(models.QuerySet["WallPass"]):
@@ -180,16 +101,3 @@ class Gap(models.Model):
 
     def __str__(self) -> str:
         return f"{self.unit_id}: {self.vacancies}"
-
-
-class Heartbeat(models.Model):
-    """When a process last said that it lives."""
-
-    part = models.CharField(max_length=20, primary_key=True)
-    at = models.DateTimeField()
-
-    class Meta:
-        verbose_name = _("sign of life")
-
-    def __str__(self) -> str:
-        return f"{self.part} {self.at}"

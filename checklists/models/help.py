@@ -1,0 +1,96 @@
+"""Asking up and chasing down: both are told to people, and stand in the task's own history."""
+
+from typing import Self
+
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
+
+from checklists.models.task import Task
+from villages import access
+from villages.models import Cadre
+
+
+class HelpRequestQuerySet(models.QuerySet["HelpRequest"]):
+    """Sentences about requests for help."""
+
+    def visible_to(self, user: access.Person) -> Self:
+        """Requests about tasks of units in the user's sight."""
+        return self.filter(access.within("task__unit__code", user))
+
+    def waiting(self) -> Self:
+        """Not answered yet."""
+        return self.filter(answered_at__isnull=True)
+
+    def to_answer_by(self, user: access.Person) -> Self:
+        """Waiting for this user's word while the task is owed; nobody answers their own request."""
+        owed = self.waiting().filter(task__in=Task.objects.running().still_owed())
+        mine = owed.filter(access.reached("task__unit__code", user, access.Action.WAIVE))
+        return mine.exclude(asked_by=getattr(user, "pk", None))
+
+
+class HelpRequest(models.Model):
+    """求助: whoever owes a task cannot move and says what is in the way; someone above answers."""
+
+    task = models.ForeignKey(Task, models.PROTECT, related_name="help_requests")
+    asked_by = models.ForeignKey(Cadre, models.PROTECT, related_name="+")
+    asked_at = models.DateTimeField(db_default=Now())
+    obstacle = models.CharField(_("what is in the way"), max_length=400)
+    need = models.CharField(_("what is needed"), max_length=400)
+    reply_by = models.DateField(_("answer needed by"))
+    answered_by = models.ForeignKey(Cadre, models.PROTECT, null=True, blank=True, related_name="+")
+    answered_at = models.DateTimeField(null=True, blank=True)
+    answer = models.CharField(_("answer"), max_length=400, blank=True)
+
+    objects = HelpRequestQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["asked_at", "pk"]
+        constraints = [
+            models.UniqueConstraint(name="help_waits_once", fields=["task"], condition=Q(answered_at__isnull=True)),
+            models.CheckConstraint(
+                name="help_answered_by_someone",
+                condition=Q(answered_at__isnull=True, answered_by__isnull=True, answer="")
+                | (Q(answered_at__isnull=False, answered_by__isnull=False) & ~Q(answer="")),
+            ),
+            models.CheckConstraint(
+                name="help_answered_by_someone_else",
+                condition=Q(answered_by__isnull=True) | ~Q(answered_by=models.F("asked_by")),
+            ),
+            models.CheckConstraint(name="help_says_what", condition=~Q(obstacle="") & ~Q(need="")),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.task_id}: {self.obstacle}"
+
+
+class ChaseQuerySet(models.QuerySet["Chase"]):
+    """Sentences about chasing."""
+
+    def visible_to(self, user: access.Person) -> Self:
+        """About tasks of units in the user's sight: everyone there sees that it happened."""
+        return self.filter(access.within("task__unit__code", user))
+
+
+class Chase(models.Model):
+    """催办: someone above asks for a task by hand, at most once a day for each."""
+
+    task = models.ForeignKey(Task, models.PROTECT, related_name="chases")
+    by = models.ForeignKey(Cadre, models.PROTECT, related_name="+")
+    on = models.DateField()
+    at = models.DateTimeField(db_default=Now())
+    reason = models.CharField(_("reason"), max_length=200)
+
+    objects = ChaseQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["at", "pk"]
+        constraints = [
+            models.UniqueConstraint(name="chase_once_per_task_and_day", fields=["task", "on"]),
+            models.CheckConstraint(name="chase_gives_a_reason", condition=~Q(reason="")),
+        ]
+        indexes = [models.Index(name="chase_by_time", fields=["at"])]
+
+    def __str__(self) -> str:
+        return f"{self.task_id} {self.on}"
