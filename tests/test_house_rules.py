@@ -137,7 +137,7 @@ BREAKS: dict[str, Callable[[Task, Cast], object]] = {
     "event_gives_a_reason": lambda t, c: event(t, c["lan"], to_state="waived"),
     "notice_once_per_cadre_campaign_rule_day_and_channel": lambda t, c: again(notice(c["lan"])),
     "notice_leased_only_while_being_sent": lambda t, c: notice(c["lan"], status="sending"),
-    "notice_sent_at_some_time": lambda t, c: notice(c["lan"], status="sent"),
+    "notice_sent_at_some_time": lambda t, c: notice(c["lan"], status="accepted"),
 }  # fmt: skip
 # Lets a task refer to both columns; the key of its table alone refuses what would break it.
 REFUSED_BEFORE = {"item_and_campaign": "checklists_item_pkey"}

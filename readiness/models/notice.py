@@ -36,7 +36,7 @@ UNREAD = "SELECT count(*) FROM readiness_notice WHERE cadre_id = %s AND channel 
 
 
 class Notice(models.Model):
-    """提醒: one message owed to one cadre, or to a group's robot. The row is the truth; Celery only wakes the sender."""
+    """提醒: one message owed to one cadre, or to a group's robot. The row is the truth; Celery only wakes."""
 
     class Status(models.TextChoices):
         PENDING = "pending", _("waiting")

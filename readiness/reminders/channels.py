@@ -23,7 +23,7 @@ def mail(notice: Notice) -> None:
     message = EmailMessage(
         subject=" ".join(notice.subject.split()),  # no line break gets into a header
         body=body,
-        to=[notice.cadre.email],
+        to=[notice.cadre.email if notice.cadre else ""],
         headers={"Message-ID": f"<notice-{notice.pk}@{host}>"},
     )
     try:

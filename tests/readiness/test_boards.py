@@ -708,7 +708,7 @@ def county_of(villages: int) -> tuple[Campaign, Task]:
     for n in range(villages):
         Notice.objects.create(
             cadre=cast["lan"], rule="digest", on=today - timedelta(days=n), channel="inbox", subject="x", body="y",
-            status="sent", sent_at=timezone.now(),
+            status="delivered", sent_at=timezone.now(),
         )  # fmt: skip
     with connection.cursor() as cursor:
         cursor.execute(

@@ -273,9 +273,9 @@ def test_running_twice_gives_one_notice_per_cadre_day_and_channel(
         "cadre__username", "channel"
     )
     assert list(rows) == [
-        ("lan", "inbox", TODAY, "sent"),
-        ("lan", "mail", TODAY, "sent"),
-        ("lin", "inbox", TODAY, "sent"),
+        ("lan", "inbox", TODAY, "delivered"),
+        ("lan", "mail", TODAY, "accepted"),
+        ("lin", "inbox", TODAY, "delivered"),
     ]
     assert [message.to for message in mailoutbox] == [["lan@example.org"]]
 
@@ -371,7 +371,7 @@ def test_a_mail_says_what_and_where(waiting: Notice, settings: Settings, mailout
     (message,) = mailoutbox
     assert (message.subject, message.body) == ("迎检准备", "逾期1项。\n\nhttps://ready.example.gov.cn/")
     assert message.extra_headers["Message-ID"] == f"<notice-{waiting.pk}@example.gov.cn>"
-    assert now_stands(waiting) == ("sent", "")
+    assert now_stands(waiting) == ("accepted", "")
     assert waiting.sent_at
     assert waiting.leased_until is None
 
@@ -383,7 +383,7 @@ def test_a_subject_carries_no_line_break(waiting: Notice, mailoutbox: list[Any])
     assert message.subject == "迎检 Bcc: evil@example.org 准备"
     assert message.message()["Bcc"] is None
     assert message.recipients() == ["lan@example.org"]
-    assert now_stands(waiting)[0] == "sent"
+    assert now_stands(waiting)[0] == "accepted"
 
 
 @pytest.mark.parametrize("address", ["", "lan@example.org\nBcc: evil@example.org"])
@@ -395,9 +395,9 @@ def test_an_address_that_is_none_does_not_hold_up_the_rest(
     Cadre.objects.filter(username="lan").update(email=address)
     assert outbox.deliver() == outbox.Delivered(sent=1, failed=1)
     status, error = now_stands(waiting)
-    assert status == "failed"
+    assert status == "refused"
     assert error
-    assert now_stands(after) == ("sent", "")
+    assert now_stands(after) == ("accepted", "")
     assert [message.to for message in mailoutbox] == [["lin@example.org"]]
 
 
@@ -485,9 +485,9 @@ def test_a_refused_mail_keeps_the_reason(cast: Cast, waiting: Notice, post_offic
     Cadre.objects.filter(username="lin").update(email="refused@example.org")
     assert outbox.deliver() == outbox.Delivered(sent=1, failed=1)
     status, error = now_stands(refused)
-    assert status == "failed"
+    assert status == "refused"
     assert "no such mailbox" in error
-    assert now_stands(waiting) == ("sent", "")
+    assert now_stands(waiting) == ("accepted", "")
     assert outbox.deliver() == outbox.Delivered()
     ((to, letter),) = post_office.letters
     assert to == "lan@example.org"
@@ -555,7 +555,7 @@ def test_two_senders_at_once_write_and_send_once(committed: None) -> None:
     together(lambda: call_command("send_reminders", "--on", TODAY.isoformat(), stdout=StringIO()), n=4)
     assert Notice.objects.filter(channel="inbox").count() == 40
     assert (
-        Notice.objects.filter(channel="mail", status="sent").count()
+        Notice.objects.filter(channel="mail", status="accepted").count()
         == Notice.objects.filter(channel="mail").count()
         == 40
     )
@@ -621,7 +621,7 @@ def test_two_processes_at_once_send_once(committed: None, post_office: PostOffic
             _out, wrong = process.communicate(timeout=60)
             assert (process.returncode, wrong) == (0, "")
     assert Notice.objects.count() == 60
-    assert set(Notice.objects.values_list("status", flat=True)) == {"sent"}
+    assert set(Notice.objects.values_list("status", flat=True)) == {"accepted"}
     assert sorted(to for to, _ in post_office.letters) == sorted(Cadre.objects.values_list("email", flat=True))
 
 
@@ -643,7 +643,7 @@ def test_a_killed_sender_loses_nothing_and_doubles_nothing(
     assert run() == "2026-06-10: 0 notices written; mail: 0 sent, 0 refused, 1 unknown\n"
     assert run() == "2026-06-10: 0 notices written; mail: 0 sent, 0 refused, 0 unknown\n"
     assert len(post_office.letters) == 2
-    assert Notice.objects.filter(channel="inbox", status="sent").count() == 3
+    assert Notice.objects.filter(channel="inbox", status="delivered").count() == 3
 
 
 # --- Celery -----------------------------------------------------------------------------------------
@@ -694,7 +694,7 @@ def test_a_real_worker_hears_of_it_through_a_real_redis(
             with celery.Celery(broker=servers.redis_url, set_as_current=False) as sender:
                 for _ in range(2):  # twice, as two beats would
                     sender.send_task("readiness.reminders.send", ignore_result=True)
-            live.wait_for(lambda: Notice.objects.filter(status="sent", channel="mail").count() == 3)
+            live.wait_for(lambda: Notice.objects.filter(status="accepted", channel="mail").count() == 3)
             live.wait_for(lambda: "worker" not in down())  # it also leaves a sign of life
         finally:
             worker.terminate()
@@ -751,7 +751,7 @@ def test_a_frozen_redis_holds_up_nobody_who_ticks(
     [
         ("notice_leased_only_while_being_sent", {"status": "sending"}),
         ("notice_leased_only_while_being_sent", {"leased_until": "2026-06-10T00:00Z"}),
-        ("notice_sent_at_some_time", {"status": "sent"}),
+        ("notice_sent_at_some_time", {"status": "accepted"}),
     ],
 )
 def test_what_the_database_refuses_of_a_notice(waiting: Notice, constraint: str, changes: dict[str, str]) -> None:
