@@ -23,11 +23,14 @@ class HelpRequestQuerySet(models.QuerySet["HelpRequest"]):
         """Not answered yet."""
         return self.filter(answered_at__isnull=True)
 
+    def owed(self) -> Self:
+        """Waiting while the task is owed and its campaign runs."""
+        return self.waiting().filter(task__in=Task.objects.running().still_owed())
+
     def to_answer_by(self, user: access.Person) -> Self:
-        """Waiting for this user's word while the task is owed; nobody answers their own request."""
-        owed = self.waiting().filter(task__in=Task.objects.running().still_owed())
-        mine = owed.filter(access.reached("task__unit__code", user, access.Action.WAIVE))
-        return mine.exclude(asked_by=getattr(user, "pk", None))
+        """Waiting for this user's word, the most urgent first; nobody answers their own request."""
+        mine = self.owed().filter(access.reached("task__unit__code", user, access.Action.WAIVE))
+        return mine.exclude(asked_by=getattr(user, "pk", None)).order_by("reply_by", "asked_at", "pk")
 
 
 class HelpRequest(models.Model):
