@@ -54,6 +54,20 @@ def takes(task: Task) -> bool:
     return task.is_owed and task.campaign.is_running and task.campaign.last_day >= timezone.localdate()
 
 
+def may_answer(user: Cadre, call: HelpRequest, task: Task) -> access.Verdict:
+    """Whether the user may answer this call; nobody answers their own."""
+    if not (verdict := access.may_answer(user, task)):
+        return verdict
+    if call.asked_by_id == user.pk:
+        return access.Verdict(False, _("You asked for help yourself; someone else answers."))
+    return access.YES
+
+
+def answers(user: Cadre, call: HelpRequest, task: Task) -> bool:
+    """Whether the user can answer the call now: they may, the task is asked for, and its campaign runs."""
+    return task.retired_at is None and task.campaign.is_running and bool(may_answer(user, call, task))
+
+
 def ask(task: Task, *, by: Cadre, event: uuid.UUID, obstacle: str, need: str, reply_by: date) -> Outcome:
     """Calls for help with one task; the call waits until someone above answers.
 
@@ -107,9 +121,7 @@ def answer(request: HelpRequest, *, by: Cadre, event: uuid.UUID, answer: str) ->
     with noted.held(request.task) as now:
         if (repeated := noted.earlier(event, now, by=by, note=said)) is not None:
             return repeated
-        access.require(access.may_answer(by, now))
-        if request.asked_by_id == by.pk:
-            access.require(access.Verdict(False, _("You asked for help yourself; someone else answers.")))
+        access.require(may_answer(by, request, now))
         if not now.campaign.is_running:
             raise Conflict(_("This campaign takes no changes now. Your entry was not saved."), now)
         if now.retired_at is not None:

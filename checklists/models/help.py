@@ -1,5 +1,6 @@
 """Asking up and chasing down: both are told to people, and stand in the task's own history."""
 
+from collections.abc import Iterable
 from typing import Self
 
 from django.db import models
@@ -7,7 +8,8 @@ from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
-from checklists.models.task import Task
+from checklists.models.campaign import Campaign
+from checklists.models.task import OWED, Task
 from villages import access
 from villages.models import Cadre
 
@@ -23,9 +25,18 @@ class HelpRequestQuerySet(models.QuerySet["HelpRequest"]):
         """Not answered yet."""
         return self.filter(answered_at__isnull=True)
 
+    def unanswered(self) -> Self:
+        """Waiting while the task is owed: what a board counts."""
+        return self.waiting().filter(task__state__in=OWED, task__retired_at__isnull=True)
+
     def owed(self) -> Self:
-        """Waiting while the task is owed and its campaign runs."""
-        return self.waiting().filter(task__in=Task.objects.running().still_owed())
+        """Unanswered in a campaign that runs: somebody is to hear."""
+        return self.unanswered().filter(task__campaign__status=Campaign.Status.ACTIVE)
+
+    def by_task(self, tasks: Iterable[Task]) -> "dict[int, HelpRequest]":
+        """By the id of the task, the call that waits for an answer; of those still owed. One query."""
+        owed = [task.pk for task in tasks if task.is_owed]
+        return {call.task_id: call for call in self.waiting().filter(task__in=owed).select_related("asked_by")}
 
     def to_answer_by(self, user: access.Person) -> Self:
         """Waiting for this user's word, the most urgent first; nobody answers their own request."""
