@@ -21,8 +21,10 @@ from checklists import course
 from checklists.models import (
     Campaign,
     Change,
+    Chase,
     DayTally,
     Extension,
+    HelpRequest,
     ItemTally,
     Phase,
     Pulse,
@@ -124,6 +126,13 @@ BREAKS: dict[str, Callable[[Task, Cast], object]] = {
     "extension_answered_by_someone_else": lambda t, c: change(
         asked(t, c), granted=True, answered_at=NOW, answered_by=c["lan"]),
     "extension_gives_a_reason": lambda t, c: change(asked(t, c), reason=""),
+    "help_waits_once": lambda t, c: again(called(t, c)),
+    "help_says_what": lambda t, c: change(called(t, c), need=""),
+    "help_answered_by_someone": lambda t, c: change(called(t, c), answer="好"),
+    "help_answered_by_someone_else": lambda t, c: change(
+        called(t, c), answer="好", answered_at=NOW, answered_by=c["lan"]),
+    "chase_once_per_task_and_day": lambda t, c: again(chased(t, c), by_id=c["tang"].pk),
+    "chase_gives_a_reason": lambda t, c: change(chased(t, c), reason=""),
     "share_once_per_item_and_unit": lambda t, c: again(share(t)),
     "share_is_not_negative": lambda t, c: change(share(t), value=-1),
     "item_gate_has_a_phase": lambda t, c: change(t.item, gate=True),
@@ -167,6 +176,8 @@ HALVES: list[tuple[str, Callable[[Task, Cast], object]]] = [
     ("campaign_veto_and_ranking_are_somebodys_decision", lambda t, c: change(t.campaign, ranking=True)),
     ("change_of_course_gives_a_reason", lambda t, c: changed(t, what="reopened")),
     ("extension_answered_by_someone", lambda t, c: change(asked(t, c), answered_at=NOW, answered_by=c["lin"])),
+    ("help_answered_by_someone", lambda t, c: change(called(t, c), answered_at=NOW, answered_by=c["lin"])),
+    ("help_says_what", lambda t, c: change(called(t, c), obstacle="")),
     ("item_measure_is_whole", lambda t, c: change(t.item, metric="知晓率", operator="~", target=90)),
     ("task_claimed_by_someone_at_some_time", lambda t, c: change(t, done_by=c["lan"], done_at=NOW)),
     ("task_claimed_by_someone_at_some_time", lambda t, c: change(t, state="done", done_at=NOW)),
@@ -205,6 +216,14 @@ def changed(task: Task, **fields: Any) -> None:
 
 def asked(task: Task, cast: Cast) -> Extension:
     return Extension.objects.create(task=task, asked_by=cast["lan"], until=DAY, reason="下雨")
+
+
+def called(task: Task, cast: Cast) -> HelpRequest:
+    return HelpRequest.objects.create(task=task, asked_by=cast["lan"], obstacle="下雨", need="水泵", reply_by=DAY)
+
+
+def chased(task: Task, cast: Cast) -> Chase:
+    return Chase.objects.create(task=task, by=cast["lin"], on=DAY, reason="快")
 
 
 def share(task: Task) -> Share:

@@ -28,7 +28,8 @@ from villages.models import Unit
 @require_safe
 def unit_page(request: CadreRequest, campaign_id: int, code: str) -> HttpResponse:
     """One unit's own checklist by section, who answers for it, its light, what is open and what blocks it."""
-    return _unit_page(request, campaign_id, code)
+    campaign = get_object_or_404(Campaign.objects.visible_to(request.user), pk=campaign_id)
+    return _unit_page(request, campaign, code)
 
 
 @require_POST
@@ -39,12 +40,12 @@ def chase_unit(request: CadreRequest, campaign_id: int, code: str) -> HttpRespon
     access.require(access.may_chase(request.user, unit.pk))
     form = ChaseForm(request.POST)
     if not form.is_valid():
-        return _unit_page(request, campaign_id, code, chase_form=form, status=422)
+        return _unit_page(request, campaign, code, chase_form=form, status=422)
     late = Task.objects.overdue(timezone.localdate()).filter(campaign=campaign, unit=unit)
     try:
         chased = chases.chase(late.for_list(), by=request.user, **form.cleaned_data)
     except ticks.Conflict as conflict:
-        return _unit_page(request, campaign_id, code, chase_form=form, conflict=str(conflict.message), status=409)
+        return _unit_page(request, campaign, code, chase_form=form, conflict=str(conflict.message), status=409)
     n = len(chased.now)
     messages.success(request, ngettext("%(n)d task chased.", "%(n)d tasks chased.", n) % {"n": n})
     if chased.before:
@@ -54,7 +55,7 @@ def chase_unit(request: CadreRequest, campaign_id: int, code: str) -> HttpRespon
 
 def _unit_page(
     request: CadreRequest,
-    campaign_id: int,
+    campaign: Campaign,
     code: str,
     *,
     chase_form: ChaseForm | None = None,
@@ -62,7 +63,6 @@ def _unit_page(
     status: int = 200,
 ) -> HttpResponse:
     user = request.user
-    campaign = get_object_or_404(Campaign.objects.visible_to(user), pk=campaign_id)
     units = Unit.objects.visible_to(user).under(campaign.host_id)
     below = units.under(code).exclude(pk=code)
     upward = units.filter(code__in=access.above(code)).annotate(has_below=Exists(below))
@@ -88,7 +88,7 @@ def _unit_page(
     chased = {chase.task_id: chase for chase in Chase.objects.filter(task__in=late, on=today).select_related("by")}
     answering = Responsibility.objects.visible_to(user).of_unit(campaign, unit, on=today)
     chases_here = campaign.is_running and access.may_chase(user, unit.pk) and chases.hearers(answering, user)
-    here = reverse("unit_tasks", args=[campaign_id, code])
+    here = reverse("unit_tasks", args=[campaign.pk, code])
     lines = Lines(request, back=here, show_unit=False).all(tasks, said, calls)
     sections: dict[str, list[dict[str, Any]]] = {}
     for line in lines:

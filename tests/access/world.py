@@ -22,8 +22,8 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils import timezone
 
 from checklists import course
-from checklists.models import Campaign, Extension, Phase, State, Task, TaskEvent, Template
-from readiness.models import Heartbeat, Notice, WallPass
+from checklists.models import Campaign, Extension, HelpRequest, Phase, State, Task, TaskEvent, Template
+from readiness.models import Channel, Heartbeat, Notice, WallPass
 from tests import factories
 from villages.access import Role
 from villages.models import Cadre, Post
@@ -81,6 +81,7 @@ class World:
     phases: dict[str, int]  # likewise
     extensions: dict[str, int]  # a request for more time, by place
     templates: dict[str, int] = field(default_factory=dict)  # a speech, and one of an office's own for some hosts
+    helps: dict[str, int] = field(default_factory=dict)  # a call for help, by place
     passes: dict[str, int] = field(default_factory=dict)  # one of each campaign, for its host
 
     def number(self, kind: str, name: Any) -> Any:
@@ -94,6 +95,7 @@ class World:
             "item": self.items,
             "phase": self.phases,
             "extension": self.extensions,
+            "help": self.helps,
             "template": self.templates,
             "pass": self.passes,
             "token": {name: f"token-{name}" for name in self.campaigns},
@@ -134,7 +136,7 @@ def build() -> Iterator[World]:
                 cadre=people[who],
                 rule="digest",
                 on=timezone.localdate(),
-                channel=Notice.Channel.INBOX,
+                channel=Channel.INBOX,
                 subject=f"给 {people[who].name}",
                 body="3 项逾期",
             )
@@ -214,6 +216,9 @@ def _campaigns(world: World) -> None:
             asked = Extension(task_id=pk, asked_by=left, until=today + timedelta(days=99), reason="等水泥")
             asked.save()
             world.extensions[place] = asked.pk
+            called = HelpRequest(task_id=pk, asked_by=left, obstacle="路不通", need="挖机", reply_by=today)
+            called.save()
+            world.helps[place] = called.pk
     TaskEvent.objects.bulk_create(events(Task.objects.filter(state="done"), by=left))
 
 
