@@ -11,6 +11,7 @@ from typing import NamedTuple
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from checklists import noted
 from checklists.models import Chase, Responsibility, Task, TaskEvent
@@ -18,6 +19,7 @@ from checklists.ticks import Conflict
 from villages import access
 from villages.models import Cadre
 
+NOTHING_DUE = gettext_lazy("Nothing of this is due any more, or its campaign does not run.")
 HEARS = (Responsibility.Kind.FIRST, Responsibility.Kind.DIRECT)
 
 
@@ -54,14 +56,16 @@ def hearers(answers: Iterable[Responsibility], by: Cadre) -> list[Responsibility
     return [one for one in answers if one.kind in HEARS and one.cadre_id != by.pk]
 
 
-def chase(tasks: Iterable[Task], *, by: Cadre, event: uuid.UUID, reason: str) -> Chased:
+def chase(tasks: list[Task], *, by: Cadre, event: uuid.UUID, reason: str) -> Chased:
     """Chases those of one unit's tasks in one campaign that are due and were not chased today.
+
+    Args:
+        tasks: one or several.
 
     Raises:
         Conflict: of these tasks none is due, each was chased today, or nobody would hear.
         PermissionDenied: only those above chase.
     """
-    tasks = list(tasks)
     today = timezone.localdate()
     said = _("Chased: %(reason)s") % {"reason": reason}
     with noted.all_held(tasks) as held:
@@ -70,7 +74,7 @@ def chase(tasks: Iterable[Task], *, by: Cadre, event: uuid.UUID, reason: str) ->
             return Chased(repeated, [])
         due = [task for task in held if is_due(task, today)]
         if not due:
-            raise Conflict(_("Nothing of this is due any more, or its campaign does not run."), tasks[0])
+            raise Conflict(NOTHING_DUE, tasks[0])
         campaign, unit = due[0].campaign, due[0].unit
         access.require(access.may_chase(by, unit.pk))
         before = list(Chase.objects.filter(task__in=due, on=today).select_related("by"))

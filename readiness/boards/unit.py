@@ -41,9 +41,11 @@ def chase_unit(request: CadreRequest, campaign_id: int, code: str) -> HttpRespon
     form = ChaseForm(request.POST)
     if not form.is_valid():
         return _unit_page(request, campaign, code, chase_form=form, status=422)
-    late = Task.objects.overdue(timezone.localdate()).filter(campaign=campaign, unit=unit)
+    late = list(Task.objects.overdue(timezone.localdate()).filter(campaign=campaign, unit=unit).for_change())
+    if not late:
+        return _unit_page(request, campaign, code, chase_form=form, conflict=str(chases.NOTHING_DUE), status=409)
     try:
-        chased = chases.chase(late.for_list(), by=request.user, **form.cleaned_data)
+        chased = chases.chase(late, by=request.user, **form.cleaned_data)
     except ticks.Conflict as conflict:
         return _unit_page(request, campaign, code, chase_form=form, conflict=str(conflict.message), status=409)
     n = len(chased.now)
