@@ -141,7 +141,7 @@ def told_to(on: date) -> list[Told]:
     The linked cadre; from the day after `reply_by` on, or if nobody linked is in office, also the leader in charge. If
     of these nobody can answer, everyone in office who can. Never the one who asked.
     """
-    waiting = HelpRequest.objects.owed().select_related("task__item", "task__unit", "asked_by")
+    waiting = HelpRequest.objects.about(Task.objects.running()).select_related("task__item", "task__unit", "asked_by")
     waiting = waiting.order_by("reply_by", "pk")
     calls = list(waiting)
     places = {(call.task.campaign_id, call.task.unit_id) for call in calls}

@@ -1,15 +1,15 @@
 """Asking up and chasing down: both are told to people, and stand in the task's own history."""
 
 from collections.abc import Iterable
-from typing import Self
+from typing import Any, Self
 
+from django.contrib.postgres.expressions import ArraySubquery
 from django.db import models
-from django.db.models import Q
+from django.db.models import BooleanField, F, Func, Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
-from checklists.models.campaign import Campaign
-from checklists.models.task import OWED, Task
+from checklists.models.task import Task, TaskQuerySet
 from villages import access
 from villages.models import Cadre
 
@@ -25,13 +25,9 @@ class HelpRequestQuerySet(models.QuerySet["HelpRequest"]):
         """Not answered yet."""
         return self.filter(answered_at__isnull=True)
 
-    def unanswered(self) -> Self:
-        """Waiting while the task is owed: what a board counts."""
-        return self.waiting().filter(task__state__in=OWED, task__retired_at__isnull=True)
-
-    def owed(self) -> Self:
-        """Unanswered in a campaign that runs: somebody is to hear."""
-        return self.unanswered().filter(task__campaign__status=Campaign.Status.ACTIVE)
+    def about(self, tasks: TaskQuerySet) -> Self:
+        """Waiting, and about one of these tasks, which is still owed."""
+        return self.waiting().filter(_among("task", calling(tasks).order_by().values("pk")))
 
     def by_task(self, tasks: Iterable[Task]) -> "dict[int, HelpRequest]":
         """By the id of the task, the call that waits for an answer; of those still owed. One query."""
@@ -40,8 +36,8 @@ class HelpRequestQuerySet(models.QuerySet["HelpRequest"]):
 
     def to_answer_by(self, user: access.Person) -> Self:
         """Waiting for this user's word, the most urgent first; nobody answers their own request."""
-        mine = self.owed().filter(access.reached("task__unit__code", user, access.Action.WAIVE))
-        return mine.exclude(asked_by=getattr(user, "pk", None)).order_by("reply_by", "asked_at", "pk")
+        mine = Task.objects.running().filter(access.reached("unit__code", user, access.Action.WAIVE))
+        return self.about(mine).exclude(asked_by=getattr(user, "pk", None)).order_by("reply_by", "asked_at", "pk")
 
 
 class HelpRequest(models.Model):
@@ -70,13 +66,27 @@ class HelpRequest(models.Model):
             ),
             models.CheckConstraint(
                 name="help_answered_by_someone_else",
-                condition=Q(answered_by__isnull=True) | ~Q(answered_by=models.F("asked_by")),
+                condition=Q(answered_by__isnull=True) | ~Q(answered_by=F("asked_by")),
             ),
             models.CheckConstraint(name="help_says_what", condition=~Q(obstacle="") & ~Q(need="")),
         ]
 
     def __str__(self) -> str:
         return f"{self.task_id}: {self.obstacle}"
+
+
+def calling(tasks: TaskQuerySet) -> TaskQuerySet:
+    """Of these tasks those that are still owed and whose call for help waits: what a board counts and lists."""
+    return tasks.still_owed().filter(_among("pk", HelpRequest.objects.waiting().order_by().values("task")))
+
+
+def _among(field: str, ids: models.QuerySet[Any, Any]) -> Func:
+    """The condition that a field is one of these ids, looked up one by one.
+
+    Few calls wait, however many tasks there are; left to itself the planner would read every task of a county.
+    """
+    found = ArraySubquery(ids)
+    return Func(F(field), found, template="%(expressions)s)", arg_joiner=" = ANY (", output_field=BooleanField())
 
 
 class ChaseQuerySet(models.QuerySet["Chase"]):

@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_safe
 
-from checklists.models import Campaign, HelpRequest, Item
+from checklists.models import Campaign, Item
 from checklists.newer import KINDS
 from readiness.boards import answers, battle, csv, curve, figures, gaps, items, live, places, tables, words
 from readiness.boards import map as maps
@@ -249,7 +249,7 @@ def _context(request: CadreRequest, campaign: Campaign, at: str | None, today: d
     counted = None if past or at is None or not figures.levels([at]) else gaps.known(campaign, user, at)
     frame |= {
         "gates": gates,
-        "helps": None if past else _helps(campaign, user, at, chosen),
+        "calls": None if past else sum(chosen is None or item in chosen for item in campaign.calls),  # type: ignore[attr-defined]
         "answer": words.answer(shown, campaign.days_left(on), coming),
         "vacancies": vacancies,
         "gaps": counted,
@@ -284,14 +284,6 @@ def _context(request: CadreRequest, campaign: Campaign, at: str | None, today: d
         | {"may_switch": at is not None and has_cells and not past}
         | {"orphans": [item for item in checklist if not item.is_owed] if at == campaign.host_id and not past else []}
     )
-
-
-def _helps(campaign: Campaign, user: Cadre, at: str | None, chosen: list[int] | None) -> int:
-    """How many calls for help wait for an answer: counted with the campaign, but for a part of its items. One query."""
-    if chosen is None:
-        return int(campaign.helps)  # type: ignore[attr-defined]
-    calls = HelpRequest.objects.visible_to(user).unanswered().filter(task__campaign=campaign, task__item__in=chosen)
-    return calls.filter(task__unit__code__startswith=at or "").count()
 
 
 def progress(campaign: Campaign, days: Series, coming: Forecast | NoForecast | None, on: date) -> curve.Curve:

@@ -4,12 +4,14 @@ import hashlib
 from datetime import date, datetime
 from typing import Any
 
-from django.db.models import Count, Max, OuterRef, Q, Subquery, Sum, Value
+from django.contrib.postgres.expressions import ArraySubquery
+from django.db.models import Max, OuterRef, Q, Subquery, Sum, Value
 from django.db.models.functions import Coalesce, Length
 from django.http import HttpRequest, HttpResponse, HttpResponseNotModified
 from django.utils.translation import get_language
 
-from checklists.models import Campaign, Change, HelpRequest, Pulse
+from checklists.models import Campaign, Change, Pulse, Task
+from checklists.models.help import calling
 from readiness.boards import figures
 from villages import access
 
@@ -20,12 +22,12 @@ MINUTES = 5
 def with_pulse(campaigns: Any, units: list[str]) -> Any:
     """Campaigns with what tells whether a board of these units has changed.
 
-    `pulse` grows with every change to one of their tasks, `changed` is the last edit, `helps` counts their calls for
-    help without an answer: the index of those that wait holds few rows, also in a whole country.
+    `pulse` grows with every change to one of their tasks, `changed` is the last edit, `calls` names the item
+    of each call for help without an answer.
     """
-    under = calling = Q(pk__in=[])
+    under = there = Q(pk__in=[])
     for code in units:
-        calling |= Q(task__unit__code__startswith=code)
+        there |= Q(unit__code__startswith=code)
         if len(code) >= figures.COUNTY_PLACES:
             under |= Q(unit=_beats_for(code))
         else:
@@ -33,12 +35,11 @@ def with_pulse(campaigns: Any, units: list[str]) -> Any:
     beats: Any = Pulse.objects.alias(places=Length("unit_id")).filter(under, campaign=OuterRef("pk")).order_by()
     beats = beats.values("campaign").annotate(sum=Sum("version")).values("sum")
     edits = Change.objects.filter(campaign=OuterRef("pk")).order_by().values("campaign").annotate(last=Max("pk"))
-    calls: Any = HelpRequest.objects.unanswered().filter(calling, task__campaign=OuterRef("pk")).order_by()
-    calls = calls.values("task__campaign").annotate(n=Count("pk"))
+    calls = calling(Task.objects.filter(there, campaign=OuterRef("pk"))).order_by("item")
     return campaigns.annotate(
         pulse=Coalesce(Subquery(beats), Value(0)),
         changed=Coalesce(Subquery(edits.values("last")), Value(0)),
-        helps=Coalesce(Subquery(calls.values("n")), Value(0)),
+        calls=ArraySubquery(calls.values("item")),
     )
 
 
@@ -56,7 +57,7 @@ def tag(request: HttpRequest, reader: access.Person, campaign: Campaign, now: da
         get_language(),
         campaign.pulse,  # type: ignore[attr-defined]
         campaign.changed,  # type: ignore[attr-defined]
-        campaign.helps,  # type: ignore[attr-defined]
+        campaign.calls,  # type: ignore[attr-defined]
         campaign.status,
         today,
         int(now.timestamp()) // (60 * MINUTES),

@@ -15,6 +15,7 @@ from django.views.decorators.http import require_safe
 from checklists.forms import TaskFilter
 from checklists.lines import Lines
 from checklists.models import Campaign, Extension, HelpRequest, Task
+from checklists.models.help import calling
 from checklists.models.task import TaskQuerySet, read_along
 from villages import access
 from villages.http import CadreRequest
@@ -127,7 +128,7 @@ def _filtered(tasks: TaskQuerySet, form: TaskFilter, *, user: Cadre, on: date) -
         case "veto":
             return tasks.still_owed().filter(veto=True)
         case "help":
-            return tasks.still_owed().filter(pk__in=HelpRequest.objects.waiting().values("task"))
+            return calling(tasks)
         case "gate":
             return tasks.still_owed().filter(item__gate=True)
         case ("done" | "verified" | "returned" | "waived") as state:

@@ -400,3 +400,15 @@ def test_pages_cost_the_same_however_many_call(campaign: Campaign, as_: LogIn) -
 def test_lines_lead_to_the_form(task: Task, as_: LogIn) -> None:
     assert f'href="/tasks/{task.pk}/#obstacle"' in as_("lan").get("/tasks/").text
     assert "#obstacle" not in as_("mei").get(f"/campaigns/{task.campaign_id}/tasks/").text
+
+
+def test_no_board_costs_more_than_ten_queries(campaign: Campaign, as_: LogIn) -> None:
+    address = f"/campaigns/{campaign.pk}/"
+    boards = [
+        address + where for where in ("", f"?unit={factories.EAST}", "?section=一(一)", "?section=一(一)&show=battle")
+    ]
+    call(as_("lan"), factories.task(campaign))
+    few = queries(as_("mei"), boards)
+    call(as_("hong"), factories.task(campaign, "v-2", factories.MAPLE))
+    assert queries(as_("mei"), boards) == few
+    assert max(few) <= 10, few
