@@ -134,7 +134,7 @@ def build() -> Iterator[World]:
                 cadre=people[who],
                 rule="digest",
                 on=timezone.localdate(),
-                channel=Notice.Channel.INBOX,
+                channel="inbox",
                 subject=f"给 {people[who].name}",
                 body="3 项逾期",
             )
