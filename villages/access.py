@@ -178,7 +178,12 @@ def scopes(user: Person) -> list[str]:
 
 def within(path: str, user: Person) -> Q:
     """The condition that a unit code at `path` (such as `unit__code`) lies in the user's sight."""
-    return _any(Q(**{f"{path}__startswith": code}) for code in scopes(user))
+    return _any(under(path, code) for code in scopes(user))
+
+
+def under(path: str, code: str) -> Q:
+    """The condition that a unit code at `path` is this one or begins with it. In the country lies everything."""
+    return Q(**{f"{path}__startswith": code}) if code else ~Q(pk__in=[])
 
 
 def touching(path: str, user: Person) -> Q:
@@ -196,9 +201,9 @@ def reached(path: str, user: Person, action: Action) -> Q:
             case Reach.OWN:
                 conditions.append(Q(**{path: grant.unit}) | Q(**{f"{path}__startswith": grant.unit + "S"}))
             case Reach.BELOW:
-                conditions.append(Q(**{f"{path}__startswith": grant.unit}) & ~Q(**{path: grant.unit}))
+                conditions.append(under(path, grant.unit) & ~Q(**{path: grant.unit}))
             case Reach.ALL:
-                conditions.append(Q(**{f"{path}__startswith": grant.unit}))
+                conditions.append(under(path, grant.unit))
     return _any(conditions)
 
 

@@ -27,11 +27,11 @@ def with_pulse(campaigns: Any, units: list[str]) -> Any:
     """
     under = there = Q(pk__in=[])
     for code in units:
-        there |= Q(unit__code__startswith=code)
+        there |= access.under("unit__code", code)
         if len(code) >= figures.COUNTY_PLACES:
             under |= Q(unit=_beats_for(code))
         else:
-            under |= Q(unit__code__startswith=code, places__lte=8)
+            under |= access.under("unit__code", code) & Q(places__lte=8)
     beats: Any = Pulse.objects.alias(places=Length("unit_id")).filter(under, campaign=OuterRef("pk")).order_by()
     beats = beats.values("campaign").annotate(sum=Sum("version")).values("sum")
     edits = Change.objects.filter(campaign=OuterRef("pk")).order_by().values("campaign").annotate(last=Max("pk"))
