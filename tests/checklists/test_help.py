@@ -376,9 +376,9 @@ def test_the_wall_and_the_villages_page_show_them(task: Task, as_: LogIn) -> Non
     wall = f"/campaigns/{task.campaign_id}/wall/"
     mei = as_("mei")
     mei.cookies["django_language"] = "en"
-    assert "Calls for help" not in mei.get(wall).text
+    assert "Help wanted" not in mei.get(wall).text
     call(as_("lan"), task)
-    assert "Calls for help unanswered</dt><dd>1<" in mei.get(wall).text
+    assert "Help wanted</dt><dd>1<" in mei.get(wall).text
     assert "路不通" not in mei.get(wall).text
     page = f"/campaigns/{task.campaign_id}/units/{task.unit_id}/"
     assert f"/help/{HelpRequest.objects.get().pk}/answer/" in as_("lin").get(page).text
