@@ -5,7 +5,7 @@ At most once for each task and day, whoever does it; each is a line of the task'
 
 import uuid
 from collections.abc import Iterable
-from datetime import date, datetime
+from datetime import date
 from typing import NamedTuple
 
 from django.utils import timezone
@@ -28,22 +28,6 @@ class Chased(NamedTuple):
 
     now: list[Chase]  # also those of a repeat
     before: list[Chase]  # chased earlier today, by somebody or other
-
-
-class Told(NamedTuple):
-    """Somebody who is to hear that they are chased."""
-
-    chase_id: int
-    cadre_id: int
-    campaign_id: int
-    unit_id: str
-    unit: str
-    task_id: int
-    title: str
-    due_on: date
-    by: str
-    reason: str
-    at: datetime
 
 
 def is_due(task: Task, on: date) -> bool:
@@ -108,37 +92,3 @@ def _repeated(lines: dict[int, TaskEvent], tasks: list[Task]) -> list[Chase]:
         raise noted.used_before(tasks[0])
     at = {(line.task_id, line.at) for line in earlier}
     return [chase for chase in Chase.objects.filter(task__in=lines) if (chase.task_id, chase.at) in at] if at else []
-
-
-def told_to(since: datetime, on: date) -> list[Told]:
-    """Who is to hear of which chase since a moment, as of a day. Two queries, however many there were.
-
-    First and directly responsible in office, not whoever chased. What is no longer owed, or rests, is left out.
-    """
-    chases = Chase.objects.filter(at__gte=since, task__in=Task.objects.running().still_owed())
-    found = list(chases.select_related("task__item", "task__unit", "by"))
-    answering = Responsibility.objects.in_office(on).filter(
-        kind__in=HEARS,
-        campaign__in={chase.task.campaign_id for chase in found},
-        unit__in={chase.task.unit_id for chase in found},
-    )
-    hears: dict[tuple[int, str], set[int]] = {}
-    for campaign, unit, cadre in answering.values_list("campaign_id", "unit_id", "cadre_id"):
-        hears.setdefault((campaign, unit), set()).add(cadre)
-    return [
-        Told(
-            chase_id=chase.pk,
-            cadre_id=cadre,
-            campaign_id=chase.task.campaign_id,
-            unit_id=chase.task.unit_id,
-            unit=chase.task.unit.name,
-            task_id=chase.task_id,
-            title=chase.task.item.name,
-            due_on=chase.task.due_on,
-            by=chase.by.name,
-            reason=chase.reason,
-            at=chase.at,
-        )
-        for chase in found
-        for cadre in sorted(hears.get((chase.task.campaign_id, chase.task.unit_id), set()) - {chase.by_id})
-    ]

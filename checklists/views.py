@@ -104,7 +104,7 @@ def answer_help(request: CadreRequest, request_id: int) -> HttpResponse:
     """Answers a call for help."""
     call = get_object_or_404(HelpRequest.objects.visible_to(request.user), pk=request_id)
     call.task = Task.objects.for_list().get(pk=call.task_id)
-    access.require(access.may_answer(request.user, call.task))
+    access.require(access.may_answer(request.user, call.task.unit_id))
     form = HelpAnswerForm(request.POST)
     if not form.is_valid():
         return _task_page(request, call.task, reply_form=form, status=422)

@@ -56,7 +56,7 @@ class Action(Enum):
     TICK = "tick"
     CHECK = "check"  # verify and return
     WAIVE = "waive"
-    CHASE = "chase"  # press for what is due
+    CHASE = "chase"  # press for what is due, answer calls for help
     RUN = "run"  # set up, launch and close campaigns of this unit
     CALL = "call"  # see telephone numbers in full
     STAFF = "staff"  # say who holds which post, load boundaries
@@ -89,7 +89,7 @@ RIGHTS: dict[Action, dict[str, Reach]] = {
         Role.TOWNSHIP_LEADER: Reach.ALL,
         Role.CAMPAIGN_ADMIN: Reach.ALL,
     },
-    # Pressing changes nothing of the record, so whoever leads may; supervisors look, and press nobody.
+    # Words that change nothing of the record, so whoever leads may; supervisors look, and press nobody.
     Action.CHASE: {
         Role.LINKED: Reach.OWN,
         Role.TOWNSHIP_STAFF: Reach.BELOW,
@@ -247,12 +247,13 @@ def may_give_time(user: Person, task: OwedTask) -> Verdict:
     )
 
 
-def may_answer(user: Person, task: OwedTask) -> Verdict:
-    """Answer a call for help: whoever may waive there, for those can move what is in the way."""
-    if _may(user, Action.WAIVE, task.unit_id):
+def may_answer(user: Person, unit: str) -> Verdict:
+    """Answer the unit's calls for help: whoever presses it has to move what is in its way."""
+    if _may(user, Action.CHASE, unit):
         return YES
     return Verdict(
-        False, _("Calls for help are answered by the linked cadre, the township, its leaders and the campaign admin.")
+        False,
+        _("Calls for help are answered by the linked cadre, the township, leaders above it and the campaign admin."),
     )
 
 
@@ -328,8 +329,13 @@ def checks_tasks(user: Person) -> bool:
 
 
 def gives_time(user: Person) -> bool:
-    """Whether requests for more time and calls for help may wait for the user's word."""
+    """Whether requests for more time may wait for the user's word."""
     return any(grant.role in RIGHTS[Action.WAIVE] for grant in grants(user))
+
+
+def answers_calls(user: Person) -> bool:
+    """Whether calls for help may wait for the user's word."""
+    return any(grant.role in RIGHTS[Action.CHASE] for grant in grants(user))
 
 
 def runs_campaigns(user: Person) -> bool:
@@ -337,21 +343,18 @@ def runs_campaigns(user: Person) -> bool:
     return any(grant.role in RIGHTS[Action.RUN] for grant in grants(user))
 
 
-def reaches(grant: Grant, action: Action, unit: str) -> bool:
-    """Whether this one post gives the right to do this at the unit."""
-    match RIGHTS[action].get(grant.role):
-        case Reach.OWN:
-            return unit == grant.unit or unit.startswith(grant.unit + "S")
-        case Reach.BELOW:
-            return unit != grant.unit and unit.startswith(grant.unit)
-        case Reach.ALL:
-            return unit.startswith(grant.unit)
-    return False
-
-
 def _may(user: Person, action: Action, unit: str) -> bool:
     """Twin in Python of `reached`."""
-    return any(reaches(grant, action, unit) for grant in grants(user))
+    rights = RIGHTS[action]
+    for grant in grants(user):
+        match rights.get(grant.role):
+            case Reach.OWN if unit == grant.unit or unit.startswith(grant.unit + "S"):
+                return True
+            case Reach.BELOW if unit != grant.unit and unit.startswith(grant.unit):
+                return True
+            case Reach.ALL if unit.startswith(grant.unit):
+                return True
+    return False
 
 
 def _any(conditions: Iterable[Q]) -> Q:

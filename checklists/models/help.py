@@ -36,7 +36,7 @@ class HelpRequestQuerySet(models.QuerySet["HelpRequest"]):
 
     def to_answer_by(self, user: access.Person) -> Self:
         """Waiting for this user's word, the most urgent first; nobody answers their own request."""
-        mine = Task.objects.running().filter(access.reached("unit__code", user, access.Action.WAIVE))
+        mine = Task.objects.running().filter(access.reached("unit__code", user, access.Action.CHASE))
         return self.about(mine).exclude(asked_by=getattr(user, "pk", None)).order_by("reply_by", "asked_at", "pk")
 
 

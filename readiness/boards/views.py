@@ -57,6 +57,7 @@ def my_tasks(request: CadreRequest) -> HttpResponse:
         asks = Extension.objects.to_answer_by(request.user)
         shown = list(asks.select_related("asked_by", "task__item", "task__unit")[:ASKS_SHOWN])
         asked = asks.count() if len(shown) == ASKS_SHOWN else len(shown)
+    if access.answers_calls(request.user):
         waiting = HelpRequest.objects.to_answer_by(request.user)
         calls = list(waiting.select_related("asked_by", "task__item", "task__unit")[:ASKS_SHOWN])
         called = waiting.count() if len(calls) == ASKS_SHOWN else len(calls)

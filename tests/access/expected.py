@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 from tests.access.world import HOSTS, NEVER, NEVER_CODES, PLACES, POSTS
 
 # What each person may do at each place: s sees it, o owes its tasks, t ticks, c checks (verifies, returns), w waives,
-# k chases, p sees telephone numbers in full, a appoints and ends posts. Before that, where their posts are.
+# k chases and answers calls for help, p sees telephone numbers in full, a appoints and ends posts. Before that, where
+# their posts are.
 #
 #   lan    village cadre of Willow      bao   staff of East Township         mei  leader of the county
 #   hong   village cadre of Maple       tang  leader of East Township        ada  campaign admin of the county
@@ -207,6 +208,11 @@ def calls_for_help(who: str, task: object) -> Outcome:
     return 404 if "s" not in may else 422 if "t" in may else 403
 
 
+def answers_call(who: str, place: object) -> Outcome:
+    may = MAY[who].get(place, "")
+    return 404 if "s" not in may else 422 if "k" in may else 403
+
+
 def chases(who: str, task: object) -> Outcome:
     may = MAY[who].get(task[1], "") if isinstance(task, tuple) else ""
     return 404 if "s" not in may else 422 if "k" in may else 403
@@ -313,7 +319,7 @@ ROUTES = {
     "more_time": Route("task", writes(asks_time)),
     "answer_extension": Route("extension", writes(answers_request)),
     "ask_help": Route("task", writes(calls_for_help)),
-    "answer_help": Route("help", writes(answers_request)),
+    "answer_help": Route("help", writes(answers_call)),
     "chase": Route("task", writes(chases)),
     "chase_unit": Route("campaign unit", writes(chases_unit)),
     "home": Route("", reads(moved)),
