@@ -250,6 +250,18 @@ def may_run_some(user: Person) -> Verdict:
     return YES if runs_campaigns(user) else Verdict(False, _("Only campaign admins set campaigns up."))
 
 
+def may_connect(user: Person, unit: str) -> Verdict:
+    """Connect this unit to platforms that carry its notices: whoever runs its campaigns."""
+    if _may(user, Action.RUN, unit):
+        return YES
+    return Verdict(False, _("Only the campaign admin of this unit, or of one above it, connects it to platforms."))
+
+
+def may_connect_some(user: Person) -> Verdict:
+    """Connect any unit at all."""
+    return YES if runs_campaigns(user) else Verdict(False, _("Only campaign admins connect units to platforms."))
+
+
 def may_call(user: Person, unit: str) -> bool:
     """See telephone numbers of this unit's cadres in full."""
     return _may(user, Action.CALL, unit)

@@ -72,6 +72,7 @@ COUNTED = {
     "remove": _("removed: nobody ever touched them"),
     "answer": _("answers named or passed on"),
     "wall_pass": _("wall pass"),
+    "robot": _("group robot"),
     **dict(Responsibility.Kind.choices),
 }
 
