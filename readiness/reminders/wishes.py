@@ -1,5 +1,6 @@
 """How one cadre is told: by which ways, when not, under which names; a test of each way; the secret calendar."""
 
+import uuid
 from datetime import time
 from typing import Any
 
@@ -13,12 +14,15 @@ from django.db import transaction
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST
 
 from readiness.models import PERSONAL, Account, Channel, Gateway, Wishes
 from readiness.reminders import channels, feed
+from readiness.reminders.channels.answers import Message, NotSent
+from readiness.reminders.channels.mail import mail
 from villages.http import CadreRequest
 from villages.models import Cadre
 
@@ -144,12 +148,7 @@ def test(request: CadreRequest) -> HttpResponse:
     if way not in mine:
         messages.error(request, _("By which way? Choose one of the buttons."))
         return _page(request, _kept(request.user), mine, status=422)
-    try:
-        channels.test(mine[way], request.user)
-    except channels.NotSent as wrong:
-        messages.error(request, _("%(way)s: %(wrong)s") % {"way": Channel(way).label, "wrong": wrong})
-    else:
-        messages.success(request, _("%(way)s: taken. Look whether it has arrived.") % {"way": Channel(way).label})
+    messages.info(request, f"{Channel(way).label}: {try_out(request.user, way, mine[way])}")
     return redirect("wishes")
 
 
@@ -167,6 +166,34 @@ def calendar(request: CadreRequest) -> HttpResponse:
             return redirect("wishes")
     messages.error(request, _("Make the address anew, or switch it off?"))
     return _page(request, _kept(request.user), mine, status=422)
+
+
+def try_out(cadre: Cadre, channel: str, gateway: Gateway | None) -> str:
+    """Sends the cadre, or a robot's group, one message now; what came of it, in words for people."""
+    if gateway is not None and gateway.is_robot:
+        return channels.test(gateway)
+    if not (to := _address(cadre, channel)):
+        return _("Nothing was sent: your own address there is not known. Enter it under “How I am told” first.")
+    if gateway is not None:
+        return channels.test(gateway, to)
+    subject = _("Inspection readiness: %(what)s") % {"what": _("a test")}
+    text = _("This is a test message, sent at %(time)s. There is nothing to do.") % {
+        "time": f"{timezone.localtime():%H:%M:%S}"
+    }
+    try:
+        mail(Message(to, subject, text, f"test-{uuid.uuid4()}"))
+    except NotSent as problem:
+        return str(problem)
+    return _("The mail server took the message.")
+
+
+def _address(cadre: Cadre, channel: str) -> str:
+    """Under what a platform knows the cadre; empty if that is not known."""
+    if channel == Channel.MAIL:
+        return cadre.email
+    if channel == Channel.WEBHOOK:
+        return cadre.phone or ""
+    return cadre.accounts.filter(channel=channel).values_list("name", flat=True).first() or ""
 
 
 @transaction.atomic
