@@ -22,13 +22,14 @@ SIGNS = RegexValidator(r"^[\x21-\x7e]+\Z", gettext_lazy("No blanks and no Chines
 class Secret(forms.CharField):
     """What is never shown again, also not to whoever has just typed it."""
 
-    def __init__(self, *, label: Any, hint: Any = "", is_hidden: bool = True, **kwargs: Any) -> None:
+    def __init__(self, *, label: Any, is_hidden: bool = True, **kwargs: Any) -> None:
         widget = forms.PasswordInput(attrs={"autocomplete": "new-password"})
         if not is_hidden:  # typed in the open, as it is long; but not shown again either
             widget.input_type = "text"
             widget.attrs = {"autocomplete": "off", "spellcheck": "false"}
-        kwargs = {"max_length": 500, "validators": [SIGNS]} | kwargs
-        super().__init__(label=label, help_text=hint, widget=widget, **kwargs)
+        kwargs.setdefault("max_length", 500)
+        kwargs.setdefault("validators", [SIGNS])
+        super().__init__(label=label, widget=widget, **kwargs)
 
 
 class GatewayForm(forms.Form):
@@ -72,8 +73,8 @@ class GatewayForm(forms.Form):
         """Secrets do not go to another host than the one they were entered for: there they are asked for again."""
         data = super().clean() or {}
         if not self.errors:
-            self.host, self.secrets = self.taken(data)
-            if self.old and self.host == self.old_host:
+            self.base, self.secrets = self.taken(data)
+            if self.old and self.base == self.old_host:
                 self.secrets = self.old | self.secrets
             for key in self.keys:
                 if key not in self.secrets and key not in self.optional:
@@ -194,7 +195,7 @@ class WebhookForm(AddressForm):
     keys = ("path", "secret")
     secret = Secret(
         label=gettext_lazy("Secret for signing"),
-        hint=gettext_lazy("At least 16 characters."),
+        help_text=gettext_lazy("At least 16 characters."),
         validators=[SIGNS, MinLengthValidator(16)],
     )
 

@@ -122,7 +122,7 @@ def add(form: GatewayForm, campaign: Campaign | None, *, by: Cadre) -> Gateway:
             unit_id=form.cleaned_data["unit"],
             campaign=campaign,
             name=form.cleaned_data["name"],
-            host=form.host,
+            host=form.base,
             sealed=sealed.seal(form.secrets),
             hint=form.hint,
             made_by=by,
@@ -136,7 +136,7 @@ def alter(gateway: Gateway, form: GatewayForm, *, by: Cadre) -> None:
     """The same gateway with what a valid form says; who entered it answers for it, and it is tried at once."""
     Gateway.objects.filter(pk=gateway.pk).update(
         name=form.cleaned_data["name"],
-        host=form.host,
+        host=form.base,
         sealed=sealed.seal(form.secrets),
         hint=form.hint,
         made_by=by,

@@ -1,6 +1,5 @@
 """How one cadre is told: by which ways, when not, under which names; a test of each way; the secret calendar."""
 
-import uuid
 from datetime import time
 from typing import Any
 
@@ -14,15 +13,12 @@ from django.db import transaction
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST
 
-from readiness.models import PERSONAL, Account, Channel, Gateway, Wishes
-from readiness.reminders import channels, feed
-from readiness.reminders.channels.answers import Message, NotSent
-from readiness.reminders.channels.mail import mail
+from readiness.models import PERSONAL, ROBOTS, Account, Channel, Gateway, Wishes
+from readiness.reminders import breaker, channels, feed
 from villages.http import CadreRequest
 from villages.models import Cadre
 
@@ -169,31 +165,31 @@ def calendar(request: CadreRequest) -> HttpResponse:
 
 
 def try_out(cadre: Cadre, channel: str, gateway: Gateway | None) -> str:
-    """Sends the cadre, or a robot's group, one message now; what came of it, in words for people."""
-    if gateway is not None and gateway.is_robot:
-        return channels.test(gateway)
-    if not (to := _address(cadre, channel)):
-        return _("Nothing was sent: your own address there is not known. Enter it under “How I am told” first.")
-    if gateway is not None:
-        return channels.test(gateway, to)
-    subject = _("Inspection readiness: %(what)s") % {"what": _("a test")}
-    text = _("This is a test message, sent at %(time)s. There is nothing to do.") % {
-        "time": f"{timezone.localtime():%H:%M:%S}"
-    }
+    """Sends the cadre, or a robot's group, one message now; what came of it, in words for people.
+
+    The gateway remembers it, as it does when a notice is sent: a test that worked closes its breaker.
+    """
+    circuit = breaker.of(gateway.pk if gateway else None)
     try:
-        mail(Message(to, subject, text, f"test-{uuid.uuid4()}"))
-    except NotSent as problem:
-        return str(problem)
-    return _("The mail server took the message.")
-
-
-def _address(cadre: Cadre, channel: str) -> str:
-    """Under what a platform knows the cadre; empty if that is not known."""
-    if channel == Channel.MAIL:
-        return cadre.email
-    if channel == Channel.WEBHOOK:
-        return cadre.phone or ""
-    return cadre.accounts.filter(channel=channel).values_list("name", flat=True).first() or ""
+        to = "" if channel in ROBOTS else channels.account(channel, cadre)
+    except channels.Refused as unknown:  # which says nothing about the platform
+        return str(unknown)
+    try:
+        accepted = channels.tried(gateway, to)
+    except channels.Refused as wrong:
+        circuit.answered(str(wrong))
+        return str(wrong)
+    except channels.Later as wrong:
+        if not wrong.limited:
+            circuit.failed(str(wrong))
+        return str(wrong)
+    except channels.Unclear as wrong:
+        circuit.failed(str(wrong))
+        return str(wrong)
+    circuit.answered()
+    if accepted.platform_id:
+        return _("The platform took the message (number %(id)s).") % {"id": accepted.platform_id}
+    return _("The platform took the message.")
 
 
 @transaction.atomic
