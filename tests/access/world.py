@@ -143,7 +143,7 @@ def build() -> Iterator[World]:
                 subject=f"给 {people[who].name}",
                 body="3 项逾期",
             )
-        for part in ("worker", "beat"):
+        for part in ("worker", "beat", "sender"):
             Heartbeat.objects.create(part=part, at=timezone.now() + timedelta(hours=1))
         for who in ("anonymous", *people):
             world.clients[who] = log_in(people.get(who))
