@@ -17,6 +17,7 @@ from villages.models import Unit, code_of
 HINT = 4  # characters of a secret that are shown again, to know one from the other
 LONG = 12  # of a shorter one they would tell too much
 SIGNS = RegexValidator(r"^[\x21-\x7e]+\Z", gettext_lazy("No blanks and no Chinese signs here: copy it once more."))
+DIGITS = RegexValidator(r"^[0-9]+\Z", gettext_lazy("Only digits."))
 
 
 class Secret(forms.CharField):
@@ -152,7 +153,7 @@ class DingTalkForm(HostForm):
     keys = ("app_key", "app_secret", "agent_id")
     app_key = Secret(label="AppKey (Client ID)", is_hidden=False)
     app_secret = Secret(label="AppSecret (Client Secret)")
-    agent_id = Secret(label="AgentId", is_hidden=False, max_length=20, validators=[RegexValidator(r"^[0-9]+\Z")])
+    agent_id = Secret(label="AgentId", is_hidden=False, max_length=20, validators=[DIGITS])
 
 
 class WeComForm(HostForm):
@@ -167,7 +168,7 @@ class WeComForm(HostForm):
     keys = ("corp_id", "secret", "agent_id")
     corp_id = Secret(label="CorpID", is_hidden=False)
     secret = Secret(label="Secret")
-    agent_id = Secret(label="AgentId", is_hidden=False, max_length=20, validators=[RegexValidator(r"^[0-9]+\Z")])
+    agent_id = Secret(label="AgentId", is_hidden=False, max_length=20, validators=[DIGITS])
 
 
 class FeishuForm(HostForm):

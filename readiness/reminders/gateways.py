@@ -127,7 +127,7 @@ def add(form: GatewayForm, campaign: Campaign | None, *, by: Cadre) -> Gateway:
             hint=form.hint,
             made_by=by,
         )
-        _note(made, ["", made.name], by)
+        _note(made, ["", _known_as(made.name, made.hint)], by)
         return made
 
 
@@ -145,14 +145,20 @@ def alter(gateway: Gateway, form: GatewayForm, *, by: Cadre) -> None:
         open_until=None,
         last_error="",
     )
-    _note(gateway, [gateway.name, form.cleaned_data["name"]], by)
+    after = _known_as(form.cleaned_data["name"], form.hint)
+    _note(gateway, [_known_as(gateway.name, gateway.hint), after], by)
 
 
 @transaction.atomic
 def end(gateway: Gateway, *, by: Cadre) -> None:
     """Removes a gateway, unless somebody has done so before. Its row stays, for what was sent through it."""
     if Gateway.objects.in_use().filter(pk=gateway.pk).update(removed_at=timezone.now()):
-        _note(gateway, [gateway.name, ""], by)
+        _note(gateway, [_known_as(gateway.name, gateway.hint), ""], by)
+
+
+def _known_as(name: str, hint: str) -> str:
+    """Name and end of the secret: so that another secret under the old name is seen to be another."""
+    return f"{name} ••••{hint}"
 
 
 def _note(gateway: Gateway, pair: list[str], by: Cadre) -> None:

@@ -61,7 +61,7 @@ class WishesForm(forms.Form):
         help_text=gettext_lazy("What you do not tick stays silent. The inbox here gets everything, always."),
     )
     quiet_from = ClockField(label=gettext_lazy("Quiet from"))
-    quiet_until = ClockField(label=gettext_lazy("until"))
+    quiet_until = ClockField(label=gettext_lazy("Quiet until"))
     email = forms.EmailField(
         label=gettext_lazy("My e-mail"),
         required=False,
@@ -144,7 +144,7 @@ def test(request: CadreRequest) -> HttpResponse:
     if way not in mine:
         messages.error(request, _("By which way? Choose one of the buttons."))
         return _page(request, _kept(request.user), mine, status=422)
-    messages.info(request, f"{Channel(way).label}: {try_out(request.user, way, mine[way])}")
+    messages.info(request, try_out(request.user, way, mine[way]))
     return redirect("wishes")
 
 
