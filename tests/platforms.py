@@ -100,6 +100,12 @@ class Platform(ThreadingHTTPServer):
         self._thread.join()
         self.server_close()
 
+    def get_request(self) -> tuple[Any, Any]:
+        line, address = super().get_request()
+        if self.tls:  # shakes hands in the thread of the request
+            line = self.tls.wrap_socket(line, server_side=True, do_handshake_on_connect=False)
+        return line, address
+
     def handle_error(self, request: Any, client_address: Any) -> None:
         if not isinstance(sys.exc_info()[1], OSError):  # whoever asked is gone
             super().handle_error(request, client_address)
@@ -129,11 +135,6 @@ class Desk(BaseHTTPRequestHandler):
     """One request."""
 
     server: Platform
-
-    def setup(self) -> None:
-        if self.server.tls:
-            self.request = self.server.tls.wrap_socket(self.request, server_side=True)
-        super().setup()
 
     def log_message(self, *_: object) -> None:
         """Says nothing."""
@@ -166,8 +167,8 @@ class Desk(BaseHTTPRequestHandler):
             if self.mood == "error":
                 raise No(int(self.detail), f"no {self.server.echoes}".strip())
             found = self.taken(url.path)
-        except No as no:
-            code, text = no.args
+        except (No, KeyError, ValueError) as no:
+            code, text = no.args if isinstance(no, No) else (400, f"bad request: {no}")
             if self.kind == "webhook":
                 return self.say(json.dumps({"error": text}).encode(), status=code)
             found = {"errcode": code, "errmsg": text}

@@ -27,13 +27,13 @@ class Delivered:
     unknown: int = 0
 
 
-def deliver(send: Callable[[Notice], None] = channels.mail) -> Delivered:
+def deliver(send: Callable[[Notice], object] = channels.send) -> Delivered:
     """Sends what is waiting, one at a time; safe to run in several processes at once."""
     outcome = Delivered(unknown=_give_up_on_expired())
     while (notice := _claim()) is not None:
         try:
             send(notice)
-        except channels.Refused as refused:
+        except channels.NotSent as refused:
             outcome.refused += _settle(notice, Notice.Status.REFUSED, error=str(refused)[:300])
         else:
             outcome.accepted += _settle(notice, Notice.Status.ACCEPTED, sent_at=timezone.now())
