@@ -38,7 +38,7 @@ from dataclasses import asdict, dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 TOO_FAST = {"dingtalk": 130101, "wecom": 45009, "feishu": 11232, "webhook": 429}
 HOUR = 3600
@@ -163,7 +163,7 @@ class Desk(BaseHTTPRequestHandler):
         try:
             self.body = json.loads(self.raw) if self.raw else {}
             if self.mood == "limited":
-                raise No(TOO_FAST[self.kind], "too fast")
+                raise No(90018 if url.path.startswith("/topapi/") else TOO_FAST[self.kind], "too fast")
             if self.mood == "error":
                 raise No(int(self.detail), f"no {self.server.echoes}".strip())
             found = self.taken(url.path)
@@ -222,7 +222,7 @@ class Desk(BaseHTTPRequestHandler):
                 return {"data": {"message_id": f"om_{len(self.server.arrivals)}"}}
             case _ if path.startswith("/open-apis/bot/v2/hook/"):
                 self.signed_by_feishu_robot()
-                token = path.rpartition("/")[2]
+                token = unquote(path.rpartition("/")[2])
                 return self.take("feishu_robot", token, self.worded(body["content"]["text"], 19024))
             case _:
                 self.signed_by_webhook()
