@@ -184,4 +184,4 @@ class Rules(models.Model):
         ]
 
     def __str__(self) -> str:
-        return str(self.campaign)
+        return str(_("reminder rules"))
