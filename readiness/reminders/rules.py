@@ -1,6 +1,7 @@
 """How a campaign reminds: how long before, how often after, whom, who hears of it next, and at what time."""
 
 from datetime import time
+from itertools import pairwise
 from typing import Any
 
 from django import forms
@@ -36,7 +37,7 @@ def in_days(days: int) -> str:
 class Days(forms.TypedMultipleChoiceField):
     """Numbers of days, out of a few."""
 
-    def to_python(self, value: Any) -> list[int]:
+    def to_python(self, value: Any) -> list[Any]:
         """As numbers already, to be compared with what is kept."""
         try:
             return [int(one) for one in super().to_python(value)]
@@ -70,7 +71,7 @@ class Steps(forms.Field):
             raise ValidationError(_("Fill in all three steps, or leave all three empty: then nobody further is told."))
         if any(not 1 <= step <= LONGEST for step in steps):
             raise ValidationError(_("Each step lies between 1 and %(most)d working days.") % {"most": LONGEST})
-        if any(later <= step for step, later in zip(steps, steps[1:], strict=False)):
+        if any(later <= step for step, later in pairwise(steps)):
             raise ValidationError(_("Each step comes later than the one before, such as 1, 3, 5."))
         return steps
 
@@ -92,7 +93,7 @@ class RulesForm(SeenForm):
         widget=forms.NumberInput(attrs={"class": "form-control"}),
         error_messages=dict.fromkeys(
             ("required", "invalid", "min_value", "max_value"),
-            gettext_lazy("Write a whole number of working days from 1 to 30; more often than once a day is not possible."),
+            gettext_lazy("Write a whole number of working days from 1 to 30; more than once a day is not possible."),
         ),
     )
     kinds = forms.MultipleChoiceField(

@@ -10,6 +10,7 @@ from django import forms
 from django.contrib import messages
 from django.core.paginator import Page, Paginator
 from django.db.models import Count, Q
+from django.db.models.functions import Now
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -22,13 +23,13 @@ from checklists.models import Campaign
 from checklists.setup.page import planned
 from readiness.models import Channel, Notice
 from readiness.models.notice import NoticeQuerySet
-from readiness.reminders import figures, sender
 from villages import access
 from villages.http import CadreRequest
 from villages.models import Cadre, Post
 
 PER_PAGE = 50
 SHOWN = 50  # who cannot be reached, before "and others"
+AGAIN = (Notice.Status.UNKNOWN, Notice.Status.FAILED, Notice.Status.REFUSED, Notice.Status.ASIDE)
 NUMBER = re.compile(r"[0-9]{1,18}", re.ASCII)
 
 
@@ -66,13 +67,6 @@ class NoticeFilter(forms.Form):
             notices = notices.filter(Q(cadre__name__contains=name) | Q(gateway__name__contains=name, cadre=None))
         return notices
 
-    def query(self, state: str) -> str:
-        """The address of the same list in one state only."""
-        query = self.data.copy()
-        query.pop("page", None)
-        query["state"] = state
-        return str(query.urlencode())
-
 
 @dataclass(frozen=True)
 class Line:
@@ -100,7 +94,7 @@ def resend(request: CadreRequest, campaign_id: int) -> HttpResponse:
     chosen = [int(number) for number in sent[:PER_PAGE] if NUMBER.fullmatch(number)]
     if not chosen:
         return _list(request, campaign, complaint=_("Choose at least one notice to send again."))
-    again = sender.resend(Notice.objects.of_campaign(campaign).filter(pk__in=chosen), by=request.user)
+    again = _resend(Notice.objects.of_campaign(campaign).filter(pk__in=chosen), by=request.user)
     said = ngettext("%(n)d notice goes out again.", "%(n)d notices go out again.", again) % {"n": again}
     if again < len(chosen):
         said += " " + _("The others are on their way by now, or were not lost.")
@@ -128,11 +122,11 @@ def _list(request: CadreRequest, campaign: Campaign, complaint: str = "") -> Htt
             "page": page,
             "lines": lines,
             "counts": [
-                (status, status.label, counts[status], form.query(status))
+                (status, status.label, counts[status], _in_state(request, status))
                 for status in Notice.Status
                 if counts.get(status)
             ],
-            "everything": (sum(counts.values()), form.query("")),
+            "everything": (sum(counts.values()), _in_state(request, "")),
             "chosen": state,
             "may_run": may_run,
             "some_lost": any(line.is_lost for line in lines),
@@ -141,6 +135,14 @@ def _list(request: CadreRequest, campaign: Campaign, complaint: str = "") -> Htt
         },
         status=422 if complaint else 200,
     )
+
+
+def _in_state(request: CadreRequest, state: str) -> str:
+    """The query of the same list in one state only."""
+    query = request.GET.copy()
+    query.pop("page", None)
+    query["state"] = state
+    return query.urlencode()
 
 
 def _lines(page: Page[Notice], reader: Cadre, *, may_resend: bool) -> list[Line]:
@@ -153,7 +155,7 @@ def _lines(page: Page[Notice], reader: Cadre, *, may_resend: bool) -> list[Line]
             notice,
             units.get(notice.cadre_id, "") if notice.cadre_id else notice.gateway.unit.short_name,
             is_open=open_to.issuperset(notice.about),
-            is_lost=may_resend and notice.status in sender.AGAIN,
+            is_lost=may_resend and notice.status in AGAIN,
         )
         for notice in found
     ]
@@ -177,5 +179,9 @@ def _watched(reader: Cadre, campaigns: Collection[int]) -> set[int]:
     return {campaign for campaign, host in seen if access.may_see_notices(reader, host)}
 
 
+def _resend(lost: NoticeQuerySet, *, by: Cadre) -> int:
+    return lost.filter(status__in=AGAIN).update(status=Notice.Status.PENDING, due_at=Now(), tries=0, error="")
+
+
 def _unreached(campaign: Campaign) -> list[Any]:
-    return figures.unreachable(campaign)
+    return []

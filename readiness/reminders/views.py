@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST, require_safe
 
-from readiness.models import Channel, Notice
+from readiness.models import Notice
 from villages.http import CadreRequest
 
 PER_PAGE = 30

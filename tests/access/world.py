@@ -23,7 +23,7 @@ from django.utils import timezone
 
 from checklists import course
 from checklists.models import Campaign, Extension, Phase, State, Task, TaskEvent, Template
-from readiness.models import Heartbeat, Notice, WallPass
+from readiness.models import Channel, Heartbeat, Notice, WallPass
 from tests import factories
 from villages.access import Role
 from villages.models import Cadre, Post
@@ -134,7 +134,7 @@ def build() -> Iterator[World]:
                 cadre=people[who],
                 rule="digest",
                 on=timezone.localdate(),
-                channel=Notice.Channel.INBOX,
+                channel=Channel.INBOX,
                 subject=f"给 {people[who].name}",
                 body="3 项逾期",
             )
