@@ -31,7 +31,7 @@ ON_WORKDAYS = range(5)
 
 def in_days(days: int) -> str:
     """How far ahead of its deadline a task is announced."""
-    return ngettext("%(n)d day before", "%(n)d days before", days) % {"n": days} if days else _("on the day itself")
+    return ngettext("%(n)d day ahead", "%(n)d days ahead", days) % {"n": days} if days else _("on the day itself")
 
 
 class Days(forms.TypedMultipleChoiceField):

@@ -36,14 +36,12 @@ NUMBER = re.compile(r"[0-9]{1,18}", re.ASCII)
 class NoticeFilter(forms.Form):
     """Which notices of a campaign to show."""
 
-    state = forms.ChoiceField(
-        label=gettext_lazy("State"), choices=[("", gettext_lazy("Every state")), *Notice.Status.choices], required=False
-    )
+    state = forms.ChoiceField(choices=[("", ""), *Notice.Status.choices], required=False, widget=forms.HiddenInput)
     channel = forms.ChoiceField(
         label=gettext_lazy("Channel"), choices=[("", gettext_lazy("Every channel")), *Channel.choices], required=False
     )
     day = forms.DateField(
-        label=gettext_lazy("Day"),
+        label=gettext_lazy("Date"),
         required=False,
         widget=forms.DateInput(attrs={"type": "date", "class": "form-control"}, format="%Y-%m-%d"),
     )

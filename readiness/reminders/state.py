@@ -13,6 +13,7 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.functional import Promise
+from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_POST, require_safe
@@ -94,8 +95,7 @@ class Part:
 
     name: "str | Promise"
     is_well: bool
-    at: datetime | None = None  # its last sign of life
-    word: str = ""  # what it answered
+    word: str  # what it answered, or when it last did
     effect: "str | Promise" = ""  # what stands still without it
 
 
@@ -166,16 +166,23 @@ def _parts(now: datetime) -> list[Part]:
     down = {*health.down(), *health.silent()}
     redis = "redis" not in down
     return [
-        *(Part(name, part not in down, seen.get(part), effect=effect) for part, (name, effect) in PARTS.items()),
-        Part(_("the database"), True, now, took),
+        *(Part(name, part not in down, _ago(seen.get(part), now), effect) for part, (name, effect) in PARTS.items()),
+        Part(_("the database"), True, took),
         Part(
             _("Redis"),
             redis,
-            now if redis else None,
             _("answers") if redis else _("no answer within a second"),
             _("what is urgent waits up to a minute longer; nothing is lost"),
         ),
     ]
+
+
+def _ago(at: datetime | None, now: datetime) -> str:
+    if at is None:
+        return _("no sign of life so far")
+    if now - at < timedelta(minutes=2):
+        return _("last sign of life %(n)d s ago") % {"n": max((now - at).total_seconds(), 0)}
+    return _("last sign of life %(ago)s ago") % {"ago": timesince(at, now)}
 
 
 def _queues(reader: Cadre, now: datetime) -> list[Queue]:
