@@ -1,6 +1,6 @@
 """How a campaign reminds: how long before, how often after, whom, who hears of it next, and at what time."""
 
-from datetime import time
+from datetime import datetime, time, timedelta
 from itertools import pairwise
 from typing import Any
 
@@ -10,7 +10,9 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
+from django.utils import timezone
 from django.utils.dates import WEEKDAYS
+from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
@@ -20,6 +22,8 @@ from checklists.models import Campaign, Change, Responsibility
 from checklists.setup.page import planned
 from checklists.setup.seen import SeenForm
 from readiness.models import Rules
+from readiness.reminders import outbox
+from readiness.reminders.calendars import on_or_after
 from villages.http import CadreRequest
 
 DAYS_BEFORE = (14, 7, 5, 3, 2, 1, 0)
@@ -27,6 +31,7 @@ LONGEST = 30  # working days
 EARLIEST, LATEST = time(6), time(20)
 WHOM = ("first", "direct", "linked")
 ON_WORKDAYS = range(5)
+LOOKED_AHEAD = 5  # working days
 
 
 def in_days(days: int) -> str:
@@ -191,7 +196,32 @@ def _kept(campaign: Campaign) -> Rules:
     return Rules.objects.filter(campaign=campaign).first() or Rules(campaign=campaign)
 
 
+def coming(campaign: Campaign, now: datetime) -> str:
+    """When the campaign next reminds how many cadres, in a sentence. Plans up to a week, as things stand."""
+    rule, local = _kept(campaign), timezone.localtime(now)
+    day = local.date() if local.time() < rule.at else local.date() + timedelta(days=1)
+    for _turn in range(LOOKED_AHEAD):
+        day = on_or_after(day)
+        at = datetime.combine(day, rule.at, local.tzinfo)
+        told = {one.cadre for one in outbox.planned(day, at) if one.cadre and campaign.pk in one.about}
+        if told:
+            people = ngettext("about %(n)d cadre", "about %(n)d cadres", len(told)) % {"n": len(told)}
+            when = date_format(day, "MONTH_DAY_FORMAT")
+            return _("Next reminder: %(day)s %(time)s, %(people)s.") % {
+                "day": when,
+                "time": f"{rule.at:%H:%M}",
+                "people": people,
+            }
+        day += timedelta(days=1)
+    return _("Nobody is to be reminded on the next %(n)d working days, as things stand.") % {"n": LOOKED_AHEAD}
+
+
 def _page(request: CadreRequest, campaign: Campaign, form: RulesForm, *, status: int = 200) -> HttpResponse:
     changed = Change.objects.filter(campaign=campaign, fields__has_any_keys=RulesForm.Meta.fields)
-    context = {"campaign": campaign, "form": form, "changes": changed.select_related("by")[:20]}
+    context = {
+        "campaign": campaign,
+        "form": form,
+        "changes": changed.select_related("by")[:20],
+        "coming": coming(campaign, timezone.now()) if "next" in request.GET and campaign.is_running else "",
+    }
     return render(request, "reminders/rules.html", context, status=status)

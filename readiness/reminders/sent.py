@@ -4,7 +4,6 @@ import re
 from collections import defaultdict
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
 
 from django import forms
 from django.contrib import messages
@@ -23,6 +22,7 @@ from checklists.models import Campaign
 from checklists.setup.page import planned
 from readiness.models import Channel, Notice
 from readiness.models.notice import NoticeQuerySet
+from readiness.reminders.ways import Unreachable, unreachable
 from villages import access
 from villages.http import CadreRequest
 from villages.models import Cadre, Post
@@ -129,7 +129,8 @@ def _list(request: CadreRequest, campaign: Campaign, complaint: str = "") -> Htt
             "may_run": may_run,
             "some_lost": any(line.is_lost for line in lines),
             "complaint": complaint,
-            "unreached": _unreached(campaign) if page.number == 1 and not form.has_changed() else [],
+            # Asked where nothing else is.
+            "unreached": _unreached(campaign, request.user) if not request.GET else None,
         },
         status=422 if complaint else 200,
     )
@@ -181,5 +182,15 @@ def _resend(lost: NoticeQuerySet, *, by: Cadre) -> int:
     return lost.filter(status__in=AGAIN).update(status=Notice.Status.PENDING, due_at=Now(), tries=0, error="")
 
 
-def _unreached(campaign: Campaign) -> list[Any]:
-    return []
+@dataclass(frozen=True)
+class Unreached:
+    """Who answers in a campaign and hears of it by nothing but the inbox, if at all."""
+
+    people: list[tuple[Unreachable, str]]  # with their units; as many as are shown
+    count: int
+
+
+def _unreached(campaign: Campaign, reader: Cadre) -> Unreached:
+    found = unreachable(campaign, timezone.localdate())
+    units = _units([one.cadre for one in found[:SHOWN]], reader)
+    return Unreached([(one, units.get(one.cadre, "")) for one in found[:SHOWN]], len(found))
