@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from django import forms
 from django.contrib import messages
 from django.core.paginator import Page, Paginator
+from django.db import transaction
 from django.db.models import Count, Q
-from django.db.models.functions import Now
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -18,10 +18,11 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_POST, require_safe
 
-from checklists.models import Campaign
+from checklists.models import Campaign, Change
 from checklists.setup.page import planned
 from readiness.models import Channel, Notice
 from readiness.models.notice import NoticeQuerySet
+from readiness.reminders import sender
 from readiness.reminders.ways import Unreachable, unreachable
 from villages import access
 from villages.http import CadreRequest
@@ -29,7 +30,6 @@ from villages.models import Cadre, Post
 
 PER_PAGE = 50
 SHOWN = 50  # who cannot be reached, before "and others"
-AGAIN = (Notice.Status.UNKNOWN, Notice.Status.FAILED, Notice.Status.REFUSED, Notice.Status.ASIDE)
 NUMBER = re.compile(r"[0-9]{1,18}", re.ASCII)
 
 
@@ -92,7 +92,11 @@ def resend(request: CadreRequest, campaign_id: int) -> HttpResponse:
     chosen = [int(number) for number in sent[:PER_PAGE] if NUMBER.fullmatch(number)]
     if not chosen:
         return _list(request, campaign, complaint=_("Choose at least one notice to send again."))
-    again = _resend(Notice.objects.of_campaign(campaign).filter(pk__in=chosen), by=request.user)
+    with transaction.atomic():
+        again = sender.resend(Notice.objects.of_campaign(campaign).filter(pk__in=chosen), by=request.user)
+        if again:
+            note = {"resent": ["", str(again)]}
+            Change.objects.create(campaign=campaign, by=request.user, what=Change.What.EDITED, fields=note)
     said = ngettext("%(n)d notice goes out again.", "%(n)d notices go out again.", again) % {"n": again}
     if again < len(chosen):
         said += " " + _("The others are on their way by now, or were not lost.")
@@ -154,7 +158,7 @@ def _lines(page: Page[Notice], reader: Cadre, *, may_resend: bool) -> list[Line]
             notice,
             units.get(notice.cadre_id, "") if notice.cadre_id else notice.gateway.unit.short_name,
             is_open=open_to.issuperset(notice.about),
-            is_lost=may_resend and notice.status in AGAIN,
+            is_lost=may_resend and notice.status in sender.AGAIN,
         )
         for notice in found
     ]
@@ -176,10 +180,6 @@ def _watched(reader: Cadre, campaigns: Collection[int]) -> set[int]:
     """
     seen = Campaign.objects.visible_to(reader).filter(pk__in=campaigns).values_list("pk", "host_id")
     return {campaign for campaign, host in seen if access.may_see_notices(reader, host)}
-
-
-def _resend(lost: NoticeQuerySet, *, by: Cadre) -> int:
-    return lost.filter(status__in=AGAIN).update(status=Notice.Status.PENDING, due_at=Now(), tries=0, error="")
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from django.views.decorators.http import require_POST, require_safe
 from checklists.models import Campaign
 from readiness import health
 from readiness.models import Channel, Gateway, Heartbeat, Notice, Sender
+from readiness.reminders import restored
 from villages import access
 from villages.access import Action
 from villages.http import CadreRequest
@@ -136,7 +137,7 @@ def release(request: CadreRequest) -> HttpResponse:
     """Lets notices go out again after a restore; what was put aside goes out too if that is asked for."""
     access.require(access.may_see_state(request.user))
     access.require(access.may_release(request.user, _highest()))
-    again = _release(by=request.user, resend="resend" in request.POST)
+    again = restored.release(by=request.user, resend="resend" in request.POST)
     caches["default"].delete("alarm")
     said = _("Reminders go out again.")
     if again:
@@ -144,12 +145,6 @@ def release(request: CadreRequest) -> HttpResponse:
         said += " " + too % {"n": again}
     messages.success(request, said)
     return redirect("state")
-
-
-def _release(*, by: Cadre, resend: bool) -> int:
-    Sender.objects.update(paused_at=None, paused_because="", changed_by=by)
-    aside = Notice.objects.filter(status=Notice.Status.ASIDE)
-    return aside.update(status=Notice.Status.PENDING) if resend else 0
 
 
 def _highest() -> int:

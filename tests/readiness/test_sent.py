@@ -137,7 +137,12 @@ def test_filters(campaign: Campaign, cast: Cast, as_: As) -> None:
     first = notice(campaign, cast["lan"])
     second = notice(campaign, cast["lin"], channel=Channel.INBOX, on=today - timedelta(days=1), status=Status.DELIVERED)
     gateway = Gateway.objects.create(
-        channel=Channel.DINGTALK_ROBOT, unit_id=EAST, campaign=campaign, name="东镇群", host="https://x", made_by=cast["ada"]
+        channel=Channel.DINGTALK_ROBOT,
+        unit_id=EAST,
+        campaign=campaign,
+        name="东镇群",
+        host="https://x",
+        made_by=cast["ada"],
     )
     third = notice(campaign, None, gateway=gateway, channel=Channel.DINGTALK_ROBOT, rule="group")
     assert listed(ada, campaign) == {first.pk, second.pk, third.pk}
@@ -149,12 +154,12 @@ def test_filters(campaign: Campaign, cast: Cast, as_: As) -> None:
 
 
 @pytest.mark.parametrize(
-    "query", ["?state=lost", "?channel=pigeon", "?day=2026-02-30", "?day=9", f"?name={'长' * 99}", "?page=x", "?name=%00"]
+    "query",
+    ["?state=lost", "?channel=pigeon", "?day=2026-02-30", "?day=9", f"?name={'长' * 99}", "?page=x", "?name=%00"],
 )
-def test_a_filter_that_makes_no_sense_leaves_nothing_out(
-    campaign: Campaign, cast: Cast, as_: As, query: str
-) -> None:
-    assert listed(as_("ada"), campaign, query) == {notice(campaign, cast["lan"]).pk}
+def test_a_filter_that_makes_no_sense_leaves_nothing_out(campaign: Campaign, cast: Cast, as_: As, query: str) -> None:
+    made = notice(campaign, cast["lan"])
+    assert listed(as_("ada"), campaign, query) == {made.pk}
 
 
 def test_it_takes_as_many_queries_for_one_as_for_fifty(campaign: Campaign, cast: Cast, as_: As) -> None:
