@@ -19,7 +19,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_http_methods
 
 from checklists.models import Campaign, Change, Responsibility
-from checklists.setup.page import planned
+from checklists.setup import page
 from checklists.setup.seen import SeenForm
 from readiness.models import Rules
 from readiness.reminders import outbox
@@ -178,7 +178,7 @@ class RulesForm(SeenForm):
 @require_http_methods(["GET", "HEAD", "POST"])
 def rules(request: CadreRequest, campaign_id: int) -> HttpResponse:
     """Shows and saves how the campaign reminds."""
-    campaign = planned(request, campaign_id)
+    campaign = page.planned(request, campaign_id)
     if request.method != "POST":
         return _page(request, campaign, RulesForm(instance=_kept(campaign)))
     with transaction.atomic():

@@ -19,7 +19,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_POST, require_safe
 
 from checklists.models import Campaign, Change
-from checklists.setup.page import planned
+from checklists.setup import page
 from readiness.models import Channel, Notice
 from readiness.models.notice import NoticeQuerySet
 from readiness.reminders import sender
@@ -87,7 +87,7 @@ def notices(request: CadreRequest, campaign_id: int) -> HttpResponse:
 @require_POST
 def resend(request: CadreRequest, campaign_id: int) -> HttpResponse:
     """Puts notices that got lost, or may have, back into the queue: the one whose button it was, else all chosen."""
-    campaign = planned(request, campaign_id)
+    campaign = page.planned(request, campaign_id)
     sent = request.POST.getlist("only") or request.POST.getlist("notice")
     chosen = [int(number) for number in sent[:PER_PAGE] if NUMBER.fullmatch(number)]
     if not chosen:
@@ -112,16 +112,16 @@ def _list(request: CadreRequest, campaign: Campaign, complaint: str = "") -> Htt
     state = form.cleaned_data.get("state")
     paginator = Paginator(asked.filter(status=state) if state else asked, PER_PAGE)
     paginator.count = counts.get(state, 0) if state else sum(counts.values())  # counted already
-    page = paginator.get_page(request.GET.get("page"))
+    shown = paginator.get_page(request.GET.get("page"))
     may_run = bool(access.may_run(request.user, campaign.host_id)) and not campaign.is_closed
-    lines = _lines(page, request.user, may_resend=may_run)
+    lines = _lines(shown, request.user, may_resend=may_run)
     return render(
         request,
         "reminders/notices.html",
         {
             "campaign": campaign,
             "form": form,
-            "page": page,
+            "page": shown,
             "lines": lines,
             "counts": [
                 (status, status.label, counts[status], _in_state(request, status))
@@ -148,9 +148,9 @@ def _in_state(request: CadreRequest, state: str) -> str:
     return query.urlencode()
 
 
-def _lines(page: Page[Notice], reader: Cadre, *, may_resend: bool) -> list[Line]:
+def _lines(shown: Page[Notice], reader: Cadre, *, may_resend: bool) -> list[Line]:
     """Three queries."""
-    found = list(page.object_list.select_related("cadre", "gateway__unit"))  # type: ignore[attr-defined]
+    found = list(shown.object_list.select_related("cadre", "gateway__unit"))  # type: ignore[attr-defined]
     units = _units({notice.cadre_id for notice in found if notice.cadre_id}, reader)
     open_to = _watched(reader, {campaign for notice in found for campaign in notice.about})
     return [
