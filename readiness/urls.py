@@ -6,7 +6,7 @@ from readiness import health
 from readiness.boards import board, passes, wall
 from readiness.boards import map as maps
 from readiness.boards import views as boards
-from readiness.reminders import feed, gateways, wishes
+from readiness.reminders import feed, gateways, rules, sent, state, wishes
 from readiness.reminders import views as reminders
 from villages import urls as front_door  # registers the <unit:…> converter
 
@@ -27,6 +27,11 @@ urlpatterns = [
     path("campaigns/<int:campaign_id>/passes/", passes.passes, name="passes"),
     path("campaigns/<int:campaign_id>/passes/<int:pass_id>/revoke/", passes.revoke, name="revoke_pass"),
     path("campaigns/<int:campaign_id>/units/<unit:code>/", boards.unit_page, name="unit_tasks"),
+    path("campaigns/<int:campaign_id>/notices/", sent.notices, name="notices"),
+    path("campaigns/<int:campaign_id>/notices/resend/", sent.resend, name="resend"),
+    path("campaigns/<int:campaign_id>/reminders/", rules.rules, name="reminder_rules"),
+    path("state/", state.state, name="state"),
+    path("state/release/", state.release, name="release"),
     path("inbox/", reminders.inbox, name="inbox"),
     path("inbox/read/", reminders.read, name="inbox_read"),
     path("me/notices/", wishes.wishes, name="wishes"),

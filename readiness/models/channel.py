@@ -196,4 +196,4 @@ class Rules(models.Model):
         ]
 
     def __str__(self) -> str:
-        return str(self.campaign)
+        return str(_("reminder rules"))

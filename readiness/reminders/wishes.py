@@ -169,7 +169,7 @@ def try_out(cadre: Cadre, channel: str, gateway: Gateway | None) -> str:
 
     The gateway remembers it, as it does when a notice is sent: a test that worked closes its breaker.
     """
-    circuit = breaker.of(gateway.pk if gateway else None)
+    circuit = breaker.of(gateway)
     try:
         to = "" if channel in ROBOTS else channels.account(channel, cadre)
     except channels.Refused as unknown:  # which says nothing about the platform

@@ -40,8 +40,8 @@ gone    county         -       -       -       -       -       -       -       -
 early   county         -       -       -       -       -       -       -       -       -     -       -       -
 """
 
-# What each person may do with a campaign: s sees it, r runs (closes) it. "east" is run by East Township, "far" by
-# the other county; the others by the county and by what is above it.
+# What each person may do with a campaign: s sees it, l looks at what was sent to whom, r runs (closes) it. "east" is
+# run by East Township, "far" by the other county; the others by the county and by what is above it.
 WITH_CAMPAIGNS = """
         county  draft   closed  east    city    province  far   far_draft
 lan     s       -       s       s       s       s         -     -
@@ -50,11 +50,11 @@ lin     s       -       s       s       s       s         -     -
 qin     s       -       s       s       s       s         -     -
 wang    s       -       s       -       s       s         -     -
 bao     s       -       s       s       s       s         -     -
-tang    s       -       s       s       s       s         -     -
+tang    s       -       s       sl      s       s         -     -
 deng    s       -       s       -       s       s         -     -
 he      s       -       s       s       s       s         -     -
-mei     s       -       s       s       s       s         -     -
-ada     sr      sr      sr      sr      s       s         -     -
+mei     sl      -       sl      sl      s       s         -     -
+ada     slr     slr     slr     slr     s       s         -     -
 su      s       -       s       s       s       s         -     -
 an      s       -       s       s       s       s         -     -
 chen    -       -       -       -       -       s         s     -
@@ -138,6 +138,12 @@ def steers(who: str, campaign: object) -> Outcome:
     """An empty form does not say where to."""
     may = CAMPAIGNS[who].get(campaign, "")
     return 422 if "r" in may else 403 if "s" in may else 404
+
+
+def looks(who: str, campaign: object) -> Outcome:
+    """What was sent to whom is for those who lead or run it."""
+    may = CAMPAIGNS[who].get(campaign, "")
+    return 200 if "l" in may else 403 if "s" in may else 404
 
 
 def starts(who: str, *, then: Outcome) -> Outcome:
@@ -335,6 +341,11 @@ ROUTES = {
     "boundaries": Route("unit", staffs(GET=200, HEAD=200, POST=422)),
     "remove_boundaries": Route("unit", staffs(POST=302)),
     "shapes": Route("campaign", reads(sees_host)),
+    "notices": Route("campaign", reads(looks)),
+    "resend": Route("step", edits(POST=422)),
+    "reminder_rules": Route("step", edits(GET=200, HEAD=200, POST=422)),
+    "state": Route("", reads(partial(starts, then=200))),
+    "release": Route("", writes(partial(starts, then=302))),  # nobody sits higher than ada
     "inbox": Route("", reads(page)),
     "inbox_read": Route("", writes(moved)),
     "wishes": Route("", reads(page) | writes(refused)),
