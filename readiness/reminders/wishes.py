@@ -1,5 +1,6 @@
 """How one cadre is told: by which ways, when not, under which names; a test of each way; the secret calendar."""
 
+import math
 from datetime import time
 from typing import Any
 
@@ -105,7 +106,7 @@ class WishesForm(forms.Form):
             self.add_error(
                 "quiet_until",
                 _("That would be %(hours)s hours. At most 14, else what is due today would reach you tomorrow.")
-                % {"hours": f"{_minutes(begin, end) / 60:.3g}"},
+                % {"hours": f"{math.ceil(_minutes(begin, end) / 6) / 10:g}"},
             )
         return data
 
