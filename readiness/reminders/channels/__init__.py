@@ -144,7 +144,8 @@ def account(channel: str, cadre: Cadre) -> str:
     if channel == Channel.MAIL:
         to: str | None = cadre.email
     elif channel in PERSONAL:
-        to = cadre.accounts.filter(channel=channel).values_list("name", flat=True).first()
+        # `all`, so that a sender can read the accounts of many cadres along.
+        to = next((account.name for account in cadre.accounts.all() if account.channel == channel), None)
     else:
         to = cadre.phone
     if not to:
