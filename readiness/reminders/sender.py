@@ -10,24 +10,17 @@ threads speak to the platforms.
 """
 
 import logging
-import random
 import time
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from django.db import DatabaseError, connection, transaction
-from django.db.models import F, Q, Window
-from django.db.models.functions import Coalesce, Now, RowNumber
-from django.utils import timezone, translation
-from django.utils.translation import gettext as _
+from django.db import connection
 
 from readiness.models import Channel, Notice
-from readiness.models.notice import NoticeQuerySet
-from readiness.reminders import breaker, channels, limits, restored
-from villages.models import Cadre
+from readiness.reminders import breaker, channels, restored
 
 logger = logging.getLogger(__name__)
 Status = Notice.Status
