@@ -53,20 +53,14 @@ GATES = """
     WHERE t.item_id = ANY(%(items)s) AND t.state IN ('open', 'returned') AND t.retired_at IS NULL
     GROUP BY 1, 2
 """
-# Units with tasks: from one to the next on the index, without reading the tasks in between.
-UNITS = """
-    WITH RECURSIVE place AS (
-        SELECT c.id AS campaign_id, (SELECT min(unit_id) FROM checklists_task WHERE campaign_id = c.id) AS unit_id
-        FROM unnest(%(campaigns)s::bigint[]) c (id)
-        UNION ALL
-        SELECT p.campaign_id, (SELECT t.unit_id FROM checklists_task t
-                               WHERE t.campaign_id = p.campaign_id AND t.unit_id > p.unit_id
-                               ORDER BY t.campaign_id, t.unit_id LIMIT 1)
-        FROM place p WHERE p.unit_id IS NOT NULL
-    )
-    SELECT campaign_id, unit_id FROM place p WHERE unit_id IS NOT NULL AND EXISTS (
-        SELECT FROM checklists_task t WHERE t.campaign_id = p.campaign_id AND t.unit_id = p.unit_id
-                                            AND t.state IN ('open', 'returned') AND t.retired_at IS NULL)
+# Units whose tally counts something: those with tasks, and those above such.
+UNITS = "SELECT DISTINCT campaign_id, unit_id FROM checklists_tally WHERE campaign_id = ANY(%(campaigns)s)"
+# Of some of them, those that owe something themselves.
+OWING = """
+    SELECT p.campaign, p.unit FROM unnest(%(campaigns)s::bigint[], %(units)s::text[]) p (campaign, unit)
+    WHERE EXISTS (SELECT FROM checklists_task t WHERE t.campaign_id = p.campaign AND t.unit_id = p.unit
+                                                  AND t.state IN ('open', 'returned') AND t.retired_at IS NULL)
+    ORDER BY 1, 2
 """
 # The last digest before a day and whether there is one of it: two looks at the index that keeps notices unique.
 TOLD = """
@@ -113,20 +107,24 @@ def read(on: date, now: datetime) -> Figures:
     drives = _drives(campaigns, items, on)
     until = max((shifted(on, drive.rule.ahead) for drive in drives.values()), default=on)
     asked_of = {"campaigns": ids, "measured": [item.pk for item in items if item.is_measured], "until": until}
-    owed = [Owed(*row) for row in rows(OWED, asked_of)]
+    owed = list(map(Owed._make, rows(OWED, asked_of)))
     posts = list(Post.objects.current(on).order_by("-principal", "pk").values_list("cadre_id", "unit_id", "role"))
     answers = answering(campaigns, {(cadre, unit) for cadre, unit, _ in posts})
     leaders = [(unit, cadre) for cadre, unit, role in posts if role in LEADERS]
     admins = [(unit, cadre) for cadre, unit, role in posts if role == Role.CAMPAIGN_ADMIN]
     told = _told(on, {*(c for kinds in answers.values() for c in kinds.values()), *(c for _, c in leaders + admins)})
-    owing = rows(UNITS, {"campaigns": ids})
     facts = happened.since(local, ids)
     boards = _boards(on, campaigns, drives, leaders, told)
-    vacant = [(campaign, unit) for campaign, unit in owing if not _is_answered(answers.get((campaign, unit), {}))]
+    vacant = _vacant(ids, answers)
     taken: dict[tuple[int, str, date], list[Taken]] = {}
     for campaign, unit, due_on, *step in rows(TAKEN, {"campaigns": ids}):
         taken.setdefault((campaign, unit, due_on), []).append(Taken(*step))
-    named = {unit for _, unit in owing} | {fact.unit for fact in facts} | {board.unit for board in boards}
+    named = (
+        {one.unit for one in owed}
+        | {unit for _, unit in vacant}
+        | {fact.unit for fact in facts}
+        | {board.unit for board in boards}
+    )
     named |= {unit for board in boards for unit, _ in board.worst}
     units = {code: words.unit_name(name) for code, name in _names(named)}
     boards = [board._replace(worst=tuple((units[code], n) for code, n in board.worst)) for board in boards]
@@ -346,6 +344,12 @@ def _board(campaign: Campaign, unit: str, counted: dict[str, Counts]) -> Board |
         if counts.overdue or counts.returned
     }
     return Board(campaign.pk, unit, total, tuple((code, below[code]) for code in sorted(needs, key=needs.get)[:WORST]))  # type: ignore[arg-type]
+
+
+def _vacant(campaigns: list[int], answers: dict[tuple[int, str], dict[str, int]]) -> list[tuple[int, str]]:
+    """Campaign and unit, where something is owed and nobody answers first or directly. Two queries."""
+    alone = [key for key in rows(UNITS, {"campaigns": campaigns}) if not _is_answered(answers.get(key, {}))]
+    return rows(OWING, {"campaigns": [campaign for campaign, _ in alone], "units": [unit for _, unit in alone]})
 
 
 def _is_answered(kinds: dict[str, int]) -> bool:

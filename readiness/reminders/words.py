@@ -96,7 +96,16 @@ def more(n: int) -> str:
     return ngettext("… and %(n)d more unit", "… and %(n)d more units", n) % {"n": n}
 
 
-def summary(late: int, near: int, *, ahead: int, first: date) -> str:
+def more_said(n: int) -> str:
+    return ngettext("… and %(n)d more message", "… and %(n)d more messages", n) % {"n": n}
+
+
+def owing(late: int, near: int) -> list[str]:
+    """For the subject."""
+    return ([overdue(late)] if late else []) + ([soon(near)] if near else [])
+
+
+def summary(late: int, near: int, ahead: int, first: date) -> str:
     """What is owed, in one line."""
     return _("%(overdue)d overdue, %(soon)d due within %(ahead)d days; the earliest deadline is %(day)s.") % {
         "overdue": late,
@@ -106,10 +115,21 @@ def summary(late: int, near: int, *, ahead: int, first: date) -> str:
     }
 
 
-def owed(
-    unit: str, *, late: int, late_since: date | None, near: int, near_by: date | None, vetoes: int, valueless: int
+def unit_says() -> str:
+    """The pattern of a line about a unit; takes `unit` and `what`."""
+    return _("%(unit)s: %(what)s")
+
+
+def owes(
+    late: int,
+    late_since: date | None,
+    near: int,
+    near_by: date | None,
+    vetoes: int,
+    valueless: int,
+    titles: tuple[str, ...],
 ) -> str:
-    """What one unit owes; without what it is."""
+    """What one unit owes, and up to three items by name."""
     parts = []
     if late and late_since:
         parts.append(_("%(n)d overdue (since %(day)s)") % {"n": late, "day": day(late_since)})
@@ -119,10 +139,10 @@ def owed(
         parts.append(_("%(n)d of them veto") % {"n": vetoes})
     if valueless:
         parts.append(_("%(n)d without a value") % {"n": valueless})
-    return _("%(unit)s: %(what)s") % {"unit": unit, "what": _(", ").join(parts)}
+    return with_titles(_(", ").join(parts), titles, late + near)
 
 
-def with_titles(line: str, titles: list[str], count: int) -> str:
+def with_titles(line: str, titles: tuple[str, ...], count: int) -> str:
     """A line and what it is about, as far as there is room."""
     if not titles:
         return line
