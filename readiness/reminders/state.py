@@ -36,6 +36,14 @@ PARTS: dict[str, tuple["str | Promise", "str | Promise"]] = {
     "worker": (gettext_lazy("the planner"), gettext_lazy("no new reminders are written")),
     "sender": (gettext_lazy("the sender"), gettext_lazy("reminders wait and do not go out")),
 }
+# The parts that are silent by the database's clock, with their last sign of life; without a part: the pause.
+ALARM = """
+    SELECT part, at, '' FROM unnest(%(parts)s::text[]) part LEFT JOIN readiness_heartbeat USING (part)
+    WHERE at IS NULL OR at < now() - make_interval(secs => %(silent)s)
+    UNION ALL
+    SELECT '', paused_at, paused_because FROM readiness_sender WHERE paused_at IS NOT NULL
+    ORDER BY part
+"""
 
 
 @dataclass(frozen=True)
@@ -76,18 +84,17 @@ def alarm(user: access.Person) -> Alarm:
         return Alarm()
     kept: Alarm | None = caches["default"].get("alarm")
     if kept is None:
-        seen = {}
-        silent = health.silent()
-        if silent:
-            seen = dict(Heartbeat.objects.values_list("part", "at"))
-        sender = Sender.objects.filter(paused_at__isnull=False).first()
-        kept = Alarm(
-            tuple((part, seen.get(part)) for part in silent),
-            sender.paused_at if sender else None,
-            sender.paused_because if sender else "",
-        )
+        kept = _look()
         caches["default"].set("alarm", kept, KEPT)
     return kept
+
+
+def _look() -> Alarm:
+    with connection.cursor() as cursor:
+        cursor.execute(ALARM, {"parts": list(health.PARTS), "silent": health.SILENT.total_seconds()})
+        rows = cursor.fetchall()
+    paused = next(((at, because) for part, at, because in rows if not part), (None, ""))
+    return Alarm(tuple((part, at) for part, at, _because in rows if part), *paused)
 
 
 @dataclass(frozen=True)
@@ -158,7 +165,7 @@ def _parts(now: datetime) -> list[Part]:
         cursor.execute("SELECT 1")
     took = _("answered in %(n)d ms") % {"n": round((time.perf_counter() - began) * 1000)}
     seen = dict(Heartbeat.objects.values_list("part", "at"))
-    down = {*health.down(), *health.silent()}
+    down = health.down()
     redis = "redis" not in down
     return [
         *(Part(name, part not in down, _ago(seen.get(part), now), effect) for part, (name, effect) in PARTS.items()),
