@@ -184,6 +184,14 @@ def test_who_has_no_account_any_more(platform: Platform, made: Made, cast: dict[
     assert platform.requests == []
 
 
+@pytest.mark.parametrize("to", ["", "@all", "lan,lin", "lan|lin", "lan;lin", "lan lin", "lan\n", "\u3000"])
+@pytest.mark.parametrize("channel", ["dingtalk", "wecom", "feishu"])
+def test_a_message_to_one_is_not_to_many(platform: Platform, made: Made, channel: str, to: str) -> None:
+    gateway = made(channel).gateway
+    assert channels.test(gateway, to) == "这不是一个人的账号：请更正。"
+    assert platform.requests == []
+
+
 def test_a_gateway_that_was_removed(platform: Platform, made: Made) -> None:
     notice = made("dingtalk_robot")
     assert notice.gateway
