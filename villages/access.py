@@ -60,6 +60,7 @@ class Action(Enum):
     RUN = "run"  # set up, launch and close campaigns of this unit
     CALL = "call"  # see telephone numbers in full
     STAFF = "staff"  # say who holds which post, load boundaries
+    WATCH = "watch"  # see what a unit's campaigns told to whom, and hear when nothing goes out any more
 
 
 RIGHTS: dict[Action, dict[str, Reach]] = {
@@ -108,6 +109,11 @@ RIGHTS: dict[Action, dict[str, Reach]] = {
         Role.CAMPAIGN_ADMIN: Reach.ALL,
     },
     Action.STAFF: {Role.CAMPAIGN_ADMIN: Reach.ALL},
+    Action.WATCH: {
+        Role.TOWNSHIP_LEADER: Reach.ALL,
+        Role.COUNTY_LEADER: Reach.ALL,
+        Role.CAMPAIGN_ADMIN: Reach.ALL,
+    },
 }
 
 
@@ -281,6 +287,47 @@ def runs_for(user: Person) -> Q:
 def may_run_some(user: Person) -> Verdict:
     """Set up a campaign at all."""
     return YES if runs_campaigns(user) else Verdict(False, _("Only campaign admins set campaigns up."))
+
+
+def may_connect(user: Person, unit: str) -> Verdict:
+    """Connect this unit to platforms that carry its notices: whoever runs its campaigns."""
+    if _may(user, Action.RUN, unit):
+        return YES
+    return Verdict(False, _("Only the campaign admin of this unit, or of one above it, connects it to platforms."))
+
+
+def may_connect_some(user: Person) -> Verdict:
+    """Connect any unit at all."""
+    return YES if runs_campaigns(user) else Verdict(False, _("Only campaign admins connect units to platforms."))
+
+
+def may_see_notices(user: Person, host: str) -> Verdict:
+    """See what campaigns of the host unit told to whom."""
+    if _may(user, Action.WATCH, host):
+        return YES
+    return Verdict(False, _("Only the campaign admin and the leaders of the host unit see what was sent to whom."))
+
+
+def watches(user: Person) -> bool:
+    """Whether the user hears on every page when reminders no longer go out."""
+    return any(grant.role in RIGHTS[Action.WATCH] for grant in grants(user))
+
+
+def may_see_state(user: Person) -> Verdict:
+    """See which of the processes live, and where notices get stuck."""
+    return YES if runs_campaigns(user) else Verdict(False, _("Only campaign admins see how the system is doing."))
+
+
+def may_release(user: Person, places: int) -> Verdict:
+    """Let notices leave the house again after a restore. That concerns every office in the house at once, so it is for
+    the highest campaign admins that there are.
+
+    Args:
+        places: how many places the code of a unit has where they sit; see `Post.objects.highest`.
+    """
+    if any(grant.role in RIGHTS[Action.RUN] and len(grant.unit) <= places for grant in grants(user)):
+        return YES
+    return Verdict(False, _("Only the campaign admins of the highest level here let reminders go out again."))
 
 
 def may_call(user: Person, unit: str) -> bool:

@@ -49,8 +49,14 @@ def _beats_for(code: str) -> str:
     return unit if "D" in unit else unit[:9]
 
 
-def tag(request: HttpRequest, reader: access.Person, campaign: Campaign, now: datetime, today: date) -> str:
-    """What all that this reader sees at this address depends on, in short; the same for all who see the same."""
+def tag(
+    request: HttpRequest, reader: access.Person, campaign: Campaign, now: datetime, today: date, *, frame: object = None
+) -> str:
+    """What all that this reader sees at this address depends on, in short; the same for all who see the same.
+
+    Args:
+        frame: what the page around the board says that an open page has to hear of.
+    """
     seen = (
         request.get_full_path(),
         sorted(access.grants(reader)),
@@ -61,6 +67,7 @@ def tag(request: HttpRequest, reader: access.Person, campaign: Campaign, now: da
         campaign.status,
         today,
         int(now.timestamp()) // (60 * MINUTES),
+        frame,
     )
     return '"' + hashlib.sha256(repr(seen).encode()).hexdigest()[:32] + '"'
 

@@ -41,8 +41,8 @@ gone    county         -        -        -        -       -       -       -     
 early   county         -        -        -        -       -       -       -       -       -     -       -       -
 """
 
-# What each person may do with a campaign: s sees it, r runs (closes) it. "east" is run by East Township, "far" by
-# the other county; the others by the county and by what is above it.
+# What each person may do with a campaign: s sees it, l looks at what was sent to whom, r runs (closes) it. "east" is
+# run by East Township, "far" by the other county; the others by the county and by what is above it.
 WITH_CAMPAIGNS = """
         county  draft   closed  east    city    province  far   far_draft
 lan     s       -       s       s       s       s         -     -
@@ -51,11 +51,11 @@ lin     s       -       s       s       s       s         -     -
 qin     s       -       s       s       s       s         -     -
 wang    s       -       s       -       s       s         -     -
 bao     s       -       s       s       s       s         -     -
-tang    s       -       s       s       s       s         -     -
+tang    s       -       s       sl      s       s         -     -
 deng    s       -       s       -       s       s         -     -
 he      s       -       s       s       s       s         -     -
-mei     s       -       s       s       s       s         -     -
-ada     sr      sr      sr      sr      s       s         -     -
+mei     sl      -       sl      sl      s       s         -     -
+ada     slr     slr     slr     slr     s       s         -     -
 su      s       -       s       s       s       s         -     -
 an      s       -       s       s       s       s         -     -
 chen    -       -       -       -       -       s         s     -
@@ -113,6 +113,11 @@ def page(who: str) -> Outcome:
     return 200
 
 
+def refused(who: str) -> Outcome:
+    """An empty form."""
+    return 422
+
+
 def moved(who: str) -> Outcome:
     return 302
 
@@ -134,6 +139,12 @@ def steers(who: str, campaign: object) -> Outcome:
     """An empty form does not say where to."""
     may = CAMPAIGNS[who].get(campaign, "")
     return 422 if "r" in may else 403 if "s" in may else 404
+
+
+def looks(who: str, campaign: object) -> Outcome:
+    """What was sent to whom is for those who lead or run it."""
+    may = CAMPAIGNS[who].get(campaign, "")
+    return 200 if "l" in may else 403 if "s" in may else 404
 
 
 def starts(who: str, *, then: Outcome) -> Outcome:
@@ -168,6 +179,20 @@ def sets_up(who: str, campaign: object, part: object = None, *, then: Outcome, c
 def opens(who: str, campaign: object, token: object) -> Outcome:
     """A pass is for everybody who knows it, for its own campaign, once that is launched."""
     return 200 if campaign == token in HOSTS and "draft" not in str(campaign) else 404
+
+
+def connects(who: str, gateway: object, *, then: Outcome) -> Outcome:
+    """A gateway exists for whoever runs campaigns of its unit, a robot for whoever runs its campaign."""
+    name = str(gateway)
+    if name.startswith("robot "):
+        return then if "r" in CAMPAIGNS[who].get(name.removeprefix("robot "), "") else 404
+    # Whoever appoints at a place runs its campaigns.
+    return then if "a" in MAY[who].get(gateway, "") else 404
+
+
+def reads_calendar(who: str, secret: object) -> Outcome:
+    """A calendar is for everybody who knows its address, also when its owner has left."""
+    return 200 if secret in (*MEMBERS, "barred") else 404
 
 
 def sees_unit(who: str, place: object) -> Outcome:
@@ -342,8 +367,23 @@ ROUTES = {
     "boundaries": Route("unit", staffs(GET=200, HEAD=200, POST=422)),
     "remove_boundaries": Route("unit", staffs(POST=302)),
     "shapes": Route("campaign", reads(sees_host)),
+    "notices": Route("campaign", reads(looks)),
+    "resend": Route("step", edits(POST=422)),
+    "reminder_rules": Route("step", edits(GET=200, HEAD=200, POST=422)),
+    "state": Route("", reads(partial(starts, then=200))),
+    "release": Route("", writes(partial(starts, then=302))),  # nobody sits higher than ada
     "inbox": Route("", reads(page)),
     "inbox_read": Route("", writes(moved)),
+    "wishes": Route("", reads(page) | writes(refused)),
+    "test_wishes": Route("", writes(refused)),  # an empty form does not say by which way
+    "my_calendar": Route("", writes(refused)),
+    "calendar": Route("secret", reads(reads_calendar), public=True),
+    "gateways": Route("", reads(partial(starts, then=200))),
+    "new_gateway": Route("", reads(partial(starts, then=200)) | writes(partial(starts, then=422))),
+    "gateway": Route("gateway", reads(partial(connects, then=200)) | writes(partial(connects, then=422))),
+    "remove_gateway": Route("gateway", writes(partial(connects, then=302))),
+    "test_gateway": Route("gateway", writes(partial(connects, then=302))),  # nothing may leave here: it says so
+    "robots": Route("step", reads(partial(saves, then=200)) | writes(partial(saves, then=422))),
     "healthz": Route("", reads(page), public=True),
     # Django's own views: they answer OPTIONS, and PUT like POST (an empty form: nothing is saved).
     "login": Route("", dict.fromkeys(["GET", "HEAD", "POST", "PUT", "OPTIONS"], only_strangers),
@@ -353,6 +393,7 @@ ROUTES = {
     "language": Route("", {}, otherwise=moved, public=True),
 }  # fmt: skip
 
+GATEWAYS = ["east", "county", "city", "river", "robot county", "robot east", "robot city", "robot far"]
 UNITS = [*PLACES, *NEVER_CODES, "511504-1", "5" * 30]
 TASKS = [
     *(("county", place, "open") for place in PLACES if place in UNDER["county"]),
@@ -386,6 +427,8 @@ IDS: dict[str, list[tuple[Any, ...]]] = {
     "campaign phase": [*((campaign, campaign) for campaign in HOSTS), *PARTS],
     "campaign pass": [*((campaign, campaign) for campaign in HOSTS), *PARTS],
     "campaign token": [*((campaign, campaign) for campaign in HOSTS), *PARTS],
+    "gateway": [(gateway,) for gateway in (*GATEWAYS, *NEVER)],
+    "secret": [(who,) for who in ("lan", "left", "barred", *NEVER)],
 }
 # Something, and nothing: for strangers, who are told the same of both, and for HEAD, the same view as GET. Methods
 # that an address does not have get the first.
@@ -404,6 +447,8 @@ FEW: dict[str, list[tuple[Any, ...]]] = {
     "campaign phase": [("draft", "draft"), (NEVER[0], "draft")],
     "campaign pass": [("draft", "draft"), (NEVER[0], "draft")],
     "campaign token": [("county", "county"), (NEVER[0], "draft")],
+    "gateway": [("county",), (NEVER[0],)],
+    "secret": [("lan",), (NEVER[0],)],
 }
 NO_ADDRESS = {-1, "511504-1", "5" * 30}  # no converter lets these through
 
@@ -462,6 +507,10 @@ def relation(who: str, route: str, ids: tuple[Any, ...]) -> tuple[object, ...]:
     for kind, name in zip(ROUTES[route].of.split(), ids, strict=True):
         if kind in ("unit", "post", "extension", "help"):
             found.append(to_place(who, name))
+        elif kind == "gateway":
+            found.append(to_gateway(who, name))
+        elif kind == "secret":
+            found.append(name if name in MEMBERS or name == "barred" else None)
         elif isinstance(name, tuple):
             found += [to_campaign(who, name[0]), to_place(who, name[1])]
         else:
@@ -474,6 +523,14 @@ def relation(who: str, route: str, ids: tuple[Any, ...]) -> tuple[object, ...]:
 def to_place(who: str, place: object) -> object:
     """The same for all places to which the person's posts stand alike and at which they may do the same."""
     return (MAY[who][place], kinship(who, PLACES[place])) if place in PLACES else None
+
+
+def to_gateway(who: str, name: object) -> object:
+    """The same for all that are likewise somebody's of a unit, or of a campaign."""
+    if name not in GATEWAYS:
+        return None
+    robot = str(name).startswith("robot ")
+    return (robot, to_campaign(who, str(name).removeprefix("robot ")) if robot else to_place(who, name))
 
 
 def to_campaign(who: str, campaign: object, *, closely: bool = False) -> object:
