@@ -35,7 +35,8 @@ class Pulse:
             return
         self.last = time.monotonic()
         try:
-            close_old_connections()
+            if not connection.in_atomic_block:
+                close_old_connections()
             Heartbeat.objects.update_or_create(part=self.part, defaults={"at": Now()})
         except DatabaseError as error:
             connection.close()
@@ -44,10 +45,10 @@ class Pulse:
 
 def silent() -> list[str]:
     """Parts without a sign of life for five minutes, frozen ones among them; remembered for 15 seconds."""
-    found = cache.get("silent parts")
+    found = cache.get("silent_parts")
     if found is None:
         found = _late(SILENT)
-        cache.set("silent parts", found, 15)
+        cache.set("silent_parts", found, 15)
     return list(found)
 
 

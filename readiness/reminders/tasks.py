@@ -14,7 +14,7 @@ from readiness.reminders import outbox, sender
 
 logger = logging.getLogger(__name__)
 # Of whoever wakes the sender: a Redis that is frozen must not freeze a page.
-PATIENCE = {"socket_timeout": 0.3, "socket_connect_timeout": 0.3}
+PATIENCE = {"socket_timeout": 0.3, "socket_connect_timeout": 0.3, "max_retries": 0}
 _pulse = Pulse("sender")
 # Set in the worker's first process, seen in those that work.
 _stopping = mmap.mmap(-1, 1)
