@@ -30,7 +30,7 @@ GATES_AHEAD = 14  # days before a phase ends from which its gates are looked at:
 # One row for each unit and day.
 OWED = """
     SELECT campaign_id, unit_id, due_on, count(*), count(*) FILTER (WHERE veto),
-           count(*) FILTER (WHERE value IS NULL AND item_id = ANY(%(measured)s)), array_agg(item_id)
+           count(*) FILTER (WHERE value IS NULL AND item_id = ANY(%(measured)s)), string_agg(item_id::text, ' ')
     FROM checklists_task
     WHERE campaign_id = ANY(%(campaigns)s) AND state IN ('open', 'returned') AND retired_at IS NULL
           AND due_on <= %(until)s
@@ -117,15 +117,13 @@ def read(on: date, now: datetime) -> Figures:
     boards = _boards(on, campaigns, drives, leaders, told)
     vacant = _vacant(ids, answers)
     taken: dict[tuple[int, str, date], list[Taken]] = {}
-    for campaign, unit, due_on, *step in rows(TAKEN, {"campaigns": ids}):
-        taken.setdefault((campaign, unit, due_on), []).append(Taken(*step))
-    named = (
-        {one.unit for one in owed}
-        | {unit for _, unit in vacant}
-        | {fact.unit for fact in facts}
-        | {board.unit for board in boards}
-    )
-    named |= {unit for board in boards for unit, _ in board.worst}
+    for campaign, unit, due_on, step, cadre, told_on in rows(TAKEN, {"campaigns": ids}):
+        taken.setdefault((campaign, unit, due_on), []).append(Taken(step, cadre, told_on))
+    asked = _asked(on, campaigns, items)
+    named = {unit for _, unit in vacant} | {unit for board in boards for unit, _ in board.worst}
+    named |= {unit for drive in drives.values() for phase in drive.phases for unit in phase.gates}
+    for several in (owed, asked, facts, boards):
+        named |= {one.unit for one in several}
     units = {code: words.unit_name(name) for code, name in _names(named)}
     boards = [board._replace(worst=tuple((units[code], n) for code, n in board.worst)) for board in boards]
     robots = _robots(on, ids, told)
@@ -139,7 +137,7 @@ def read(on: date, now: datetime) -> Figures:
         now=local if local.date() == on else None,
         drives=drives,
         owed=owed,
-        asked=_asked(on, campaigns, items),
+        asked=asked,
         answers=answers,
         in_office={cadre for cadre, *_ in posts},
         leaders=leaders,
