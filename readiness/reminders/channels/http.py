@@ -6,6 +6,7 @@ very address that was checked, so that a name that changes its mind in between c
 
 import functools
 import ipaddress
+import logging
 import queue
 import re
 import socket
@@ -26,6 +27,9 @@ from urllib3.exceptions import HTTPError
 from urllib3.response import HTTPResponse
 
 from readiness.reminders.channels.answers import Later, Refused, Unclear
+
+# It writes whole addresses, tokens and all, into the log when an answer is broken; we tell of that ourselves.
+logging.getLogger("urllib3.connection").setLevel(logging.CRITICAL)
 
 SECONDS = 5.0  # for everything: name, connection, question and answer
 MOST = 64 * 1024  # bytes of an answer that are read
@@ -118,7 +122,8 @@ def ask(method: str, url: str, body: bytes = b"", headers: dict[str, str] | None
                 )  # fmt: skip
             # Not handed over to the last byte, so that nobody can have acted on it. ValueError: no header can hold it.
             except (OSError, HTTPException, HTTPError, ValueError) as error:
-                raise Later(_("%(address)s cannot be reached: %(why)s") % _why(address, error)) from None
+                why = _why(address, TimeoutError() if watch.over else error)
+                raise Later(_("%(address)s cannot be reached: %(why)s") % why) from None
             return _reply(address, connection, watch)
         finally:
             connection.close()
@@ -131,8 +136,6 @@ def _reply(address: Address, connection: HTTPConnection, watch: "_Watch") -> Rep
     except (OSError, HTTPException, HTTPError, ValueError):
         raise Unclear(_("%(address)s took the message and gave no answer.") % here) from None
     with closing(response):
-        if watch.over:  # headers that were cut off look as if they were whole
-            raise Unclear(_("%(address)s took the message and gave no answer.") % here)
         return _read(response, watch, here)
 
 
@@ -147,11 +150,14 @@ def _read(response: HTTPResponse, watch: "_Watch", here: dict[str, str]) -> Repl
         raise Refused(
             _("%(address)s sends us elsewhere (HTTP %(status)s), which is not followed: correct the address.") % here
         )
+    content = b""
     try:
-        content = response.read(MOST, decode_content=False)
+        # Until nothing comes: only then does urllib3 tell that there is less than was announced.
+        while len(content) < MOST and (piece := response.read(MOST - len(content), decode_content=False)):
+            content += piece
         whole = not watch.over
     except (OSError, HTTPException, HTTPError, ValueError):
-        content, whole = b"", False
+        whole = False
     if not whole and status < 400:
         raise Unclear(_("%(address)s took the message and broke off in the middle of its answer.") % here)
     if content.lstrip()[:1] == b"<" or "html" in response.headers.get("Content-Type", ""):
