@@ -133,7 +133,6 @@ class Figures:
     asked: list[Asked] = field(default_factory=list)
     # (campaign, unit) -> kind -> cadre, only those who are in office
     answers: Mapping[tuple[int, str], Mapping[str, int]] = field(default_factory=dict)
-    in_office: frozenset[int] | set[int] = frozenset()
     leaders: list[tuple[str, int]] = field(default_factory=list)  # unit and cadre; who answers first there comes first
     admins: list[tuple[str, int]] = field(default_factory=list)  # unit and cadre
     told: Mapping[int, Told] = field(default_factory=dict)

@@ -167,8 +167,10 @@ class _Planner:
         key = owed.campaign, owed.unit, owed.due_on
         before = self.f.taken.get(key) if self.f.taken else None
         if before:
-            for cadre in {one.cadre for one in before} & self.f.in_office:
-                self.desks[cadre].still.add((owed.campaign, owed.unit))
+            kinds = self.f.answers.get((owed.campaign, owed.unit), {}).values()
+            for cadre in {one.cadre for one in before}:
+                if cadre in kinds or cadre in self._upwards(owed.campaign, owed.unit, len(KINDS)):
+                    self.desks[cadre].still.add((owed.campaign, owed.unit))
             taken = {one.step for one in before}
             reached = [step for step in reached if step not in taken]
         for step in reached:
@@ -236,6 +238,8 @@ class _Planner:
             phases = [line for drive in desk.drives.values() for line in self._phases(drive, told.before)]
         standing = bool(desk.places or desk.asked or desk.gates or desk.still or desk.boards or desk.facts or phases)
         if told.today:  # said, and true unless nothing of it is left
+            if told.waits:
+                found.outdated.append(cadre)
             if told.waits_today and not standing:
                 found.idle.append(cadre)
             return
@@ -354,7 +358,7 @@ class _Planner:
     def _hearers(self, fact: Fact) -> list[int]:
         """Who is told, without whose doing it was."""
         if fact.to is not None:
-            return [fact.to] if fact.to in self.f.in_office and fact.to != fact.by else []
+            return [fact.to] if fact.to != fact.by else []
         kinds = self.f.answers.get((fact.campaign, fact.unit), {})
         wanted = HEARERS[fact.what]
         told = {kinds[kind] for kind in wanted if kind in kinds} - {fact.by}

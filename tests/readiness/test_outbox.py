@@ -16,7 +16,16 @@ from readiness.reminders import outbox
 from readiness.reminders.ways import unreachable
 from tests import factories
 from tests.factories import BUREAU, COUNTY, EAST, LAKE, MAPLE, TODAY, WEST, WILLOW
-from tests.readiness.reminding import hears, inbox, moment, owing, put, quiet_campaign, write
+from tests.readiness.reminding import (
+    campaign_without_vacancies,
+    hears,
+    inbox,
+    moment,
+    owing,
+    put,
+    quiet_campaign,
+    write,
+)
 from villages.access import Role
 from villages.models import Cadre, Post, Unit
 
@@ -27,10 +36,7 @@ ONE = timedelta(days=1)
 @pytest.fixture
 def quiet(cast: Cast) -> Campaign:
     """A campaign of the county in which nothing is due for long, and of whose vacancies has been told."""
-    campaign = quiet_campaign()
-    write(TODAY - timedelta(days=30))
-    Notice.objects.all().update(read_at=timezone.now())
-    return campaign
+    return campaign_without_vacancies()
 
 
 def fresh() -> list[tuple[str, str, str]]:
