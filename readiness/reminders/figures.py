@@ -20,6 +20,7 @@ from readiness.models import Rules
 from readiness.reminders import happened, plan, words
 from readiness.reminders.calendars import shifted
 from readiness.reminders.known import Asked, Board, Drive, Fact, Figures, Owed, Robot, Rule, Stretch, Taken, Told
+from readiness.reminders.stages import asking_days, weekly_stage
 from villages.access import Role, above
 from villages.models import Post
 
@@ -275,7 +276,7 @@ def _asked(on: date, campaigns: list[Campaign], items: list[Item]) -> list[Asked
             continue
         first, end = period(item.every, on)
         by = min(end, last_day)
-        if plan.asking_days(item.every, by)[0] <= on:
+        if asking_days(item.every, by)[0] <= on:
             for name, value in zip(asked, (item.pk, min(first, last_day), by, item.every), strict=True):
                 asked[name].append(value)
     found = rows(ASKED, asked | {"zone": timezone.get_default_timezone_name()})
@@ -314,7 +315,7 @@ def _boards(
     """The boards of those leaders who have not been told this week's. One query."""
     wanted: dict[int, set[str]] = {}
     for drive in drives.values():
-        stage = plan.weekly_stage(drive.rule, on)
+        stage = weekly_stage(drive.rule, on)
         if stage is None or stage < drive.starts_on:
             continue
         for unit, cadre in leaders:

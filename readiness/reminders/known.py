@@ -58,7 +58,7 @@ class Owed(NamedTuple):
     tasks: int
     vetoes: int = 0
     valueless: int = 0  # measured, without a value so far
-    items: list[int] = []
+    items: str = ""  # their numbers as the database wrote them, with spaces between: only a few are ever read
 
 
 class Asked(NamedTuple):

@@ -28,7 +28,8 @@ from readiness.reminders.known import (
     Taken,
     Told,
 )  # fmt: skip
-from readiness.reminders.plan import is_reached, plan
+from readiness.reminders.plan import plan
+from readiness.reminders.stages import is_reached
 
 WEDNESDAY, ONE = date(2026, 6, 10), timedelta(days=1)
 FIRST, DIRECT, LINKED, LEAD, ADMIN, MAYOR = range(1, 7)
