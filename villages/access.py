@@ -56,6 +56,7 @@ class Action(Enum):
     TICK = "tick"
     CHECK = "check"  # verify and return
     WAIVE = "waive"
+    CHASE = "chase"  # press for what is due, answer calls for help
     RUN = "run"  # set up, launch and close campaigns of this unit
     CALL = "call"  # see telephone numbers in full
     STAFF = "staff"  # say who holds which post, load boundaries
@@ -87,6 +88,14 @@ RIGHTS: dict[Action, dict[str, Reach]] = {
         Role.LINKED: Reach.OWN,
         Role.TOWNSHIP_STAFF: Reach.BELOW,
         Role.TOWNSHIP_LEADER: Reach.ALL,
+        Role.CAMPAIGN_ADMIN: Reach.ALL,
+    },
+    # Words that change nothing of the record, so whoever leads may; supervisors look, and press nobody.
+    Action.CHASE: {
+        Role.LINKED: Reach.OWN,
+        Role.TOWNSHIP_STAFF: Reach.BELOW,
+        Role.TOWNSHIP_LEADER: Reach.ALL,
+        Role.COUNTY_LEADER: Reach.ALL,
         Role.CAMPAIGN_ADMIN: Reach.ALL,
     },
     Action.RUN: {Role.CAMPAIGN_ADMIN: Reach.ALL},
@@ -244,6 +253,25 @@ def may_give_time(user: Person, task: OwedTask) -> Verdict:
     )
 
 
+def may_answer(user: Person, unit: str) -> Verdict:
+    """Answer the unit's calls for help: whoever presses it has to move what is in its way."""
+    if _may(user, Action.CHASE, unit):
+        return YES
+    return Verdict(
+        False,
+        _("Calls for help are answered by the linked cadre, the township, leaders above it and the campaign admin."),
+    )
+
+
+def may_chase(user: Person, unit: str) -> Verdict:
+    """Press the unit's cadres for what is due."""
+    if _may(user, Action.CHASE, unit):
+        return YES
+    return Verdict(
+        False, _("Chasing is for the linked cadre, the township, the leaders above it and the campaign admin.")
+    )
+
+
 def may_run(user: Person, host: str) -> Verdict:
     """Set up, launch and close campaigns of the host unit."""
     if _may(user, Action.RUN, host):
@@ -350,6 +378,11 @@ def checks_tasks(user: Person) -> bool:
 def gives_time(user: Person) -> bool:
     """Whether requests for more time may wait for the user's word."""
     return any(grant.role in RIGHTS[Action.WAIVE] for grant in grants(user))
+
+
+def answers_calls(user: Person) -> bool:
+    """Whether calls for help may wait for the user's word."""
+    return any(grant.role in RIGHTS[Action.CHASE] for grant in grants(user))
 
 
 def runs_campaigns(user: Person) -> bool:

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 from tests.access.world import HOSTS, NEVER, NEVER_CODES, PLACES, POSTS
 
 # What each person may do at each place: s sees it, o owes its tasks, t ticks, c checks (verifies, returns), w waives,
-# p sees telephone numbers in full, a appoints and ends posts. Before that, where their posts are.
+# k chases and answers calls for help, p sees telephone numbers in full, a appoints and ends posts. Before that, where
+# their posts are.
 #
 #   lan    village cadre of Willow      bao   staff of East Township         mei  leader of the county
 #   hong   village cadre of Maple       tang  leader of East Township        ada  campaign admin of the county
@@ -19,25 +20,25 @@ from tests.access.world import HOSTS, NEVER, NEVER_CODES, PLACES, POSTS
 # Without a post that counts today: nobody never had one, left and gone had one until today and until yesterday,
 # early gets one tomorrow.
 AT_PLACES = """
-        post           market  willow  maple   east    lake    west    bureau  county  city  bridge  street  river
-lan     willow         sotp    sotp    -       -       -       -       -       -       -     -       -       -
-hong    maple          -       -       sotp    -       -       -       -       -       -     -       -       -
-lin     willow,maple   sotcwp  sotcwp  sotcwp  -       -       -       -       -       -     -       -       -
-qin     market         sotp    -       -       -       -       -       -       -       -     -       -       -
-wang    lake           -       -       -       -       sotp    -       -       -       -     -       -       -
-bao     east           stcwp   stcwp   stcwp   sotp    -       -       -       -       -     -       -       -
-tang    east           scwp    scwp    scwp    scwp    -       -       -       -       -     -       -       -
-deng    bureau         -       -       -       -       -       -       sotp    -       -     -       -       -
-he      willow,county  sotcp   sotcp   sc      sc      sc      sc      sc      sc      -     -       -       -
-mei     county         sp      sp      sp      sp      sp      sp      sp      sp      -     -       -       -
-ada     county         scwpa   scwpa   scwpa   scwpa   scwpa   scwpa   scwpa   scwpa   -     -       -       -
-su      county         sc      sc      sc      sc      sc      sc      sc      sc      -     -       -       -
-an      county         s       s       s       s       s       s       s       s       -     -       -       -
-chen    bridge         -       -       -       -       -       -       -       -       -     sotp    -       -
-nobody  -              -       -       -       -       -       -       -       -       -     -       -       -
-left    willow         -       -       -       -       -       -       -       -       -     -       -       -
-gone    county         -       -       -       -       -       -       -       -       -     -       -       -
-early   county         -       -       -       -       -       -       -       -       -     -       -       -
+        post           market   willow   maple    east    lake    west    bureau  county  city  bridge  street  river
+lan     willow         sotp     sotp     -        -       -       -       -       -       -     -       -       -
+hong    maple          -        -        sotp     -       -       -       -       -       -     -       -       -
+lin     willow,maple   sotcwkp  sotcwkp  sotcwkp  -       -       -       -       -       -     -       -       -
+qin     market         sotp     -        -        -       -       -       -       -       -     -       -       -
+wang    lake           -        -        -        -       sotp    -       -       -       -     -       -       -
+bao     east           stcwkp   stcwkp   stcwkp   sotp    -       -       -       -       -     -       -       -
+tang    east           scwkp    scwkp    scwkp    scwkp   -       -       -       -       -     -       -       -
+deng    bureau         -        -        -        -       -       -       sotp    -       -     -       -       -
+he      willow,county  sotcp    sotcp    sc       sc      sc      sc      sc      sc      -     -       -       -
+mei     county         skp      skp      skp      skp     skp     skp     skp     skp     -     -       -       -
+ada     county         scwkpa   scwkpa   scwkpa   scwkpa  scwkpa  scwkpa  scwkpa  scwkpa  -     -       -       -
+su      county         sc       sc       sc       sc      sc      sc      sc      sc      -     -       -       -
+an      county         s        s        s        s       s       s       s       s       -     -       -       -
+chen    bridge         -        -        -        -       -       -       -       -       -     sotp    -       -
+nobody  -              -        -        -        -       -       -       -       -       -     -       -       -
+left    willow         -        -        -        -       -       -       -       -       -     -       -       -
+gone    county         -        -        -        -       -       -       -       -       -     -       -       -
+early   county         -        -        -        -       -       -       -       -       -     -       -       -
 """
 
 # What each person may do with a campaign: s sees it, l looks at what was sent to whom, r runs (closes) it. "east" is
@@ -226,6 +227,27 @@ def answers_request(who: str, place: object) -> Outcome:
     return 404 if "s" not in may else 422 if "w" in may else 403
 
 
+def calls_for_help(who: str, task: object) -> Outcome:
+    """Help is called for by whoever ticks; an empty form is refused."""
+    may = MAY[who].get(task[1], "") if isinstance(task, tuple) else ""
+    return 404 if "s" not in may else 422 if "t" in may else 403
+
+
+def answers_call(who: str, place: object) -> Outcome:
+    may = MAY[who].get(place, "")
+    return 404 if "s" not in may else 422 if "k" in may else 403
+
+
+def chases(who: str, task: object) -> Outcome:
+    may = MAY[who].get(task[1], "") if isinstance(task, tuple) else ""
+    return 404 if "s" not in may else 422 if "k" in may else 403
+
+
+def chases_unit(who: str, campaign: object, place: object) -> Outcome:
+    seen = sees_unit_in_campaign(who, campaign, place)
+    return seen if seen == 404 else 422 if "k" in MAY[who][str(place)] else 403
+
+
 def sees_unit_in_campaign(who: str, campaign: object, place: object) -> Outcome:
     both = sees_campaign(who, campaign) == sees_unit(who, place) == 200
     return 200 if both and place in UNDER[str(campaign)] else 404
@@ -321,6 +343,10 @@ ROUTES = {
     "stand_in": Route("post", staffs(GET=200, HEAD=200, POST=422)),
     "more_time": Route("task", writes(asks_time)),
     "answer_extension": Route("extension", writes(answers_request)),
+    "ask_help": Route("task", writes(calls_for_help)),
+    "answer_help": Route("help", writes(answers_call)),
+    "chase": Route("task", writes(chases)),
+    "chase_unit": Route("campaign unit", writes(chases_unit)),
     "home": Route("", reads(moved)),
     "my_tasks": Route("", reads(page)),
     "campaigns": Route("", reads(page)),
@@ -396,6 +422,7 @@ IDS: dict[str, list[tuple[Any, ...]]] = {
     "template": [(template,) for template in ("speech", "county", "east", "city", "far", *NEVER)],
     "post": [(place,) for place in (*POSTS, *NEVER)],
     "extension": [(place,) for place in [*PLACES, *NEVER] if place != "city"],
+    "help": [(place,) for place in [*PLACES, *NEVER] if place != "city"],
     "campaign item": [*((campaign, campaign) for campaign in HOSTS), *PARTS],
     "campaign phase": [*((campaign, campaign) for campaign in HOSTS), *PARTS],
     "campaign pass": [*((campaign, campaign) for campaign in HOSTS), *PARTS],
@@ -415,6 +442,7 @@ FEW: dict[str, list[tuple[Any, ...]]] = {
     "template": [("speech",), (NEVER[0],)],
     "post": [("willow",), (NEVER[0],)],
     "extension": [("willow",), (NEVER[0],)],
+    "help": [("willow",), (NEVER[0],)],
     "campaign item": [("draft", "draft"), (NEVER[0], "draft")],
     "campaign phase": [("draft", "draft"), (NEVER[0], "draft")],
     "campaign pass": [("draft", "draft"), (NEVER[0], "draft")],
@@ -477,7 +505,7 @@ def relation(who: str, route: str, ids: tuple[Any, ...]) -> tuple[object, ...]:
     """What an address's objects are to a person: what they may do there, and how both lie to each other."""
     found: list[object] = []
     for kind, name in zip(ROUTES[route].of.split(), ids, strict=True):
-        if kind in ("unit", "post", "extension"):
+        if kind in ("unit", "post", "extension", "help"):
             found.append(to_place(who, name))
         elif kind == "gateway":
             found.append(to_gateway(who, name))

@@ -22,7 +22,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils import timezone
 
 from checklists import course
-from checklists.models import Campaign, Extension, Phase, State, Task, TaskEvent, Template
+from checklists.models import Campaign, Extension, HelpRequest, Phase, State, Task, TaskEvent, Template
 from readiness.health import PARTS
 from readiness.models import Channel, Gateway, Heartbeat, Notice, WallPass, Wishes
 from readiness.reminders import sealed
@@ -83,6 +83,7 @@ class World:
     phases: dict[str, int]  # likewise
     extensions: dict[str, int]  # a request for more time, by place
     templates: dict[str, int] = field(default_factory=dict)  # a speech, and one of an office's own for some hosts
+    helps: dict[str, int] = field(default_factory=dict)  # a call for help, by place
     passes: dict[str, int] = field(default_factory=dict)  # one of each campaign, for its host
     gateways: dict[str, int] = field(default_factory=dict)  # a webhook of a place, a robot of a campaign
 
@@ -97,6 +98,7 @@ class World:
             "item": self.items,
             "phase": self.phases,
             "extension": self.extensions,
+            "help": self.helps,
             "template": self.templates,
             "pass": self.passes,
             "gateway": self.gateways,
@@ -220,6 +222,9 @@ def _campaigns(world: World) -> None:
             asked = Extension(task_id=pk, asked_by=left, until=today + timedelta(days=99), reason="等水泥")
             asked.save()
             world.extensions[place] = asked.pk
+            called = HelpRequest(task_id=pk, asked_by=left, obstacle="路不通", need="挖机", reply_by=today)
+            called.save()
+            world.helps[place] = called.pk
     TaskEvent.objects.bulk_create(events(Task.objects.filter(state="done"), by=left))
 
 
