@@ -6,10 +6,7 @@ from django.conf import settings
 from django.core.mail import EmailMessage
 
 from readiness.models import Notice
-
-
-class Refused(Exception):
-    """The other side said no: it did not arrive, and sending the same again would not help."""
+from readiness.reminders.channels.answers import Refused
 
 
 def mail(notice: Notice) -> None:

@@ -1,0 +1,39 @@
+"""What can become of one message that was handed to a platform."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """The platform took it."""
+
+    platform_id: str = ""  # by which the platform knows it and can be asked
+    delivered: bool = False  # it says that the person has it; else only that it took it
+
+
+class NotSent(Exception):
+    """Not simply taken. The message is in words for people, holds no secret and fits `Notice.error` (300)."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message[:300])
+
+
+class Refused(NotSent):
+    """The platform said no: sending the same again would not help."""
+
+
+class Later(NotSent):
+    """It certainly did not arrive, and may another time: could not be reached, 5xx, too fast.
+
+    `seconds` is how long to wait at least, where the platform said so. `limited`: only too fast, so that the
+    platform is well and its breaker does not count this.
+    """
+
+    def __init__(self, message: str, seconds: float | None = None, *, limited: bool = False) -> None:
+        super().__init__(message)
+        self.seconds = seconds
+        self.limited = limited
+
+
+class Unclear(NotSent):
+    """The message was handed over and no answer came: it may have arrived. Never sent again blindly."""
