@@ -7,7 +7,7 @@ So nothing is doubled, and nothing is lost without a trace.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
 from django.db import transaction
 from django.utils import timezone, translation
@@ -19,7 +19,7 @@ LEASE = timedelta(minutes=5)
 BATCH = 500
 
 
-def write(on: date) -> int:
+def write(on: date, now: datetime | None = None) -> int:
     """Writes the day's notices; how many are new. Again on the same day, none are: the database holds that."""
     fresh = 0
     rows: list[Notice] = []
