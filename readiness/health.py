@@ -1,20 +1,24 @@
-"""Is everything alive? `/healthz` names what is down; worker and beat leave signs of life in the database."""
+"""Is everything alive? `/healthz` names what is down; worker, beat and sender leave signs of life in the database."""
 
 import logging
 import time
+from datetime import timedelta
 
 import redis
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
+from django.core.cache import cache
 from django.db import DatabaseError, close_old_connections, connection
+from django.db.models.functions import Now
 from django.http import HttpRequest, HttpResponse
-from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from readiness.models import Heartbeat
 
-PARTS = ("worker", "beat")
+PARTS = ("worker", "beat", "sender")
+# Who has been silent for this long is shown to people; /healthz is less patient.
+SILENT = timedelta(minutes=5)
 logger = logging.getLogger(__name__)
 
 
@@ -32,24 +36,34 @@ class Pulse:
         self.last = time.monotonic()
         try:
             close_old_connections()
-            Heartbeat.objects.update_or_create(part=self.part, defaults={"at": timezone.now()})
+            Heartbeat.objects.update_or_create(part=self.part, defaults={"at": Now()})
         except DatabaseError as error:
             connection.close()
             logger.warning("%s could not leave a sign of life: %s", self.part, error)
 
 
+def silent() -> list[str]:
+    """Parts without a sign of life for five minutes, frozen ones among them; remembered for 15 seconds."""
+    found = cache.get("silent parts")
+    if found is None:
+        found = _late(SILENT)
+        cache.set("silent parts", found, 15)
+    return list(found)
+
+
+def _late(after: timedelta) -> list[str]:
+    """Parts without a sign of life for so long, by the database's clock."""
+    fresh = set(Heartbeat.objects.filter(at__gt=Now() - after).values_list("part", flat=True))
+    return [part for part in PARTS if part not in fresh]
+
+
 def down() -> list[str]:
     """Names of the parts that do not answer; empty when all is well. Waits at most a second for Redis."""
-    found = []
     try:
-        fresh = set(
-            Heartbeat.objects.filter(at__gt=timezone.now() - settings.HEARTBEAT_LATE).values_list("part", flat=True)
-        )
+        late = _late(settings.HEARTBEAT_LATE)
     except DatabaseError:
-        return ["database", *(["redis"] if not _redis_answers() else [])]
-    if not _redis_answers():
-        found.append("redis")
-    return found + [part for part in PARTS if part not in fresh]
+        return ["database", *([] if _redis_answers() else ["redis"])]
+    return [*([] if _redis_answers() else ["redis"]), *late]
 
 
 def _redis_answers() -> bool:

@@ -236,6 +236,10 @@ DEFAULT_FROM_EMAIL = os.environ.get("DEFAULT_FROM_EMAIL") or "readiness@localhos
 # Links in mails; without it a mail carries no link.
 SITE_URL = os.environ.get("SITE_URL", "").rstrip("/")
 
+# --- Outside: where notices may go ----------------------------------------------------------------
+# host:port of every platform that may be asked, comma-separated; empty: nothing leaves the house but mail.
+OUTGOING_HOSTS = words("OUTGOING_HOSTS")
+
 # --- Celery: wakes things up, keeps no truth ------------------------------------------------------
 CELERY_BROKER_URL = REDIS_URL
 CELERY_TASK_IGNORE_RESULT = True
@@ -252,7 +256,8 @@ CELERY_TASK_PUBLISH_RETRY = False
 CELERY_BEAT_SCHEDULE = {
     # A missed run is caught up by the next: what is due is read from the database, never from the clock.
     "gaps": {"task": "readiness.boards.count_gaps", "schedule": timedelta(minutes=15), "options": {"expires": 900}},
-    "reminders": {"task": "readiness.reminders.send", "schedule": timedelta(minutes=15), "options": {"expires": 900}},
+    "reminders": {"task": "readiness.reminders.plan", "schedule": timedelta(minutes=5), "options": {"expires": 290}},
+    "sending": {"task": "readiness.reminders.deliver", "schedule": timedelta(seconds=53), "options": {"expires": 50}},
 }
 # A part whose last sign of life is older than this counts as down on /healthz.
 HEARTBEAT_LATE = timedelta(seconds=number("HEARTBEAT_LATE_SECONDS", 90))

@@ -1,21 +1,13 @@
-"""The outbox: notices are rows first, then mail. The inbox is delivered by being a row.
+"""The outbox: notices are rows first, then mail. The inbox is delivered by being a row."""
 
-Mail cannot be sent exactly once. A row is claimed under a lease and committed, then sent, then marked.
-Who dies in between leaves an expired lease: such a row becomes "unknown" and is never sent blindly again.
-So nothing is doubled, and nothing is lost without a trace.
-"""
-
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 
 from django.db import transaction
 from django.utils import timezone, translation
 
 from readiness.models import Channel, Notice
-from readiness.reminders import channels, plan
+from readiness.reminders import plan
 
-LEASE = timedelta(minutes=5)
 BATCH = 500
 
 
@@ -56,53 +48,3 @@ def _insert(rows: list[Notice]) -> int:
         before = Notice.objects.count()
         Notice.objects.bulk_create(rows, ignore_conflicts=True)
         return Notice.objects.count() - before
-
-
-@dataclass
-class Delivered:
-    """What became of the mail that was waiting."""
-
-    sent: int = 0
-    failed: int = 0
-    unknown: int = 0
-
-
-def deliver(send: Callable[[Notice], None] = channels.mail) -> Delivered:
-    """Sends what is waiting, one at a time; safe to run in several processes at once."""
-    outcome = Delivered(unknown=_give_up_on_expired())
-    while (notice := _claim()) is not None:
-        try:
-            send(notice)
-        except channels.Refused as refused:
-            outcome.failed += _settle(notice, Notice.Status.REFUSED, error=str(refused)[:300])
-        else:
-            outcome.sent += _settle(notice, Notice.Status.ACCEPTED, sent_at=timezone.now())
-    return outcome
-
-
-@transaction.atomic
-def _claim() -> Notice | None:
-    notice = (
-        Notice.objects.select_for_update(skip_locked=True, of=("self",))
-        .select_related("cadre")
-        .filter(status=Notice.Status.PENDING, channel=Channel.MAIL)
-        .order_by("pk")
-        .first()
-    )
-    if notice is not None:
-        notice.status = Notice.Status.SENDING
-        notice.leased_until = timezone.now() + LEASE
-        notice.save(update_fields=["status", "leased_until"])
-    return notice
-
-
-def _give_up_on_expired() -> int:
-    return Notice.objects.filter(status=Notice.Status.SENDING, leased_until__lt=timezone.now()).update(
-        status=Notice.Status.UNKNOWN, leased_until=None
-    )
-
-
-def _settle(notice: Notice, status: str, **fields: object) -> int:
-    return Notice.objects.filter(pk=notice.pk, status=Notice.Status.SENDING).update(
-        status=status, leased_until=None, **fields
-    )

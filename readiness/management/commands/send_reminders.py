@@ -5,7 +5,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
-from readiness.reminders import outbox
+from readiness.reminders import outbox, sender
 
 
 class Command(BaseCommand):
@@ -20,8 +20,8 @@ class Command(BaseCommand):
         except ValueError as error:
             raise CommandError(f"{options['on']!r} is no date; write it as 2026-12-31") from error
         fresh = outbox.write(on)
-        delivered = outbox.deliver()
+        delivered = sender.deliver()
         self.stdout.write(
-            f"{on}: {fresh} notices written; mail: {delivered.sent} sent, {delivered.failed} refused, "
+            f"{on}: {fresh} notices written; mail: {delivered.accepted} sent, {delivered.refused} refused, "
             f"{delivered.unknown} unknown"
         )
