@@ -1,6 +1,20 @@
 """What can become of one message that was handed to a platform."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Self
+
+
+@dataclass(frozen=True)
+class Message:
+    """What a platform is given."""
+
+    to: str  # the account, telephone number or mail address; empty for a group's robot
+    subject: str
+    text: str  # whole, as people read it
+    key: str  # the same at every try, and nobody else's
+    host: str = ""  # as in Gateway.host
+    secrets: dict[str, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True)
@@ -16,6 +30,12 @@ class NotSent(Exception):
 
     def __init__(self, message: str) -> None:
         super().__init__(message[:300])
+
+    def hiding(self, secrets: Iterable[str]) -> Self:
+        """The same without any of these words."""
+        for secret in secrets:
+            self.args = (self.args[0].replace(secret, "••••"),)
+        return self
 
 
 class Refused(NotSent):

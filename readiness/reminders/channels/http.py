@@ -178,7 +178,7 @@ def _split(url: str) -> Address | None:
 
 def _listed() -> set[str]:
     """Bases that messages may go to. An entry is host, host:port, or with http:// before it for a plain one."""
-    entries = [entry if "://" in entry else f"https://{entry}" for entry in settings.OUTGOING_HOSTS]
+    entries = [entry if "://" in entry else f"https://{entry}" for entry in getattr(settings, "OUTGOING_HOSTS", [])]
     return {address.base for entry in entries if (address := _split(entry))}
 
 
