@@ -61,7 +61,7 @@ def looked_into(size: int) -> Iterator[None]:
 
 
 def build(size: int) -> None:
-    """Counties of ten townships; a secretary in each village, a clerk in each township, a linked cadre for each five."""
+    """Counties of ten townships; a secretary in each village, a clerk in each township, one who is linked with five."""
     counties = max(size // 150, 2) if size <= 3_000 else 20
     townships = [f"9901{n // IN_A_COUNTY + 1:02}{n % IN_A_COUNTY + 1:03}" for n in range(counties * IN_A_COUNTY)]
     villages = [f"{code}{n + 201}" for code in townships for n in range(size // len(townships))]
@@ -77,7 +77,7 @@ def build(size: int) -> None:
 def link(villages: list[str]) -> None:
     """A linked cadre for each five."""
     people = Cadre.objects.bulk_create(
-        [Cadre(username=f"l{code}", name=f"包村{code}", password="!") for code in villages[::LINKED]], worlds.BATCH
+        [Cadre(username=f"l{code}", name=f"包村{code}") for code in villages[::LINKED]], worlds.BATCH
     )
     since = worlds.day(-worlds.DAYS_GONE)
     Post.objects.bulk_create(
@@ -122,7 +122,7 @@ def in_time(size: int) -> Figures:
 
 
 def same(size: int) -> None:
-    """The plan is about those tasks: every secretary who owes one of them hears, and nobody in a village that does not."""
+    """The plan is about those tasks: the secretaries who owe one of them hear of it, and no others."""
     with looked_into(size):
         owing = set(Task.objects.still_owed().filter(due_on__lte=shifted(day().date(), AHEAD)).values_list("unit_id"))
         told = {notice.cadre_id for notice in plan()}

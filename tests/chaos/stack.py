@@ -86,6 +86,20 @@ class Stack:
         around = os.environ | {"DEBUG": "1", "DJANGO_SETTINGS_MODULE": "tests.chaos.settings"} | addresses
         return Program(name, [sys.executable, *command], around | self.env | env, self.home / f"{name}.log").start()
 
+    def celery(self, name: str, *command: str, app: str = "tests.chaos.app") -> Program:
+        """A worker or a beat."""
+        quiet = ["-W", "ignore:You're running the worker"]
+        return self.program(name, *quiet, "-m", "celery", "--quiet", "-A", app, *command, "--loglevel=WARNING")
+
+    def worker(self, name: str, queues: str, *, app: str = "tests.chaos.app") -> Program:
+        """As quickstart starts it."""
+        options = ["--pool=threads", "--concurrency=2", "--without-gossip", "--without-mingle"]
+        return self.celery(name, "worker", *options, f"--hostname={name}@%h", f"--queues={queues}", app=app)
+
+    def beat(self, name: str = "beat") -> Program:
+        """As quickstart starts it."""
+        return self.celery(name, "beat", f"--schedule={self.home / name}", "--pidfile=")
+
     def pid(self, server: str) -> int:
         """Of "postgres", "redis" or "keeper", as the keeper noted it."""
         noted = embedded.state(self.servers.data)[server]

@@ -5,6 +5,8 @@ from datetime import timedelta
 from django.db import transaction
 
 from checklists.models import Campaign, Task
+from readiness.models import Account, Channel, Gateway
+from readiness.reminders.sealed import seal
 from tests import factories
 from tests.factories import COUNTY, TODAY
 from villages.access import Role
@@ -23,9 +25,7 @@ def owed_by(many: int) -> Campaign:
     Unit.objects.bulk_create([Unit(code=code, name=f"{code[6:]}村", parent_id=code[:9]) for code in villages])
     people = Cadre.objects.bulk_create(
         [
-            Cadre(
-                username=name(n), name=name(n), password="!", email=f"{name(n)}@example.org", phone=f"100{10**7 + n}"
-            )
+            Cadre(username=name(n), name=name(n), password="!", email=f"{name(n)}@example.org", phone=f"100{10**7 + n}")
             for n in range(many)
         ]
     )
@@ -44,3 +44,36 @@ def owed_by(many: int) -> Campaign:
 def name(number: int) -> str:
     """Of a cadre: log-in, mail and account alike, so that one sees who heard what."""
     return f"p{number:04}"
+
+
+SECRETS: dict[str, dict[str, str]] = {
+    Channel.WEBHOOK: {"path": "/sms", "secret": "willow"},
+    Channel.WECOM: {"corp_id": "c", "secret": "willow", "agent_id": "1"},
+    Channel.FEISHU: {"app_id": "a", "app_secret": "willow"},
+    Channel.DINGTALK: {"app_key": "k", "app_secret": "willow", "agent_id": "1"},
+    Channel.DINGTALK_ROBOT: {"token": "dingtalk-group", "secret": "willow"},
+    Channel.WECOM_ROBOT: {"key": "wecom-group"},
+    Channel.FEISHU_ROBOT: {"token": "feishu-group", "secret": "willow"},
+}
+
+
+def gateway(
+    channel: Channel, host: str, unit: str = COUNTY, campaign: Campaign | None = None, **secrets: str
+) -> Gateway:
+    """A way out for everybody below the unit."""
+    return Gateway.objects.create(
+        channel=channel,
+        unit_id=unit,
+        campaign=campaign,
+        name=channel.value,
+        host=host,
+        sealed=seal(SECRETS[channel] | secrets),
+        made_by=Cadre.objects.earliest("pk"),
+    )
+
+
+def accounts(channel: Channel) -> None:
+    """Everybody has one, under the log-in name."""
+    Account.objects.bulk_create(
+        [Account(cadre=person, channel=channel, name=person.username) for person in Cadre.objects.all()]
+    )
