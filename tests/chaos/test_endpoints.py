@@ -67,8 +67,8 @@ def test_an_endpoint_in_trouble_holds_up_nobody_else(
     alone = seconds(stack, platform, troubled=False)
     beside = seconds(stack, platform, troubled=True)
     tell(
-        f"chaos, {ENDPOINTS} endpoints, one hangs, one answers 500, one HTML: the other {WELL} have {EACH} notices each "
-        f"after {beside:.2f} s, without them after {alone:.2f} s: ratio {beside / alone:.2f}"
+        f"chaos, {ENDPOINTS} endpoints, one hangs, one answers 500, one HTML: the other {WELL} have {EACH} notices "
+        f"each after {beside:.2f} s, without them after {alone:.2f} s: ratio {beside / alone:.2f}"
     )
     assert beside <= 1.2 * alone
 

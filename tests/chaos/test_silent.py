@@ -19,7 +19,8 @@ def missed() -> set[str]:
 
 
 def test_whoever_is_frozen_is_named(stack: Stack, monkeypatch: pytest.MonkeyPatch, tell: Callable[[str], None]) -> None:
-    assert health.SILENT == timedelta(minutes=5)
+    promised = health.SILENT
+    assert promised <= timedelta(minutes=5)
     monkeypatch.setattr(health, "SILENT", PATIENCE)
     programs = {
         "worker": stack.worker("worker", "planning,reports"),
@@ -32,4 +33,4 @@ def test_whoever_is_frozen_is_named(stack: Stack, monkeypatch: pytest.MonkeyPatc
             with program.frozen():
                 live.wait_for(lambda name=name: name in missed(), 15, what=f"for {name} to be missed")
             live.wait_for(lambda: not missed(), 30, what=f"for {name} to be heard of again")
-    tell("chaos: worker, sender and beat frozen one after the other: each named once its five minutes are over")
+    tell("chaos: worker, sender and beat frozen one after the other: each named when silent for longer than allowed (5 min; here 5 s)")
