@@ -33,4 +33,7 @@ def test_whoever_is_frozen_is_named(stack: Stack, monkeypatch: pytest.MonkeyPatc
             with program.frozen():
                 live.wait_for(lambda name=name: name in missed(), 15, what=f"for {name} to be missed")
             live.wait_for(lambda: not missed(), 30, what=f"for {name} to be heard of again")
-    tell("chaos: worker, sender and beat frozen one after the other: each named when silent for longer than allowed (5 min; here 5 s)")
+    tell(
+        "chaos: worker, sender and beat frozen one after the other: each is named when silent for longer than allowed "
+        f"({promised.total_seconds():.0f} s; here {PATIENCE.total_seconds():.0f} s)"
+    )

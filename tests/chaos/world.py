@@ -1,14 +1,15 @@
 """Many people who owe something each."""
 
-from datetime import timedelta
+from datetime import time, timedelta
 
 from django.db import transaction
+from django.utils import timezone
 
 from checklists.models import Campaign, Task
-from readiness.models import Account, Channel, Gateway
+from readiness.models import Account, Channel, Gateway, Rules, Wishes
 from readiness.reminders.sealed import seal
 from tests import factories
-from tests.factories import COUNTY, TODAY
+from tests.factories import COUNTY
 from villages.access import Role
 from villages.models import Cadre, Post, Unit
 
@@ -17,27 +18,26 @@ IN_A_TOWNSHIP = 100
 
 @transaction.atomic
 def owed_by(many: int) -> Campaign:
-    """So many villages with a cadre and an overdue task each. Cadre n: mail p<n>@example.org, telephone 100…<n>."""
+    """So many villages with a cadre and an overdue task each. They want to hear of it at any hour of the day."""
     factories.units()
+    today = timezone.localdate()
     townships = [f"{COUNTY}{200 + n}" for n in range(-(-many // IN_A_TOWNSHIP))]
     villages = [f"{townships[n // IN_A_TOWNSHIP]}{200 + n % IN_A_TOWNSHIP}" for n in range(many)]
     Unit.objects.bulk_create([Unit(code=code, name=f"{code[6:]}镇", parent_id=COUNTY) for code in townships])
     Unit.objects.bulk_create([Unit(code=code, name=f"{code[6:]}村", parent_id=code[:9]) for code in villages])
     people = Cadre.objects.bulk_create(
-        [
-            Cadre(username=name(n), name=name(n), password="!", email=f"{name(n)}@example.org", phone=f"100{10**7 + n}")
-            for n in range(many)
-        ]
+        [Cadre(username=name(n), name=name(n), phone=f"100{10**7 + n}") for n in range(many)]
     )
+    Wishes.objects.bulk_create([Wishes(cadre=person, quiet_from=time(0), quiet_until=time(0)) for person in people])
     Post.objects.bulk_create(
         [
-            Post(cadre=person, unit_id=code, role=Role.VILLAGE_CADRE, principal=True, since=TODAY - timedelta(days=99))
+            Post(cadre=person, unit_id=code, role=Role.VILLAGE_CADRE, principal=True, since=today - timedelta(days=99))
             for person, code in zip(people, villages, strict=True)
         ]
     )
-    campaign = factories.campaign(of=factories.template(items=[factories.line("v-1")]), on=TODAY)
-    Task.objects.exclude(unit_id__in=villages).delete()
-    Task.objects.update(due_on=TODAY - timedelta(days=1))
+    campaign = factories.campaign(of=factories.template(items=[factories.line("v-1")]), on=today)
+    Rules.objects.create(campaign=campaign, at=time(0))
+    Task.objects.update(due_on=today - timedelta(days=1))
     return campaign
 
 
