@@ -56,7 +56,7 @@ def last_weekly(weekday: int, on: date) -> date:
 
 
 def is_quiet(at: time, quiet_from: time, quiet_until: time) -> bool:
-    """Whether a time of day lies in the quiet hours, which may go over midnight. From and until alike: there are none."""
+    """Whether a time of day lies in the quiet hours, which may go over midnight. None if both ends are alike."""
     if quiet_from <= quiet_until:
         return quiet_from <= at < quiet_until
     return at >= quiet_from or at < quiet_until

@@ -55,10 +55,10 @@ class Owed(NamedTuple):
     campaign: int
     unit: str
     due_on: date
-    count: int
+    tasks: int
     vetoes: int = 0
     valueless: int = 0  # measured, without a value so far
-    items: list[int] = []  # noqa: RUF012 (never changed)
+    items: list[int] = []
 
 
 class Asked(NamedTuple):
@@ -68,7 +68,7 @@ class Asked(NamedTuple):
     unit: str
     due_on: date
     every: str
-    count: int
+    tasks: int
 
 
 class Taken(NamedTuple):
@@ -101,7 +101,6 @@ class Fact(NamedTuple):
     said: str = ""
     day: date | None = None
     to: int | None = None  # one cadre; None: those who answer for the unit, by what it is
-    granted: bool | None = None
 
 
 class Board(NamedTuple):

@@ -1,50 +1,139 @@
-"""The outbox: notices are rows first, then mail. The inbox is delivered by being a row."""
+"""The outbox: notices are rows first. The inbox is delivered by being a row; the sender takes the rest from here.
+
+Planning and writing are one transaction under one lock, so that a second beat finds what the first has written. What
+was told, News and steps of escalation, is noted beside the notice that tells it. The database itself keeps a notice
+from being there twice, and what was not written is not noted as told.
+"""
 
 from datetime import date, datetime
+from typing import Any
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone, translation
+from psycopg2.extras import execute_values
 
 from readiness.models import Channel, Notice
-from readiness.reminders import plan
+from readiness.models.channel import QUIET_FROM, QUIET_UNTIL
+from readiness.reminders import figures, plan, words
+from readiness.reminders.calendars import not_before
+from readiness.reminders.known import Message, Plan
+from readiness.reminders.ways import Way, Ways
 
-BATCH = 500
+LANGUAGE = "zh-hans"  # a notice is written once, in the office's language
+LOCK = 0x5EAD1E55  # of the one who plans and writes
+PAGE = 1000  # rows of one INSERT
+LONGEST_BODY = 20_000  # bytes of UTF-8: no platform takes more
+
+NOTICES = """
+    INSERT INTO readiness_notice (cadre_id, campaign_id, rule, "on", channel, gateway_id, about, is_urgent, subject,
+                                  body, path, status, due_at, sent_at, tries, platform_id, error, created_at)
+    VALUES %s ON CONFLICT DO NOTHING RETURNING id, cadre_id, rule
+"""
+ROW = "(%s, NULL, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 0, '', '', now())"
+NEWS = "INSERT INTO readiness_news (cadre_id, about, notice_id, told_on) VALUES %s ON CONFLICT DO NOTHING"
+STEPS = """
+    INSERT INTO readiness_escalation (campaign_id, unit_id, due_on, step, cadre_id, "on") VALUES %s
+    ON CONFLICT DO NOTHING
+"""
+# Whoever has just claimed one of these has moved it out of "pending": it is looked at again once its lock is free.
+OUTDATED = """
+    UPDATE readiness_notice SET status = 'superseded' WHERE status = 'pending' AND "on" < %(on)s
+    AND (rule = 'digest' AND cadre_id = ANY(%(cadres)s) OR rule = 'group' AND gateway_id = ANY(%(groups)s))
+"""
+# Today's stays if it told of something that happened, which is true for ever.
+IDLE = """
+    UPDATE readiness_notice n SET status = 'superseded'
+    WHERE status = 'pending' AND "on" = %(on)s AND rule = 'digest' AND cadre_id = ANY(%(cadres)s) AND NOT EXISTS (
+        SELECT FROM readiness_news w JOIN readiness_notice i ON i.id = w.notice_id
+        WHERE i.cadre_id = n.cadre_id AND i.rule = 'digest' AND i."on" = n."on")
+"""
 
 
+def planned(on: date, now: datetime | None = None) -> list[Message]:
+    """What would be written now, unless it is there already. Reads only."""
+    return _plan(on, now or timezone.now()).messages
+
+
+def _plan(on: date, now: datetime) -> Plan:
+    with translation.override(LANGUAGE):
+        return plan.plan(figures.read(on, now))
+
+
+@transaction.atomic
 def write(on: date, now: datetime | None = None) -> int:
-    """Writes the day's notices; how many are new. Again on the same day, none are: the database holds that."""
-    fresh = 0
-    rows: list[Notice] = []
-    with translation.override("zh-hans"):  # a notice is written once, in the office's language
-        for digest in plan.digests(on):
-            rows += _rows(digest, on)
-            if len(rows) >= BATCH:
-                fresh += _insert(rows)
-                rows = []
-        return fresh + _insert(rows)
+    """Writes what is due as of a day, and puts aside what is no longer true; how many notices are new.
+
+    Again on the same day, however often and from wherever, adds only what is new since.
+    """
+    now = now or timezone.now()
+    _lock()
+    found = _plan(on, now)
+    with connection.cursor() as cursor:
+        cursor.execute(OUTDATED, {"on": on, "cadres": found.outdated, "groups": found.outdated_groups})
+        cursor.execute(IDLE, {"on": on, "cadres": found.idle})
+    return _insert(found.messages, on, now)
 
 
-def _rows(digest: plan.Digest, on: date) -> list[Notice]:
-    wanted = [Channel.INBOX, *([Channel.MAIL] if digest.email else [])]
-    now = timezone.now()
-    return [
-        Notice(
-            cadre_id=digest.cadre_id,
-            rule=plan.DIGEST,
-            on=on,
-            channel=where,
-            subject=digest.subject,
-            body=digest.body,
-            status=Notice.Status.DELIVERED if where == Channel.INBOX else Notice.Status.PENDING,
-            sent_at=now if where == Channel.INBOX else None,
-        )
-        for where in wanted
-    ]
+@transaction.atomic
+def write_news(now: datetime | None = None) -> int:
+    """Writes only what has just happened to tasks; how many notices are new. Cheap: for every minute."""
+    now = now or timezone.now()
+    _lock()
+    with translation.override(LANGUAGE):
+        found = plan.news(figures.read_news(now))
+    return _insert(found, timezone.localdate(now), now)
 
 
-def _insert(rows: list[Notice]) -> int:
-    """How many rows were new."""
-    with transaction.atomic():
-        before = Notice.objects.count()
-        Notice.objects.bulk_create(rows, ignore_conflicts=True)
-        return Notice.objects.count() - before
+def _lock() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
+
+
+def _insert(messages: list[Message], on: date, now: datetime) -> int:
+    """In the inbox first; what is new there goes out by the other ways too."""
+    new: dict[tuple[int | None, str], int] = {}  # cadre and rule -> the notice in the inbox
+    rows = [_row(message, on, now) for message in messages]
+    with connection.cursor() as cursor:
+        written = _execute(cursor, NOTICES, rows, ROW)
+        new = {(cadre, rule): pk for pk, cadre, rule in written if cadre is not None}
+        told = [message for message in messages if (message.cadre, message.rule) in new]
+        ways = Ways.of_cadres({message.cadre for message in told if message.cadre and not message.inbox_only}, on)
+        outside = []
+        for message in told:
+            if message.cadre and not message.inbox_only:
+                due_at = ways.due_at(message.cadre, now, urgent=message.urgent)
+                outside += [_row(message, on, now, way, due_at) for way in ways.of(message.cadre)]
+        sent = _execute(cursor, NOTICES, outside, ROW)
+        _execute(cursor, NEWS, [(m.cadre, key, new[m.cadre, m.rule], on) for m in told for key in m.news])
+        _execute(cursor, STEPS, [(*step, m.cadre, on) for m in told for step in m.steps])
+    return len(written) + len(sent)
+
+
+def _row(
+    message: Message, on: date, now: datetime, way: Way | None = None, due_at: datetime | None = None
+) -> tuple[Any, ...]:
+    """One row of the table: by a way, or into the inbox; to a group by its robot."""
+    if message.robot:
+        way = Way(message.robot.channel, message.robot.gateway)
+        due_at = not_before(now, quiet_from=QUIET_FROM, quiet_until=QUIET_UNTIL)
+    return (
+        message.cadre,
+        message.rule,
+        on,
+        str(way.channel if way else Channel.INBOX),
+        way.gateway if way else None,
+        list(message.about),
+        message.urgent,
+        message.subject,
+        words.cut("\n".join(message.lines), LONGEST_BODY),
+        message.path,
+        str(Notice.Status.PENDING if way else Notice.Status.DELIVERED),
+        due_at or now,
+        None if way else now,
+    )
+
+
+def _execute(cursor: Any, query: str, rows: list[tuple[Any, ...]], row: str | None = None) -> list[Any]:
+    """One INSERT for so many rows at a time; what it returns, if it returns anything."""
+    returning = "RETURNING" in query
+    return execute_values(cursor.cursor, query, rows, row, PAGE, fetch=returning) or []

@@ -1,90 +1,387 @@
-"""Who is owed which words, as of a day. Reads, decides, writes nothing."""
+"""Who is owed which words, as of a moment. Pure: figures in, messages out; no database, no clock.
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import date, timedelta
-from itertools import groupby
+A cadre gets one digest a day at most, on a working day on which something is reached that he has not been told yet.
+What is reached follows from days alone, counted since his last digest, so that a run that was missed is made up for by
+the next one, and what was done, waived or put off meanwhile is in no message. When a digest goes out it shows
+everything. What happens to a task comes as news: in the inbox at once, urgent things by every way there is.
+"""
 
-from django.db.models import Count, F, Min, Q
-from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from datetime import date
+from functools import cached_property
 
-from checklists.models import Campaign, Responsibility, Task
-from checklists.models.campaign import where_held
-from villages.models import Post
+from django.urls import reverse
 
-# How many days ahead a deadline is announced.
-AHEAD = 3
-DIGEST = "digest"
+from checklists.workdays import is_workday
+from readiness.reminders import words
+from readiness.reminders.calendars import last_weekly, on_or_before, shifted, worked
+from readiness.reminders.desks import KINDS, Desk, Place, Said, Up, some
+from readiness.reminders.known import (
+    DIGEST,
+    GROUP,
+    Board,
+    Drive,
+    Fact,
+    Figures,
+    Message,
+    Owed,
+    Plan,
+    Robot,
+    Rule,
+    Step,
+    Stretch,
+    Taken,
+    Told,
+)
 
-
-@dataclass(frozen=True)
-class Digest:
-    """What one cadre still owes on one day, over all campaigns."""
-
-    cadre_id: int
-    email: str
-    overdue: int
-    soon: int  # due today or within AHEAD days
-    first_due: date
-
-    @property
-    def subject(self) -> str:
-        parts = []
-        if self.overdue:
-            parts.append(ngettext("%(n)d task overdue", "%(n)d tasks overdue", self.overdue) % {"n": self.overdue})
-        if self.soon:
-            parts.append(ngettext("%(n)d task due soon", "%(n)d tasks due soon", self.soon) % {"n": self.soon})
-        return _("Inspection readiness: %(what)s") % {"what": _(", ").join(parts)}
-
-    @property
-    def body(self) -> str:
-        return _("%(overdue)d overdue, %(soon)d due within %(ahead)d days; the earliest deadline is %(day)s.") % {
-            "overdue": self.overdue,
-            "soon": self.soon,
-            "ahead": AHEAD,
-            "day": self.first_due.isoformat(),
-        }
-
-
-def digests(on: date) -> Iterator[Digest]:
-    """One for each cadre who answers first, directly or as linked cadre for a task that is overdue or due soon.
-
-    Only those who are still in office: nobody is reminded of what they cannot see. Three plain queries, put together
-    here: joined, tasks × answers × posts would hang on the planner's guesses. Whoever answers twice for a unit counts
-    it once.
-    """
-    due = _due(on)
-    held = set(Post.objects.current(on).values_list("cadre_id", "unit_id"))
-    answers = (
-        Responsibility.objects.exclude(kind=Responsibility.Kind.LEAD)
-        .filter(campaign__status=Campaign.Status.ACTIVE)
-        .order_by("cadre_id")
-        .reaching()
-        .annotate(above=F("looks_above"))
-        .values_list("cadre_id", "cadre__email", "campaign_id", "unit_id", "unit__parent_id", "by_hand", "above")
-    )
-    for (cadre_id, email), rows in groupby(answers, key=lambda row: row[:2]):
-        places = set()
-        for _id, _email, campaign, unit, parent, by_hand, looks_above in rows:
-            at = where_held(unit, parent, by_hand=by_hand, looks_above=looks_above)
-            if any((cadre_id, place) in held for place in at):
-                places.add((campaign, unit))
-        found = [due[place] for place in places if place in due]
-        if found:
-            late, near, first = zip(*found, strict=True)
-            yield Digest(cadre_id, email, sum(late), sum(near), min(first))
+URGENT = frozenset({"chased", "asked_help", "help_late", "answered_help"})
+# Who hears of what happened, unless it is meant for one person; if nobody holds a post of these kinds, the next one up.
+HEARERS: dict[str, tuple[str, ...]] = {
+    "returned": ("first", "direct"),
+    "chased": ("first", "direct"),
+    "asked_time": ("linked",),
+    "asked_help": ("linked",),
+    "help_late": ("lead",),
+}
+IN_DIGEST = "d:"  # before the key of news that a digest told, which the inbox had at once
 
 
-def _due(on: date) -> dict[tuple[int, str], tuple[int, int, date]]:
-    """Campaign and unit -> tasks overdue, tasks due within AHEAD days, the earliest deadline; where there are any."""
-    late, last = Q(due_on__lt=on), on + timedelta(days=AHEAD)
-    rows = (
-        Task.objects.running()
-        .still_owed()
-        .filter(due_on__lte=last)
-        .values_list("campaign_id", "unit_id")
-        .annotate(overdue=Count("pk", filter=late), near=Count("pk", filter=~late), first=Min("due_on"))
-        .order_by()
-    )
-    return {(campaign, unit): (overdue, near, first) for campaign, unit, overdue, near, first in rows}
+def plan(figures: Figures) -> Plan:
+    """The messages of a moment, and which waiting ones are no longer true."""
+    return _Planner(figures).plan()
+
+
+def news(figures: Figures) -> list[Message]:
+    """Only what happened."""
+    return _Planner(figures).news()
+
+
+def weekly_stage(rule: Rule, on: date) -> date | None:
+    """The last day so far on which leaders are told their board; None if they are not."""
+    return None if rule.weekly_on is None else last_weekly(rule.weekly_on, on)
+
+
+def is_reached(rule: Rule, due_on: date, *, on: date, last: date | None) -> bool:
+    """Whether what is due on a day has come nearer, or is overdue by more, in a way that was not told on `last`."""
+    if due_on < on:
+        return _rounds(rule, due_on, on) > (_rounds(rule, due_on, last) if last else 0)
+    stages = (on_or_before(shifted(due_on, -days)) for days in rule.days_before)
+    return any(stage <= on and (last is None or stage > last) for stage in stages)
+
+
+def asking_days(every: str, due_on: date) -> list[date]:
+    """The days on which a value that is due is asked for: the working day itself; of longer periods the one before."""
+    last = on_or_before(due_on)
+    return [last] if every == "day" else [on_or_before(shifted(last, -1)), last]
+
+
+def _rounds(rule: Rule, due_on: date, on: date) -> int:
+    """How often the overdue is told by a day: on the first working day, then every so many."""
+    days = worked(due_on, on)
+    return 1 + (days - 1) // rule.overdue_every if days else 0
+
+
+class _Planner:
+    def __init__(self, figures: Figures) -> None:
+        self.f = figures
+        self.on = figures.on
+        self.memo: dict[tuple[int, date, date | None], bool] = {}
+        self.desks: defaultdict[int, Desk] = defaultdict(Desk)
+        self.places: dict[tuple[int, str], Place] = {}
+        self.said = Said(figures)
+        self.begun: dict[tuple[int, date | None], list[str]] = {}
+        self.covered: set[tuple[int, str]] = set()
+        self.leader_of: dict[str, int] = {}
+        for unit, cadre in figures.leaders:
+            self.leader_of.setdefault(unit, cadre)
+
+    def plan(self) -> Plan:
+        found = Plan()
+        if is_workday(self.on):
+            self._lay_out()
+            for cadre, desk in self.desks.items():
+                self._digest(cadre, desk, found)
+            waiting = {c for c, told in self.f.told.items() if told.waits or told.waits_today} - self.desks.keys()
+            found.outdated.extend(waiting)
+            found.idle.extend(waiting)
+            for robot in self.f.robots:
+                self._group(robot, found)
+        found.messages.extend(self.news())
+        return found
+
+    # ---- Laying everything on the desks ---------------------------------------------------------------------------
+
+    def _lay_out(self) -> None:
+        until = {pk: shifted(self.on, drive.rule.ahead) for pk, drive in self.f.drives.items()}
+        for owed in self.f.owed:
+            drive = self.f.drives[owed.campaign]
+            if owed.due_on > until[drive.pk]:
+                continue
+            key = owed.campaign, owed.unit
+            place = self.places.get(key)
+            if place is None:
+                place = self.places[key] = Place(drive, owed.unit)
+            place.add(owed, self.on)
+            if owed.due_on < self.on:
+                self._escalate(drive.rule, owed)
+        for key, place in self.places.items():
+            for cadre in self._reminded(key):
+                self.desks[cadre].places.append(place)
+        for asked in self.f.asked:
+            if self.on < asking_days(asked.every, asked.due_on)[0]:
+                continue
+            for cadre in self._reminded((asked.campaign, asked.unit)):
+                self.desks[cadre].asked.append(asked)
+        if any(self._phases(drive, None) for drive in self.f.drives.values()):
+            for (campaign, _unit), kinds in self.f.answers.items():
+                drive = self.f.drives[campaign]
+                for kind, cadre in kinds.items():
+                    if kind in drive.rule.kinds:
+                        self.desks[cadre].drives[campaign] = drive
+        for drive in self.f.drives.values():
+            self._lay_gates(drive)
+        for campaign, unit in self.f.vacant:
+            for cadre in self._admins(self.f.drives[campaign].host):
+                if (cadre, f"vacant:{campaign}:{unit}") not in self.f.news:
+                    self.desks[cadre].vacant.append((campaign, unit))
+        leads = defaultdict(list)
+        for unit, cadre in self.f.leaders:
+            leads[unit].append(cadre)
+        for board in self.f.boards:
+            for cadre in leads[board.unit]:
+                self.desks[cadre].boards.append(board)
+        for fact in self.f.facts:
+            for cadre in self._hearers(fact) if fact.what not in URGENT else ():
+                if (cadre, IN_DIGEST + fact.key) not in self.f.news:
+                    self.desks[cadre].facts.append(fact)
+
+    def _reminded(self, key: tuple[int, str]) -> set[int]:
+        kinds = self.f.drives[key[0]].rule.kinds
+        return {cadre for kind, cadre in self.f.answers.get(key, {}).items() if kind in kinds}
+
+    def _escalate(self, rule: Rule, owed: Owed) -> None:
+        before = self.f.taken.get((owed.campaign, owed.unit, owed.due_on), [])
+        taken = {one.step for one in before}
+        for cadre in {one.cadre for one in before} & self.f.in_office:
+            self.desks[cadre].still.add((owed.campaign, owed.unit))
+        days = worked(owed.due_on, self.on)
+        for step, after in enumerate(rule.steps[:3], start=1):
+            if days < max(after, 1) or step in taken:
+                continue
+            told = next(self._upwards(owed.campaign, owed.unit, step), None)
+            if told is not None and self._may_be_told(told, [owed.campaign]):
+                self.desks[told].ups.append(Up(owed, step, days, before))
+                before = [*before, Taken(step, told, self.on)]
+
+    def _upwards(self, campaign: int, unit: str, step: int) -> Iterator[int]:
+        """From who answers at this step up, as far as there is somebody: then leaders by post, then who runs it."""
+        kinds = self.f.answers.get((campaign, unit), {})
+        yield from (kinds[kind] for kind in KINDS[step:] if kind in kinds)
+        for places in range(len(unit), -1, -1):
+            if unit[:places] in self.leader_of:
+                yield self.leader_of[unit[:places]]
+        yield from self._admins(self.f.drives[campaign].host)
+
+    def _admins(self, host: str) -> list[int]:
+        """Who runs campaigns of a unit: the nearest of them."""
+        there = [(unit, cadre) for unit, cadre in self.f.admins if host.startswith(unit)]
+        nearest = max((len(unit) for unit, _ in there), default=0)
+        return [cadre for unit, cadre in there if len(unit) == nearest]
+
+    def _lay_gates(self, drive: Drive) -> None:
+        for phase in drive.phases:
+            if not any(phase.gates.values()) or self.on < _gate_days(phase)[0]:
+                continue
+            told: defaultdict[int, dict[str, int]] = defaultdict(dict)
+            for unit, count in phase.gates.items():
+                lead = self.f.answers.get((drive.pk, unit), {}).get("lead")
+                for cadre in {*self._admins(drive.host), *([lead] if lead is not None else [])}:
+                    told[cadre][unit] = count
+            for cadre, units in told.items():
+                self.desks[cadre].gates.append((drive, phase, units))
+
+    # ---- One digest -----------------------------------------------------------------------------------------------
+
+    def _may_be_told(self, cadre: int, campaigns: Iterable[int]) -> bool:
+        """Whether today's digest is still to come and its hour has struck."""
+        told = self.f.told.get(cadre)
+        return not (told and told.today) and self._has_struck(campaigns)
+
+    def _has_struck(self, campaigns: Iterable[int]) -> bool:
+        now = self.f.now
+        if now is None:
+            return True
+        return any(self.f.drives[campaign].rule.at <= now.time() for campaign in campaigns)
+
+    def _digest(self, cadre: int, desk: Desk, found: Plan) -> None:
+        told = self.f.told.get(cadre, Told())
+        desk.still -= {(place.drive.pk, place.unit) for place in desk.places}
+        desk.still -= {(up.owed.campaign, up.owed.unit) for up in desk.ups}
+        desk.drives = {pk: drive for pk, drive in desk.drives.items() if self._phases(drive, told.before)}
+        phases = [line for drive in desk.drives.values() for line in self._phases(drive, told.before)]
+        standing = bool(desk.places or desk.asked or desk.gates or desk.still or desk.boards or desk.facts or phases)
+        if told.today:  # said, and true unless nothing of it is left
+            if told.waits_today and not standing:
+                found.idle.append(cadre)
+            return
+        campaigns = desk.campaigns
+        if not self._has_struck(campaigns):
+            return
+        if told.waits:
+            found.outdated.append(cadre)
+        fresh = (
+            bool(desk.ups or desk.facts or desk.vacant or phases)
+            or (told.waits and standing)
+            or any(self._is_reached(place, told.before) for place in desk.places)
+            or any(self._is_due(told.before, asking_days(one.every, one.due_on)) for one in desk.asked)
+            or any(self._is_due(told.before, _gate_days(phase)) for _, phase, _ in desk.gates)
+            or any(self._is_weekly(board, told.before) for board in desk.boards)
+        )
+        if not fresh:
+            return
+        desk.boards = [board for board in desk.boards if self._is_weekly(board, told.before)]
+        keys = [f"vacant:{campaign}:{unit}" for campaign, unit in desk.vacant]
+        for fact in desk.facts:
+            keys += [IN_DIGEST + fact.key, fact.key]
+            self.covered.add((cadre, fact.key))
+        subject, lines = self.said.digest(desk, phases)
+        found.messages.append(
+            Message(
+                rule=DIGEST,
+                cadre=cadre,
+                subject=subject,
+                lines=tuple(lines),
+                path=self._path(desk, campaigns),
+                about=tuple(campaigns),
+                steps=tuple(Step(up.owed.campaign, up.owed.unit, up.owed.due_on, up.step) for up in desk.ups),
+                news=tuple(key for key in keys if (cadre, key) not in self.f.news),
+            )
+        )
+
+    def _is_reached(self, place: Place, last: date | None) -> bool:
+        for owed in place.groups:
+            key = place.drive.pk, owed.due_on, last
+            known = self.memo.get(key)
+            if known is None:
+                known = self.memo[key] = is_reached(place.drive.rule, owed.due_on, on=self.on, last=last)
+            if known:
+                return True
+        return False
+
+    def _is_due(self, last: date | None, days: Iterable[date]) -> bool:
+        return any(day <= self.on and (last is None or day > last) for day in days)
+
+    def _is_weekly(self, board: Board, last: date | None) -> bool:
+        drive = self.f.drives[board.campaign]
+        stage = weekly_stage(drive.rule, self.on)
+        return stage is not None and drive.starts_on <= stage and self._is_due(last, [stage])
+
+    def _phases(self, drive: Drive, last: date | None) -> list[str]:
+        """Phases that have begun or end since the last digest; of a week at most, for who never had one."""
+        known = self.begun.get((drive.pk, last))
+        if known is None:
+            known = self.begun[drive.pk, last] = self._begun(drive, max(last or date.min, shifted(self.on, -7)))
+        return known
+
+    def _begun(self, drive: Drive, last: date) -> list[str]:
+        lines = []
+        for phase in drive.phases:
+            title = phase.title if len(self.f.drives) == 1 else f"{drive.title} {phase.title}"
+            if last < phase.starts_on <= self.on <= phase.ends_on:
+                lines.append(words.phase_starts(title, phase.ends_on))
+            elif last < on_or_before(phase.ends_on) <= self.on <= phase.ends_on:
+                lines.append(words.phase_ends(title, phase.ends_on))
+        return lines
+
+    def _path(self, desk: Desk, campaigns: list[int]) -> str:
+        if desk.places or desk.asked:
+            return reverse("my_tasks")
+        if desk.facts:
+            return _path_of(desk.facts)
+        return reverse("board", args=[campaigns[0]])
+
+    # ---- Groups and news ------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _by_unit(self) -> dict[int, tuple[list[str], list[Place]]]:
+        """Campaign -> codes, and what these units owe, both by code."""
+        found: defaultdict[int, list[Place]] = defaultdict(list)
+        for place in sorted(self.places.values(), key=lambda place: place.unit):
+            found[place.drive.pk].append(place)
+        return {campaign: ([place.unit for place in places], places) for campaign, places in found.items()}
+
+    def _group(self, robot: Robot, found: Plan) -> None:
+        """One digest a day for the group of a township."""
+        if robot.told.today or not self._has_struck([robot.campaign]):
+            return
+        if robot.told.waits:
+            found.outdated_groups.append(robot.gateway)
+        codes, everywhere = self._by_unit.get(robot.campaign, ([], []))
+        first, end = bisect_left(codes, robot.unit), bisect_left(codes, robot.unit + "\U0010ffff")
+        places = everywhere[first:end]
+        if not places or not (robot.told.waits or any(self._is_reached(one, robot.told.before) for one in places)):
+            return
+        late, near = sum(place.late for place in places), sum(place.near for place in places)
+        drive = self.f.drives[robot.campaign]
+        parts = ([words.overdue(late)] if late else []) + ([words.soon(near)] if near else [])
+        summary = words.summary(late, near, ahead=drive.rule.ahead, first=min(place.first for place in places))
+        found.messages.append(
+            Message(
+                rule=GROUP,
+                robot=robot,
+                subject=words.subject(parts),
+                lines=(words.of_campaign(summary, drive.title), *self.said.owed(places, names=True)),
+                path=f"{reverse('board', args=[robot.campaign])}?unit={robot.unit or '0'}",
+                about=(robot.campaign,),
+            )
+        )
+
+    def _hearers(self, fact: Fact) -> list[int]:
+        """Who is told, without whose doing it was."""
+        if fact.to is not None:
+            return [fact.to] if fact.to in self.f.in_office and fact.to != fact.by else []
+        kinds = self.f.answers.get((fact.campaign, fact.unit), {})
+        wanted = HEARERS[fact.what]
+        told = {kinds[kind] for kind in wanted if kind in kinds} - {fact.by}
+        if told:
+            return sorted(told)
+        above = self._upwards(fact.campaign, fact.unit, KINDS.index(wanted[-1]))
+        return [cadre for cadre in above if cadre != fact.by][:1]
+
+    def news(self) -> list[Message]:
+        """What happened, once to each: urgent things at once and everywhere, the rest in the inbox, hour by hour."""
+        messages = []
+        told: defaultdict[int, list[Fact]] = defaultdict(list)
+        for fact in self.f.facts:
+            for cadre in self._hearers(fact):
+                if (cadre, fact.key) not in self.f.news and (cadre, fact.key) not in self.covered:
+                    told[cadre].append(fact)
+        for cadre, facts in told.items():
+            urgent = any(fact.what in URGENT for fact in facts)
+            at = f"{self.f.now:%H%M}" if self.f.now else "0000"
+            messages.append(
+                Message(
+                    rule=f"news-{at if urgent else at[:2] + '00'}",
+                    cadre=cadre,
+                    subject=words.subject([words.happened(len(facts))]),
+                    lines=tuple(some([self.said.fact(fact) for fact in facts])),
+                    path=_path_of(facts),
+                    about=tuple(sorted({fact.campaign for fact in facts})),
+                    urgent=urgent,
+                    inbox_only=not urgent,
+                    news=tuple(fact.key for fact in facts),
+                )
+            )
+        return messages
+
+
+def _gate_days(phase: Stretch) -> list[date]:
+    """The working day before a phase ends, and the last one of it."""
+    last = on_or_before(phase.ends_on)
+    return [on_or_before(shifted(last, -1)), last]
+
+
+def _path_of(facts: list[Fact]) -> str:
+    return reverse("task", args=[facts[0].task]) if len({fact.task for fact in facts}) == 1 else reverse("my_tasks")

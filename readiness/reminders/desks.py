@@ -1,0 +1,220 @@
+"""What lies on a cadre's desk, and how it is said."""
+
+from dataclasses import dataclass, field
+from datetime import date
+from functools import cached_property
+
+from readiness.reminders import words
+from readiness.reminders.known import Asked, Board, Drive, Fact, Figures, Owed, Stretch, Taken
+
+KINDS = ("first", "direct", "linked", "lead")  # of responsibility, upwards
+NAMED = 5  # units in one line
+
+
+@dataclass
+class Place:
+    """What one unit owes in one campaign, within the days that are announced."""
+
+    drive: Drive
+    unit: str
+    late: int = 0
+    near: int = 0
+    vetoes: int = 0
+    valueless: int = 0
+    late_since: date | None = None
+    near_by: date | None = None
+    groups: list[Owed] = field(default_factory=list)
+
+    def add(self, owed: Owed, on: date) -> None:
+        if owed.due_on < on:
+            self.late += owed.tasks
+            self.late_since = min(self.late_since or owed.due_on, owed.due_on)
+        else:
+            self.near += owed.tasks
+            self.near_by = min(self.near_by or owed.due_on, owed.due_on)
+        self.vetoes += owed.vetoes
+        self.valueless += owed.valueless
+        self.groups.append(owed)
+
+    @property
+    def first(self) -> date:
+        """The earliest deadline."""
+        return min(day for day in (self.late_since, self.near_by) if day)
+
+    @cached_property
+    def need(self) -> tuple[bool, date, int, str]:
+        """Sorts the most urgent first."""
+        return (not (self.vetoes and self.late), self.first, -self.late, self.unit)
+
+
+@dataclass
+class Up:
+    """What has been overdue so long at one unit that the next one up hears of it."""
+
+    owed: Owed
+    step: int
+    days: int
+    before: list[Taken]
+
+
+@dataclass
+class Desk:
+    """What lies on one cadre's desk."""
+
+    places: list[Place] = field(default_factory=list)
+    ups: list[Up] = field(default_factory=list)
+    asked: list[Asked] = field(default_factory=list)
+    facts: list[Fact] = field(default_factory=list)
+    drives: dict[int, Drive] = field(default_factory=dict)  # where he answers
+    gates: list[tuple[Drive, Stretch, dict[str, int]]] = field(default_factory=list)
+    vacant: list[tuple[int, str]] = field(default_factory=list)
+    boards: list[Board] = field(default_factory=list)
+    still: set[tuple[int, str]] = field(default_factory=set)  # passed up to him earlier, and still owed
+
+    @property
+    def campaigns(self) -> list[int]:
+        """Which campaigns it is about, in their order."""
+        found = {place.drive.pk for place in self.places} | {up.owed.campaign for up in self.ups}
+        found |= {one.campaign for one in self.asked} | {one.campaign for one in self.facts} | self.drives.keys()
+        found |= {one.campaign for one in self.boards}
+        return sorted(
+            found | {drive.pk for drive, *_ in self.gates} | {campaign for campaign, _ in (*self.vacant, *self.still)}
+        )
+
+
+class Said:
+    """Puts desks into words; what several people are told about one unit is worded once."""
+
+    def __init__(self, figures: Figures) -> None:
+        self.f = figures
+        self.lines: dict[tuple[int, str], str] = {}
+
+    def digest(self, desk: Desk, phases: list[str]) -> tuple[str, list[str]]:
+        """Subject and lines."""
+        late, near = sum(place.late for place in desk.places), sum(place.near for place in desk.places)
+        parts = [words.overdue(late)] if late else []
+        parts += [words.soon(near)] if near else []
+        lines = []
+        if desk.places:
+            ahead = max(place.drive.rule.ahead for place in desk.places)
+            lines.append(words.summary(late, near, ahead=ahead, first=min(place.first for place in desk.places)))
+        if desk.ups:
+            last = {(up.owed.campaign, up.owed.unit, up.owed.due_on): up for up in desk.ups}  # the highest step of each
+            parts.append(words.passed_up(len({up.owed.unit for up in desk.ups})))
+            ups = sorted(last.values(), key=lambda up: (-up.days, up.owed.unit))
+            lines += some([self._up(up) for up in ups])
+        if desk.still:
+            lines.append(words.still(len(desk.still)))
+        if desk.facts:
+            parts.append(words.happened(len(desk.facts)))
+            lines += some([self.fact(fact) for fact in desk.facts])
+        lines += self.owed(desk.places)
+        if desk.asked:
+            parts.append(words.values(sum(one.tasks for one in desk.asked)))
+            asked = sorted(desk.asked, key=lambda one: (one.due_on, one.unit))
+            lines += some([words.value(self._unit(one.unit), count=one.tasks, by=one.due_on) for one in asked])
+        if desk.gates:
+            parts.append(words.gates(len(desk.gates)))
+            lines += [self._gate(phase, units) for _, phase, units in desk.gates]
+        if phases:
+            parts += [] if parts else [words.begins_or_ends()]
+            lines += phases
+        if desk.boards:
+            parts += [] if parts else [words.this_week()]
+            for board in desk.boards:
+                lines.append(words.board(self._unit(board.unit), board.counts))
+                if board.worst:
+                    lines.append(words.worst(board.worst))
+        if desk.vacant:
+            units = [self._unit(unit) for _, unit in desk.vacant]
+            parts += [] if parts else [words.vacant(len(units))]
+            lines.append(words.vacancies(units[:NAMED], len(units)))
+        return words.subject(parts or [words.still(len(desk.still))]), lines
+
+    def owed(self, places: list[Place], names: bool = False) -> list[str]:
+        """Unit by unit, the most urgent first."""
+        most: dict[str, tuple[bool, date, int, str]] = {}
+        for place in places:
+            most[place.unit] = min(most.get(place.unit, place.need), place.need)
+        several = len({place.drive.pk for place in places}) > 1
+        ordered = sorted(places, key=lambda place: (most[place.unit], place.need))
+        lines = []
+        for place in ordered[: words.MOST_LINES]:
+            line = self._place(place)
+            if names and (answers := self.f.answers.get((place.drive.pk, place.unit))):
+                who = next(answers[kind] for kind in KINDS if kind in answers)
+                line = words.answered_by(line, self._name(who))
+            lines.append(words.of_campaign(line, place.drive.title) if several else line)
+        return lines + ([words.more(len(ordered) - len(lines))] if len(ordered) > len(lines) else [])
+
+    def _place(self, place: Place) -> str:
+        key = place.drive.pk, place.unit
+        line = self.lines.get(key)
+        if line is None:
+            line = words.owed(
+                self._unit(place.unit),
+                late=place.late,
+                late_since=place.late_since,
+                near=place.near,
+                near_by=place.near_by,
+                vetoes=place.vetoes,
+                valueless=place.valueless,
+            )
+            titles, count = self._titles(place.groups)
+            line = self.lines[key] = words.with_titles(line, titles, count)
+        return line
+
+    def _titles(self, groups: list[Owed]) -> tuple[list[str], int]:
+        """Up to three items by name, those of the earliest day first, and among these the veto items."""
+        names: list[str] = []
+        for owed in sorted(groups, key=lambda owed: owed.due_on):
+            names += [self.f.items[item] for item in sorted(owed.items, key=self._rank)[: 3 - len(names)]]
+            if len(names) == 3:
+                break
+        return names, sum(owed.tasks for owed in groups)
+
+    @cached_property
+    def _ranks(self) -> dict[int, int]:
+        return {item: rank for rank, item in enumerate(self.f.items)}
+
+    def _rank(self, item: int) -> int:
+        return self._ranks[item]
+
+    def _unit(self, code: str) -> str:
+        return self.f.units.get(code, "")
+
+    def _name(self, cadre: int) -> str:
+        return self.f.people.get(cadre, "")
+
+    def _up(self, up: Up) -> str:
+        before = [(one.on, self._name(one.cadre)) for one in sorted(up.before)]
+        line = words.step(self._unit(up.owed.unit), count=up.owed.tasks, days=up.days, before=before)
+        titles, count = self._titles([up.owed])
+        return words.with_titles(line, titles, count)
+
+    def _gate(self, phase: Stretch, units: dict[str, int]) -> str:
+        named = [self._unit(unit) for unit in sorted(units, key=lambda unit: (-units[unit], unit))]
+        return words.gate(
+            phase.title,
+            phase.ends_on,
+            tasks=sum(units.values()),
+            units=named[:NAMED],
+            more_units=len(named[NAMED:]),
+        )
+
+    def fact(self, fact: Fact) -> str:
+        """What happened, in one line."""
+        return words.fact(
+            fact.what,
+            unit=self._unit(fact.unit),
+            who=self._name(fact.by),
+            item=fact.item,
+            said=fact.said,
+            on=fact.day,
+        )
+
+
+def some(lines: list[str]) -> list[str]:
+    """As many as a message holds, and how many more there are."""
+    rest = len(lines) - words.MOST_LINES
+    return [*lines[: words.MOST_LINES], words.more(rest)] if rest > 0 else lines

@@ -1,0 +1,365 @@
+"""What a plan needs to know, read with a fixed number of queries however many villages there are.
+
+The database counts: what is owed comes as one row for each unit and day, with the numbers of its items. Queries that
+the ORM would compose slowly, or not at all, are written out; they read and never write.
+"""
+
+from collections.abc import Collection, Iterable
+from datetime import date, datetime
+from typing import Any
+
+from django.db import connection
+from django.utils import timezone
+
+from checklists.measured import period
+from checklists.models import Campaign, Item, Responsibility
+from checklists.models.campaign import POSTS, where_held
+from readiness.boards.figures import BELOW, COUNTY_PLACES, has_board, need
+from readiness.boards.light import Counts
+from readiness.models import Rules
+from readiness.reminders import happened, plan, words
+from readiness.reminders.calendars import shifted
+from readiness.reminders.known import Asked, Board, Drive, Figures, Owed, Robot, Rule, Stretch, Taken, Told
+from villages.access import Role
+from villages.models import Post
+
+LEADERS = (Role.TOWNSHIP_LEADER, Role.COUNTY_LEADER)
+WORST = 5  # units that a leader's board names
+GATES_AHEAD = 14  # days before a phase ends from which its gates are looked at: more than any holiday lasts
+
+# One row for each unit and day.
+OWED = """
+    SELECT campaign_id, unit_id, due_on, count(*), count(*) FILTER (WHERE veto),
+           count(*) FILTER (WHERE value IS NULL AND item_id = ANY(%(measured)s)), array_agg(item_id)
+    FROM checklists_task
+    WHERE campaign_id = ANY(%(campaigns)s) AND state IN ('open', 'returned') AND retired_at IS NULL
+          AND due_on <= %(until)s
+    GROUP BY campaign_id, unit_id, due_on
+"""
+# Tasks that took no value yet since a day; one row for each unit and item. `since` and `by` go with `items`.
+ASKED = """
+    SELECT t.campaign_id, t.unit_id, i.by, i.every, count(*)
+    FROM unnest(%(items)s::bigint[], %(since)s::date[], %(by)s::date[], %(every)s::text[]) i (id, since, by, every)
+    JOIN checklists_task t ON t.item_id = i.id
+    WHERE t.state NOT IN ('verified', 'waived') AND t.retired_at IS NULL AND NOT EXISTS (
+        SELECT FROM checklists_taskevent e
+        WHERE e.task_id = t.id AND e.value IS NOT NULL
+              AND coalesce(e.as_of, (e.at AT TIME ZONE %(zone)s)::date) >= i.since)
+    GROUP BY 1, 2, 3, 4
+"""
+GATES = """
+    SELECT i.phase_id, t.unit_id, count(*)
+    FROM checklists_task t JOIN checklists_item i ON i.id = t.item_id
+    WHERE t.item_id = ANY(%(items)s) AND t.state IN ('open', 'returned') AND t.retired_at IS NULL
+    GROUP BY 1, 2
+"""
+# Units with tasks: from one to the next on the index, without reading the tasks in between.
+UNITS = """
+    WITH RECURSIVE place AS (
+        SELECT c.id AS campaign_id, (SELECT min(unit_id) FROM checklists_task WHERE campaign_id = c.id) AS unit_id
+        FROM unnest(%(campaigns)s::bigint[]) c (id)
+        UNION ALL
+        SELECT p.campaign_id, (SELECT t.unit_id FROM checklists_task t
+                               WHERE t.campaign_id = p.campaign_id AND t.unit_id > p.unit_id
+                               ORDER BY t.campaign_id, t.unit_id LIMIT 1)
+        FROM place p WHERE p.unit_id IS NOT NULL
+    )
+    SELECT campaign_id, unit_id FROM place p WHERE unit_id IS NOT NULL AND EXISTS (
+        SELECT FROM checklists_task t WHERE t.campaign_id = p.campaign_id AND t.unit_id = p.unit_id
+                                            AND t.state IN ('open', 'returned') AND t.retired_at IS NULL)
+"""
+# The last digest before a day and whether there is one of it: two looks at the index that keeps notices unique.
+TOLD = """
+    SELECT c.id, (SELECT "on" FROM readiness_notice
+                  WHERE cadre_id = c.id AND campaign_id IS NULL AND rule = 'digest' AND "on" < %(on)s
+                  ORDER BY campaign_id DESC, "on" DESC LIMIT 1),
+           EXISTS (SELECT FROM readiness_notice WHERE cadre_id = c.id AND campaign_id IS NULL AND rule = 'digest'
+                                                      AND "on" = %(on)s)
+    FROM unnest(%(cadres)s::bigint[]) c (id)
+"""
+WAITING = """
+    SELECT cadre_id, gateway_id, "on" < %(on)s FROM readiness_notice
+    WHERE status = 'pending' AND rule IN ('digest', 'group') AND "on" <= %(on)s
+"""
+TAKEN = """
+    SELECT campaign_id, unit_id, due_on, step, cadre_id, "on" FROM readiness_escalation
+    WHERE campaign_id = ANY(%(campaigns)s)
+"""
+ROBOTS = """
+    SELECT id, channel, campaign_id, unit_id,
+           (SELECT max("on") FROM readiness_notice n WHERE n.gateway_id = g.id AND rule = 'group' AND "on" < %(on)s),
+           EXISTS (SELECT FROM readiness_notice n WHERE n.gateway_id = g.id AND rule = 'group' AND "on" = %(on)s)
+    FROM readiness_gateway g WHERE campaign_id = ANY(%(campaigns)s) AND removed_at IS NULL ORDER BY id
+"""
+# Units with everything below them; in the order of Counts.
+BOARDS = """
+    SELECT campaign_id, unit_id, sum(open), sum(done), sum(verified), sum(returned), sum(waived),
+           coalesce(sum(open + returned) FILTER (WHERE due_on < %(on)s), 0),
+           coalesce(sum(vetoes_open) FILTER (WHERE due_on < %(on)s), 0) + sum(vetoes_returned)
+    FROM checklists_tally WHERE campaign_id = ANY(%(campaigns)s) GROUP BY 1, 2
+"""
+
+
+def read(on: date, now: datetime) -> Figures:
+    """Everything as of a day.
+
+    Args:
+        now: aware. If it is a moment of that day, nothing is told before its campaign's hour.
+    """
+    local = timezone.localtime(now)
+    campaigns = list(Campaign.objects.running().select_related("rules").prefetch_related("phases"))
+    ids = [campaign.pk for campaign in campaigns]
+    items = list(Item.objects.filter(campaign__in=ids).order_by("-veto", "position", "pk"))
+    drives = _drives(campaigns, items, on)
+    until = max((shifted(on, drive.rule.ahead) for drive in drives.values()), default=on)
+    asked_of = {"campaigns": ids, "measured": [item.pk for item in items if item.is_measured], "until": until}
+    owed = [Owed(*row) for row in rows(OWED, asked_of)]
+    posts = list(Post.objects.current(on).order_by("-principal", "pk").values_list("cadre_id", "unit_id", "role"))
+    answers = answering(campaigns, {(cadre, unit) for cadre, unit, _ in posts})
+    leaders = [(unit, cadre) for cadre, unit, role in posts if role in LEADERS]
+    admins = [(unit, cadre) for cadre, unit, role in posts if role == Role.CAMPAIGN_ADMIN]
+    told = _told(on, {*(c for kinds in answers.values() for c in kinds.values()), *(c for _, c in leaders + admins)})
+    owing = rows(UNITS, {"campaigns": ids})
+    facts = happened.since(local, ids)
+    boards = _boards(on, campaigns, drives, leaders, told)
+    vacant = [(campaign, unit) for campaign, unit in owing if not _is_answered(answers.get((campaign, unit), {}))]
+    taken: dict[tuple[int, str, date], list[Taken]] = {}
+    for campaign, unit, due_on, *step in rows(TAKEN, {"campaigns": ids}):
+        taken.setdefault((campaign, unit, due_on), []).append(Taken(*step))
+    named = {unit for _, unit in owing} | {fact.unit for fact in facts} | {board.unit for board in boards}
+    named |= {unit for board in boards for unit, _ in board.worst}
+    units = {code: words.unit_name(name) for code, name in _names(named)}
+    boards = [board._replace(worst=tuple((units[code], n) for code, n in board.worst)) for board in boards]
+    robots = _robots(on, ids, told)
+    people = {one.cadre for steps in taken.values() for one in steps} | {fact.by for fact in facts}
+    if robots:
+        people |= {cadre for kinds in answers.values() for cadre in kinds.values()}
+    keys = [key for fact in facts for key in (fact.key, plan.IN_DIGEST + fact.key)]
+    keys += [f"vacant:{campaign}:{unit}" for campaign, unit in vacant]
+    return Figures(
+        on=on,
+        now=local if local.date() == on else None,
+        drives=drives,
+        owed=owed,
+        asked=_asked(on, campaigns, items),
+        answers=answers,
+        in_office={cadre for cadre, *_ in posts},
+        leaders=leaders,
+        admins=admins,
+        told=told,
+        taken=taken,
+        vacant=vacant,
+        boards=boards,
+        facts=facts,
+        news=_news(keys),
+        robots=robots,
+        units=units,
+        items={item.pk: words.plain(item.title) for item in items},
+        people=_people(people),
+    )
+
+
+def read_news(now: datetime) -> Figures:
+    """Only what happened, and who hears of it."""
+    local = timezone.localtime(now)
+    on = local.date()
+    campaigns = list(Campaign.objects.running())
+    facts = happened.since(local, [campaign.pk for campaign in campaigns])
+    places = {fact.unit for fact in facts}
+    about = [campaign for campaign in campaigns if campaign.pk in {fact.campaign for fact in facts}]
+    posts = list(Post.objects.current(on).order_by("-principal", "pk").values_list("cadre_id", "unit_id", "role"))
+    return Figures(
+        on=on,
+        now=local,
+        drives={campaign.pk: Drive(campaign.pk, "", campaign.host_id, campaign.starts_on) for campaign in about},
+        answers=answering(about, {(cadre, unit) for cadre, unit, _ in posts}, places),
+        in_office={cadre for cadre, *_ in posts},
+        leaders=[(unit, cadre) for cadre, unit, role in posts if role in LEADERS],
+        admins=[(unit, cadre) for cadre, unit, role in posts if role == Role.CAMPAIGN_ADMIN],
+        facts=facts,
+        news=_news([key for fact in facts for key in (fact.key, plan.IN_DIGEST + fact.key)]),
+        units={code: words.unit_name(name) for code, name in _names(places)},
+        people=_people({fact.by for fact in facts}),
+    )
+
+
+def answering(
+    campaigns: Iterable[Campaign], held: set[tuple[int, str]], units: Collection[str] | None = None
+) -> dict[tuple[int, str], dict[str, int]]:
+    """Campaign and unit -> kind -> cadre, of those who are still in office. One query.
+
+    Args:
+        held: cadre and unit of each current post.
+        units: only these; None: all.
+    """
+    above = {
+        campaign.pk: {kind for kind, posts in campaign.answers.items() if any(POSTS[post].above for post in posts)}
+        for campaign in campaigns
+    }
+    answers = Responsibility.objects.filter(campaign__in=list(above))
+    if units is not None:
+        answers = answers.filter(unit__in=list(units))
+    found: dict[tuple[int, str], dict[str, int]] = {}
+    columns = ("campaign_id", "unit_id", "kind", "cadre_id", "by_hand", "unit__parent_id")
+    for campaign, unit, kind, cadre, by_hand, parent in answers.values_list(*columns):
+        if (cadre, unit) not in held:
+            places = where_held(unit, parent, by_hand=by_hand, looks_above=kind in above[campaign])
+            if not any((cadre, place) in held for place in places):
+                continue
+        found.setdefault((campaign, unit), {})[kind] = cadre
+    return found
+
+
+def rows(query: str, values: dict[str, Any]) -> list[Any]:
+    """The rows of one query."""
+    with connection.cursor() as cursor:
+        cursor.execute(query, values)
+        return list(cursor.fetchall())
+
+
+def rule_of(campaign: Campaign) -> Rule:
+    """The campaign's rules, or the defaults."""
+    kept = getattr(campaign, "rules", None) or Rules(campaign=campaign)
+    return Rule(
+        days_before=tuple(kept.days_before),
+        overdue_every=kept.overdue_every,
+        kinds=frozenset(kept.kinds),
+        steps=tuple(kept.steps),
+        weekly_on=kept.weekly_on,
+        at=kept.at,
+    )
+
+
+def _drives(campaigns: list[Campaign], items: list[Item], on: date) -> dict[int, Drive]:
+    shown = {campaign.pk for campaign in campaigns if campaign.gates}
+    ends = {phase.pk: phase.ends_on for campaign in campaigns for phase in campaign.phases.all()}
+    soon = shifted(on, GATES_AHEAD)
+    gates = [item.pk for item in items if item.gate and item.campaign_id in shown and ends[item.phase_id or 0] <= soon]
+    owed: dict[int, dict[str, int]] = {}
+    for phase, unit, count in rows(GATES, {"items": gates}):
+        owed.setdefault(phase, {})[unit] = count
+    return {
+        campaign.pk: Drive(
+            campaign.pk,
+            words.plain(campaign.title),
+            campaign.host_id,
+            campaign.starts_on,
+            rule_of(campaign),
+            tuple(
+                Stretch(words.plain(phase.title), phase.starts_on, phase.ends_on, owed.get(phase.pk, {}))
+                for phase in campaign.phases.all()
+            ),
+        )
+        for campaign in campaigns
+    }
+
+
+def _asked(on: date, campaigns: list[Campaign], items: list[Item]) -> list[Asked]:
+    """Values that are asked for now. Twin for one task: `checklists.measured.Values.next_due`."""
+    last_days = {campaign.pk: campaign.last_day for campaign in campaigns}
+    asked: dict[str, list[Any]] = {"items": [], "since": [], "by": [], "every": []}
+    for item in items:
+        last_day = last_days[item.campaign_id]
+        if not (item.every and item.is_measured and not item.struck and on <= last_day):
+            continue
+        first, end = period(item.every, on)
+        by = min(end, last_day)
+        if plan.asking_days(item.every, by)[0] <= on:
+            for name, value in zip(asked, (item.pk, min(first, last_day), by, item.every), strict=True):
+                asked[name].append(value)
+    found = rows(ASKED, asked | {"zone": timezone.get_default_timezone_name()})
+    return [Asked(campaign, unit, by, every, count) for campaign, unit, by, every, count in found]
+
+
+def _told(on: date, cadres: Collection[int]) -> dict[int, Told]:
+    """Cadre -> what digests have told; those who never had one are left out. Two queries."""
+    found = {
+        cadre: Told(before, today)
+        for cadre, before, today in rows(TOLD, {"on": on, "cadres": list(cadres)})
+        if before or today
+    }
+    for cadre, _gateway, earlier in rows(WAITING, {"on": on}):
+        if cadre is not None:
+            told = found.get(cadre, Told())
+            found[cadre] = told._replace(waits=True) if earlier else told._replace(waits_today=True)
+    return found
+
+
+def _robots(on: date, campaigns: list[int], told: dict[int, Told]) -> list[Robot]:
+    waiting = {gateway for cadre, gateway, earlier in rows(WAITING, {"on": on}) if cadre is None and earlier}
+    return [
+        Robot(gateway, channel, campaign, unit, Told(before, today, gateway in waiting))
+        for gateway, channel, campaign, unit, before, today in rows(ROBOTS, {"on": on, "campaigns": campaigns})
+    ]
+
+
+def _boards(
+    on: date,
+    campaigns: list[Campaign],
+    drives: dict[int, Drive],
+    leaders: list[tuple[str, int]],
+    told: dict[int, Told],
+) -> list[Board]:
+    """The boards of those leaders who have not been told this week's. One query."""
+    wanted: dict[int, set[str]] = {}
+    for drive in drives.values():
+        stage = plan.weekly_stage(drive.rule, on)
+        if stage is None or stage < drive.starts_on:
+            continue
+        for unit, cadre in leaders:
+            last = told.get(cadre, Told())
+            if (last.before is None or last.before < stage) and (last.waits_today or not last.today):
+                wanted.setdefault(drive.pk, set()).add(unit)
+    counted: dict[int, dict[str, Counts]] = {}
+    for campaign, unit, *numbers in rows(BOARDS, {"on": on, "campaigns": list(wanted)}):
+        counted.setdefault(campaign, {})[unit] = Counts(*numbers)
+    return [
+        board
+        for campaign in campaigns
+        for unit in sorted(wanted.get(campaign.pk, ()))
+        if (board := _board(campaign, unit, counted.get(campaign.pk, {})))
+    ]
+
+
+def _board(campaign: Campaign, unit: str, counted: dict[str, Counts]) -> Board | None:
+    """A unit's board in small; None if it has no tasks. Above a county it is the sum of counties."""
+    if not has_board(unit):
+        return None
+    row = BELOW[len(unit)][0]
+    if len(unit) >= COUNTY_PLACES:
+        total = counted.get(unit, Counts())
+        below = {code: counts for code, counts in counted.items() if len(code) == row and code.startswith(unit)}
+    else:
+        total, below = Counts(), {}
+        for code, counts in counted.items():
+            # A county's tally holds all below it; what lies above one counts for itself.
+            if code.startswith(unit) and (len(code) <= COUNTY_PLACES or (len(code) < 10 and not code.isdigit())):
+                total += counts
+                if len(code) >= row and code[:row].isdigit():
+                    below[code[:row]] = below.get(code[:row], Counts()) + counts
+    if not total.applying:
+        return None
+    percent, vetoes = campaign.red_percent, campaign.vetoes
+    needs = {
+        code: need(counts.light(red_percent=percent, vetoes=vetoes), counts, code)
+        for code, counts in below.items()
+        if counts.overdue or counts.returned
+    }
+    return Board(campaign.pk, unit, total, tuple((code, below[code]) for code in sorted(needs, key=needs.get)[:WORST]))  # type: ignore[arg-type]
+
+
+def _is_answered(kinds: dict[str, int]) -> bool:
+    return "first" in kinds or "direct" in kinds
+
+
+def _names(codes: Collection[str]) -> list[tuple[str, str]]:
+    return rows("SELECT code, name FROM villages_unit WHERE code = ANY(%(codes)s)", {"codes": list(codes)})
+
+
+def _people(cadres: Collection[int]) -> dict[int, str]:
+    found = rows("SELECT id, name FROM villages_cadre WHERE id = ANY(%(ids)s)", {"ids": list(cadres)})
+    return {cadre: words.plain(name) for cadre, name in found}
+
+
+def _news(keys: list[str]) -> set[tuple[int, str]]:
+    return set(rows("SELECT cadre_id, about FROM readiness_news WHERE about = ANY(%(keys)s)", {"keys": keys}))

@@ -1,0 +1,71 @@
+"""What happened to tasks that somebody should hear of, and is still true. A fixed number of queries."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import connection
+
+from readiness.reminders import words
+from readiness.reminders.known import Fact
+
+# How long ago something may have happened: longer than any run is missed, and short enough to be news.
+RECENT = timedelta(days=14)
+
+# Each: key, what, campaign, unit, task, item, by, said, day, to.
+RETURNED = """
+    SELECT 'returned:' || e.id, 'returned', t.campaign_id, t.unit_id, t.id, i.title, e.by_id, e.note, NULL::date, NULL
+    FROM checklists_taskevent e JOIN checklists_task t ON t.id = e.task_id JOIN checklists_item i ON i.id = t.item_id
+    WHERE e.at > %(since)s AND e.to_state = 'returned' AND e.from_state <> 'returned' AND t.state = 'returned'
+          AND t.retired_at IS NULL AND t.campaign_id = ANY(%(campaigns)s)
+    ORDER BY e.at, e.id
+"""
+MORE_TIME = """
+    SELECT CASE WHEN x.answered_at IS NULL THEN 'time:' ELSE 'time-said:' END || x.id,
+           CASE WHEN x.answered_at IS NULL THEN 'asked_time' WHEN x.granted THEN 'given_time' ELSE 'refused_time' END,
+           t.campaign_id, t.unit_id, t.id, i.title, coalesce(x.answered_by_id, x.asked_by_id),
+           CASE WHEN x.answered_at IS NULL THEN x.reason ELSE x.answer END, x.until,
+           CASE WHEN x.answered_at IS NOT NULL THEN x.asked_by_id END
+    FROM checklists_extension x JOIN checklists_task t ON t.id = x.task_id JOIN checklists_item i ON i.id = t.item_id
+    WHERE t.campaign_id = ANY(%(campaigns)s) AND t.retired_at IS NULL
+          AND (x.answered_at > %(since)s OR (x.answered_at IS NULL AND t.state IN ('open', 'returned')))
+    ORDER BY x.id
+"""
+# A call that nobody has answered by its day goes on to the leader, beside whom it went to first.
+HELP = """
+    SELECT k.key || h.id, k.what, t.campaign_id, t.unit_id, t.id, i.title,
+           CASE WHEN h.answered_at IS NULL THEN h.asked_by_id ELSE h.answered_by_id END,
+           CASE WHEN h.answered_at IS NULL THEN concat_ws('; ', h.obstacle, h.need) ELSE h.answer END, h.reply_by,
+           CASE WHEN h.answered_at IS NOT NULL THEN h.asked_by_id END
+    FROM checklists_helprequest h JOIN checklists_task t ON t.id = h.task_id JOIN checklists_item i ON i.id = t.item_id,
+         (VALUES ('help:', 'asked_help'), ('help-late:', 'help_late'), ('help-said:', 'answered_help')) k (key, what)
+    WHERE t.campaign_id = ANY(%(campaigns)s) AND t.retired_at IS NULL AND CASE k.what
+          WHEN 'answered_help' THEN h.answered_at > %(since)s
+          WHEN 'help_late' THEN h.answered_at IS NULL AND t.state IN ('open', 'returned') AND h.reply_by < %(on)s
+          ELSE h.answered_at IS NULL AND t.state IN ('open', 'returned') END
+    ORDER BY h.id
+"""
+CHASED = """
+    SELECT 'chase:' || c.id, 'chased', t.campaign_id, t.unit_id, t.id, i.title, c.by_id, c.reason, NULL::date, NULL
+    FROM checklists_chase c JOIN checklists_task t ON t.id = c.task_id JOIN checklists_item i ON i.id = t.item_id
+    WHERE c.at > %(since)s AND t.campaign_id = ANY(%(campaigns)s) AND t.state IN ('open', 'returned')
+          AND t.retired_at IS NULL
+    ORDER BY c.id
+"""
+
+
+def since(now: datetime, campaigns: list[int]) -> list[Fact]:
+    """What happened lately in these campaigns, as far as it still matters. Four queries.
+
+    Args:
+        now: local.
+    """
+    values: dict[str, Any] = {"since": now - RECENT, "on": now.date(), "campaigns": campaigns}
+    found = []
+    with connection.cursor() as cursor:
+        for query in (RETURNED, MORE_TIME, HELP, CHASED):
+            cursor.execute(query, values)
+            for key, what, campaign, unit, task, item, by, said, day, to in cursor.fetchall():
+                found.append(
+                    Fact(key, what, campaign, unit, task, words.plain(item), by, words.plain(said or ""), day, to)
+                )
+    return found

@@ -1,0 +1,246 @@
+"""The words of reminders, in the language that is switched on. Whatever people typed stays as they typed it.
+
+What users wrote goes into a text as a value, never as a part of its pattern, so that `{0.__class__}`, `{{ settings }}`
+and `%(x)s` are nothing but characters. Line breaks and characters that cannot be seen are taken out, so that nothing
+gets into a header; numbers of telephones and persons are not passed on.
+"""
+
+import re
+from collections.abc import Iterable
+from datetime import date
+
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop, ngettext
+
+from readiness.boards.light import Counts
+from villages.models import short_name
+
+LONGEST_SUBJECT = 120  # characters; Notice.subject
+LONGEST_QUOTE = 60  # characters of what somebody wrote
+MOST_LINES = 20  # units that a message names
+# Controls, and what turns or hides text: zero-width characters, marks of direction, line and paragraph separators.
+_UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]+")
+_NUMBERS = re.compile(r"1[3-9]\d[ -]?\d{4}[ -]?\d{4}|\d{9,}[Xx]?")
+
+# What happened to a task; who, at which unit, which item, what was said, by which day.
+FACTS = {
+    "returned": gettext_noop("%(unit)s: %(who)s sent back “%(item)s”: %(said)s"),
+    "asked_time": gettext_noop("%(unit)s: %(who)s asks for more time until %(day)s for “%(item)s”: %(said)s"),
+    "given_time": gettext_noop("%(unit)s: more time until %(day)s for “%(item)s”, says %(who)s"),
+    "refused_time": gettext_noop("%(unit)s: no more time for “%(item)s”, says %(who)s: %(said)s"),
+    "asked_help": gettext_noop("%(unit)s: %(who)s asks for help with “%(item)s” by %(day)s: %(said)s"),
+    "help_late": gettext_noop("%(unit)s: nobody has answered %(who)s, who asked for help with “%(item)s”: %(said)s"),
+    "answered_help": gettext_noop("%(unit)s: %(who)s answers about “%(item)s”: %(said)s"),
+    "chased": gettext_noop("%(unit)s: %(who)s asks you to get on with “%(item)s”: %(said)s"),
+}
+
+
+def plain(text: str) -> str:
+    """What somebody wrote, in one line, without what cannot be seen and without numbers of telephones and persons."""
+    return _NUMBERS.sub("***", " ".join(_UNSEEN.sub(" ", text).split()))
+
+
+def cut(text: str, longest: int) -> str:
+    """At most so many bytes of UTF-8; what was cut ends with “…” and breaks no character.
+
+    Args:
+        longest: in bytes, at least 3.
+    """
+    written = text.encode(errors="replace")
+    if len(written) <= longest:
+        return text
+    return written[: longest - len("…".encode())].decode(errors="ignore") + "…"
+
+
+def shortened(text: str, longest: int = LONGEST_QUOTE) -> str:
+    """At most so many characters."""
+    return text if len(text) <= longest else text[: longest - 1] + "…"
+
+
+def unit_name(name: str) -> str:
+    """As people say it."""
+    return plain(short_name(name))
+
+
+def day(on: date) -> str:
+    """Month and day."""
+    return _("%(month)d/%(day)d") % {"month": on.month, "day": on.day}
+
+
+def subject(parts: Iterable[str]) -> str:
+    """The subject of a message that tells these."""
+    return shortened(_("Inspection readiness: %(what)s") % {"what": _(", ").join(parts)}, LONGEST_SUBJECT)
+
+
+def overdue(n: int) -> str:
+    return ngettext("%(n)d task overdue", "%(n)d tasks overdue", n) % {"n": n}
+
+
+def soon(n: int) -> str:
+    return ngettext("%(n)d task due soon", "%(n)d tasks due soon", n) % {"n": n}
+
+
+def passed_up(n: int) -> str:
+    return ngettext("%(n)d unit needs you", "%(n)d units need you", n) % {"n": n}
+
+
+def values(n: int) -> str:
+    return ngettext("%(n)d value to enter", "%(n)d values to enter", n) % {"n": n}
+
+
+def happened(n: int) -> str:
+    return ngettext("%(n)d message", "%(n)d messages", n) % {"n": n}
+
+
+def more(n: int) -> str:
+    return ngettext("… and %(n)d more unit", "… and %(n)d more units", n) % {"n": n}
+
+
+def summary(late: int, near: int, *, ahead: int, first: date) -> str:
+    """What is owed, in one line."""
+    return _("%(overdue)d overdue, %(soon)d due within %(ahead)d days; the earliest deadline is %(day)s.") % {
+        "overdue": late,
+        "soon": near,
+        "ahead": ahead,
+        "day": first.isoformat(),
+    }
+
+
+def owed(
+    unit: str, *, late: int, late_since: date | None, near: int, near_by: date | None, vetoes: int, valueless: int
+) -> str:
+    """What one unit owes; without what it is."""
+    parts = []
+    if late and late_since:
+        parts.append(_("%(n)d overdue (since %(day)s)") % {"n": late, "day": day(late_since)})
+    if near and near_by:
+        parts.append(_("%(n)d due soon (%(day)s)") % {"n": near, "day": day(near_by)})
+    if vetoes:
+        parts.append(_("%(n)d of them veto") % {"n": vetoes})
+    if valueless:
+        parts.append(_("%(n)d without a value") % {"n": valueless})
+    return _("%(unit)s: %(what)s") % {"unit": unit, "what": _(", ").join(parts)}
+
+
+def with_titles(line: str, titles: list[str], count: int) -> str:
+    """A line and what it is about, as far as there is room."""
+    if not titles:
+        return line
+    named = _("; ").join(shortened(title, 30) for title in titles)
+    return _("%(line)s — %(items)s") % {"line": line, "items": named + ("…" if count > len(titles) else "")}
+
+
+def of_campaign(line: str, title: str) -> str:
+    return _("%(line)s [%(campaign)s]") % {"line": line, "campaign": shortened(title, 30)}
+
+
+def answered_by(line: str, name: str) -> str:
+    return _("%(line)s (%(name)s)") % {"line": line, "name": name}
+
+
+def step(unit: str, *, count: int, days: int, before: list[tuple[date, str]]) -> str:
+    """Overdue so long that the next one up hears of it, and who was told before."""
+    n = ngettext(
+        "%(unit)s: %(count)d task overdue for %(days)d working days",
+        "%(unit)s: %(count)d tasks overdue for %(days)d working days",
+        count,
+    ) % {"unit": unit, "count": count, "days": days}
+    if not before:
+        return n
+    said = _("; ").join(_("%(name)s on %(day)s") % {"name": name, "day": day(on)} for on, name in before)
+    return _("%(line)s; told before: %(said)s") % {"line": n, "said": said}
+
+
+def still(n: int) -> str:
+    """What was passed up earlier and is still owed."""
+    return ngettext(
+        "Still overdue of what you were told before: %(n)d unit",
+        "Still overdue of what you were told before: %(n)d units",
+        n,
+    ) % {"n": n}
+
+
+def value(unit: str, *, count: int, by: date) -> str:
+    return ngettext(
+        "%(unit)s: %(n)d value to enter by %(day)s", "%(unit)s: %(n)d values to enter by %(day)s", count
+    ) % {"unit": unit, "n": count, "day": day(by)}
+
+
+def phase_starts(title: str, ends_on: date) -> str:
+    return _("Phase “%(phase)s” has begun; it ends on %(day)s.") % {"phase": title, "day": day(ends_on)}
+
+
+def phase_ends(title: str, ends_on: date) -> str:
+    return _("Phase “%(phase)s” ends on %(day)s.") % {"phase": title, "day": day(ends_on)}
+
+
+def gate(title: str, ends_on: date, *, tasks: int, units: list[str], more_units: int) -> str:
+    """What a phase that ends still waits for."""
+    named = _(", ").join(units) + ("…" if more_units else "")
+    return ngettext(
+        "Gate not met: phase “%(phase)s” (until %(day)s) waits for %(n)d task: %(units)s",
+        "Gate not met: phase “%(phase)s” (until %(day)s) waits for %(n)d tasks: %(units)s",
+        tasks,
+    ) % {"phase": title, "day": day(ends_on), "n": tasks, "units": named}
+
+
+def gates(n: int) -> str:
+    return ngettext("%(n)d gate not met", "%(n)d gates not met", n) % {"n": n}
+
+
+def vacancies(units: list[str], n: int) -> str:
+    """Units where nobody answers, the first of them by name."""
+    named = _(", ").join(units) + ("…" if n > len(units) else "")
+    return ngettext(
+        "%(n)d unit has nobody who answers first or directly: %(units)s",
+        "%(n)d units have nobody who answers first or directly: %(units)s",
+        n,
+    ) % {"n": n, "units": named}
+
+
+def vacant(n: int) -> str:
+    return ngettext("%(n)d vacancy", "%(n)d vacancies", n) % {"n": n}
+
+
+def board(unit: str, counts: Counts) -> str:
+    """A leader's board in one line. Claimed and verified are two people's words and stay two numbers."""
+    return _("%(unit)s: %(claimed)d claimed, %(verified)d verified, %(overdue)d overdue, of %(all)d") % {
+        "unit": unit,
+        "claimed": counts.done,
+        "verified": counts.verified,
+        "overdue": counts.overdue,
+        "all": counts.applying,
+    }
+
+
+def worst(units: Iterable[tuple[str, Counts]]) -> str:
+    """The units that need people most."""
+    named = [
+        _("%(unit)s (%(overdue)d overdue, %(returned)d sent back)")
+        % {"unit": name, "overdue": counts.overdue, "returned": counts.returned}
+        for name, counts in units
+    ]
+    return _("Need people most: %(units)s") % {"units": _(", ").join(named)}
+
+
+def this_week() -> str:
+    return _("this week's board")
+
+
+def begins_or_ends() -> str:
+    return _("a phase begins or ends")
+
+
+def fact(what: str, *, unit: str, who: str, item: str, said: str, on: date | None) -> str:
+    """Something that happened to a task.
+
+    Args:
+        what: a key of FACTS.
+    """
+    return _(FACTS[what]) % {
+        "unit": unit,
+        "who": who,
+        "item": shortened(item, 30),
+        "said": shortened(said),
+        "day": day(on) if on else "",
+    }
