@@ -1,5 +1,6 @@
 """What lies on a cadre's desk, and how it is said."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
@@ -98,16 +99,18 @@ class Said:
         if desk.places:
             ahead = max(place.drive.rule.ahead for place in desk.places)
             lines.append(words.summary(late, near, ahead=ahead, first=min(place.first for place in desk.places)))
-        if desk.ups:
-            last = {(up.owed.campaign, up.owed.unit, up.owed.due_on): up for up in desk.ups}  # the highest step of each
-            parts.append(words.passed_up(len({up.owed.unit for up in desk.ups})))
-            ups = sorted(last.values(), key=lambda up: (-up.days, up.owed.unit))
-            lines += some([self._up(up) for up in ups])
+        named = {(place.drive.pk, place.unit) for place in desk.places}
+        if others := {up.owed.unit for up in desk.ups if (up.owed.campaign, up.owed.unit) not in named}:
+            parts.append(words.passed_up(len(others)))
+        # The highest step of each; what is his own anyway is said below, unless somebody was told before him.
+        last = {(up.owed.campaign, up.owed.unit, up.owed.due_on): up for up in desk.ups}
+        ups = [up for (campaign, unit, _), up in last.items() if up.before or (campaign, unit) not in named]
+        lines += some([self._up(up) for up in sorted(ups, key=lambda up: (-up.days, up.owed.unit))])
         if desk.still:
             lines.append(words.still(len(desk.still)))
         if desk.facts:
             parts.append(words.happened(len(desk.facts)))
-            lines += some([self.fact(fact) for fact in desk.facts])
+            lines += some([self.fact(fact) for fact in desk.facts], words.more_said)
         lines += self.owed(desk.places)
         if desk.asked:
             parts.append(words.values(sum(one.tasks for one in desk.asked)))
@@ -214,7 +217,7 @@ class Said:
         )
 
 
-def some(lines: list[str]) -> list[str]:
+def some(lines: list[str], more: Callable[[int], str] = words.more) -> list[str]:
     """As many as a message holds, and how many more there are."""
     rest = len(lines) - words.MOST_LINES
-    return [*lines[: words.MOST_LINES], words.more(rest)] if rest > 0 else lines
+    return [*lines[: words.MOST_LINES], more(rest)] if rest > 0 else lines

@@ -32,7 +32,6 @@ from readiness.reminders.known import (
     Rule,
     Step,
     Stretch,
-    Taken,
     Told,
 )
 
@@ -173,7 +172,6 @@ class _Planner:
             told = next(self._upwards(owed.campaign, owed.unit, step), None)
             if told is not None and self._may_be_told(told, [owed.campaign]):
                 self.desks[told].ups.append(Up(owed, step, days, before))
-                before = [*before, Taken(step, told, self.on)]
 
     def _upwards(self, campaign: int, unit: str, step: int) -> Iterator[int]:
         """From who answers at this step up, as far as there is somebody: then leaders by post, then who runs it."""
@@ -300,6 +298,8 @@ class _Planner:
             return reverse("my_tasks")
         if desk.facts:
             return _path_of(desk.facts)
+        if desk.vacant and not (desk.ups or desk.gates or desk.boards):
+            return reverse("setup_answers", args=[desk.vacant[0][0]])
         return reverse("board", args=[campaigns[0]])
 
     # ---- Groups and news ------------------------------------------------------------------------------------------
@@ -366,7 +366,7 @@ class _Planner:
                     rule=f"news-{at if urgent else at[:2] + '00'}",
                     cadre=cadre,
                     subject=words.subject([words.happened(len(facts))]),
-                    lines=tuple(some([self.said.fact(fact) for fact in facts])),
+                    lines=tuple(some([self.said.fact(fact) for fact in facts], words.more_said)),
                     path=_path_of(facts),
                     about=tuple(sorted({fact.campaign for fact in facts})),
                     urgent=urgent,

@@ -96,6 +96,10 @@ def more(n: int) -> str:
     return ngettext("… and %(n)d more unit", "… and %(n)d more units", n) % {"n": n}
 
 
+def more_said(n: int) -> str:
+    return ngettext("… and %(n)d more message", "… and %(n)d more messages", n) % {"n": n}
+
+
 def summary(late: int, near: int, *, ahead: int, first: date) -> str:
     """What is owed, in one line."""
     return _("%(overdue)d overdue, %(soon)d due within %(ahead)d days; the earliest deadline is %(day)s.") % {
