@@ -57,6 +57,8 @@ SECRET_KEY = required(
     "<50 random characters: python -c 'import secrets; print(secrets.token_urlsafe(50))'>",
     laptop="laptop-only-key-never-used-when-DEBUG-is-off",
 )
+# Earlier keys, comma-separated: sessions and the sealed secrets of gateways still open with them.
+SECRET_KEY_FALLBACKS = words("SECRET_KEY_FALLBACKS")
 ALLOWED_HOSTS = ["localhost", "127.0.0.1", "[::1]", *words("ALLOWED_HOSTS")] if DEBUG else words("ALLOWED_HOSTS")
 required("ALLOWED_HOSTS", "ready.example.gov.cn", laptop="localhost")
 CSRF_TRUSTED_ORIGINS = words("CSRF_TRUSTED_ORIGINS")
@@ -238,6 +240,7 @@ SITE_URL = os.environ.get("SITE_URL", "").rstrip("/")
 
 # --- Outside: where notices may go ----------------------------------------------------------------
 # host:port of every platform that may be asked, comma-separated; empty: nothing leaves the house but mail.
+# TLS only, unless an entry begins with http://; see docs/channels.md.
 OUTGOING_HOSTS = words("OUTGOING_HOSTS")
 
 # --- Celery: wakes things up, keeps no truth ------------------------------------------------------

@@ -66,27 +66,16 @@ class Delivered:
         return self.accepted + self.refused + self.unknown
 
 
-def deliver(
-    send: Callable[[Notice], channels.Accepted] | None = None,
-    *,
-    threads: int = THREADS,
-    seconds: float = SECONDS,
-    go_on: Callable[[], bool] = lambda: True,
-) -> Delivered:
-    """Sends what is due, and returns when nothing more is, or after so many seconds.
-
-    Args:
-        send: hands one notice to its platform; raises what channels/answers.py has.
-        threads: how many platforms are spoken to at once.
-        go_on: asked about once a second; False: begin nothing more, end what has begun.
-    """
-    outcome = Delivered()
-    if restored.may_send():
-        outcome.unknown = _give_up_on_expired()
+def deliver(send: Callable[[Notice], object] = channels.send) -> Delivered:
+    """Sends what is waiting, one at a time; safe to run in several processes at once."""
+    outcome = Delivered(unknown=_give_up_on_expired())
+    while (notice := _claim()) is not None:
         try:
-            _Run(send or channels.send, threads, go_on, time.monotonic() + seconds, outcome).run()
-        finally:
-            restored.remember(outcome.handed_over)
+            send(notice)
+        except channels.NotSent as refused:
+            outcome.refused += _settle(notice, Notice.Status.REFUSED, error=str(refused)[:300])
+        else:
+            outcome.accepted += _settle(notice, Notice.Status.ACCEPTED, sent_at=timezone.now())
     return outcome
 
 

@@ -12,7 +12,7 @@ import socket
 import ssl
 import threading
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from http.client import HTTPException
 from types import TracebackType
@@ -130,12 +130,17 @@ def _reply(address: Address, connection: HTTPConnection, watch: "_Watch") -> Rep
         response = connection.getresponse()
     except (OSError, HTTPException, HTTPError, ValueError):
         raise Unclear(_("%(address)s took the message and gave no answer.") % here) from None
-    if watch.over:  # headers that were cut off look as if they were whole
-        raise Unclear(_("%(address)s took the message and gave no answer.") % here)
+    with closing(response):
+        if watch.over:  # headers that were cut off look as if they were whole
+            raise Unclear(_("%(address)s took the message and gave no answer.") % here)
+        return _read(response, watch, here)
+
+
+def _read(response: HTTPResponse, watch: "_Watch", here: dict[str, str]) -> Reply:
     status = response.status
     here["status"] = str(status)
     if status == 429:
-        raise Later(_("%(address)s says: too fast.") % here, _wait(response), limited=True)
+        raise Later(_("%(address)s says: too many messages in a short time.") % here, _wait(response), limited=True)
     if status >= 500:
         raise Later(_("%(address)s is out of order (HTTP %(status)s).") % here, _wait(response))
     if not 200 <= status < 300 and status < 400:
@@ -178,7 +183,7 @@ def _split(url: str) -> Address | None:
 
 def _listed() -> set[str]:
     """Bases that messages may go to. An entry is host, host:port, or with http:// before it for a plain one."""
-    entries = [entry if "://" in entry else f"https://{entry}" for entry in getattr(settings, "OUTGOING_HOSTS", [])]
+    entries = [entry if "://" in entry else f"https://{entry}" for entry in settings.OUTGOING_HOSTS]
     return {address.base for entry in entries if (address := _split(entry))}
 
 
