@@ -12,6 +12,8 @@ import dj_database_url
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
+from kombu import Queue
+from limits import parse_many
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 DATA_DIR = Path(os.environ.get("DATA") or BASE_DIR / ".data")
@@ -41,6 +43,24 @@ def number(name: str, default: int) -> int:
     return int(raw)
 
 
+def limits(name: str) -> dict[str, str]:
+    """Channel -> limits from the environment: `channel=20/minute;5/second`, comma-separated; empty: none.
+
+    Raises:
+        ImproperlyConfigured: if one cannot be read.
+    """
+    found = {}
+    for word in words(name):
+        channel, _equals, limit = word.partition("=")
+        try:
+            if limit:
+                parse_many(limit)
+        except ValueError as error:
+            raise ImproperlyConfigured(f"{name}: {word!r} is no limit; for example {name}=webhook=1/second") from error
+        found[channel.strip()] = limit.strip()
+    return found
+
+
 def required(name: str, example: str, *, laptop: str) -> str:
     """A value that production must set; `laptop` stands in under DEBUG."""
     value = os.environ.get(name, "").strip()
@@ -49,6 +69,11 @@ def required(name: str, example: str, *, laptop: str) -> str:
     if not value:
         _missing.append(f"  {name}={example}")
     return value
+
+
+def _every(interval: timedelta, task: str) -> dict[str, object]:
+    """A line of beat's schedule."""
+    return {"task": task, "schedule": interval, "options": {"expires": interval.total_seconds() * 0.9}}
 
 
 DEBUG = flag("DEBUG")
@@ -238,29 +263,61 @@ DEFAULT_FROM_EMAIL = os.environ.get("DEFAULT_FROM_EMAIL") or "readiness@localhos
 # Links in mails; without it a mail carries no link.
 SITE_URL = os.environ.get("SITE_URL", "").rstrip("/")
 
-# --- Outside: where notices may go ----------------------------------------------------------------
+# --- Outside: where notices may go, and how fast ---------------------------------------------------
 # host:port of every platform that may be asked, comma-separated; empty: nothing leaves the house but mail.
 # TLS only, unless an entry begins with http://; see docs/channels.md.
 OUTGOING_HOSTS = words("OUTGOING_HOSTS")
+# What a platform takes from one robot, as it says itself; NOTICE_LIMITS="wecom_robot=10/minute,webhook=1/second".
+NOTICE_LIMITS = {
+    "dingtalk_robot": "20/minute",
+    "wecom_robot": "20/minute",
+    "feishu_robot": "100/minute;5/second",
+} | limits("NOTICE_LIMITS")
+# So many processes send at most: without Redis each takes its share of a limit.
+NOTICE_SENDERS = max(number("NOTICE_SENDERS", 4), 1)
 
 # --- Celery: wakes things up, keeps no truth ------------------------------------------------------
 CELERY_BROKER_URL = REDIS_URL
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TIMEZONE = TIME_ZONE
-CELERY_TASK_ACKS_LATE = True  # every task may run twice: it only looks at the database
-CELERY_TASK_REJECT_ON_WORKER_LOST = True
+# What is slow holds up nothing that is urgent. A worker without -Q serves all.
+CELERY_TASK_QUEUES = [Queue("planning"), Queue("sending"), Queue("reports")]
+CELERY_TASK_DEFAULT_QUEUE = "planning"
+CELERY_TASK_ROUTES = {
+    "readiness.reminders.deliver": {"queue": "sending"},
+    "readiness.reminders.confirm": {"queue": "sending"},
+    "readiness.boards.*": {"queue": "reports"},
+}
+# Acknowledged when done: a worker that is killed takes no task with it. What its process alone takes with it (out of
+# memory) is not put back unless the task says so, or it would take the next process with it as well.
+CELERY_TASK_ACKS_LATE = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 10  # after a second signal, before what still runs is cut off
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_TASK_SOFT_TIME_LIMIT = 540
 CELERY_TASK_TIME_LIMIT = 600
-# A frozen Redis must not freeze whoever publishes; longer than the longest task.
-CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_timeout": 5, "socket_connect_timeout": 1, "visibility_timeout": 1200}
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "socket_timeout": 5,  # a frozen Redis must not freeze whoever publishes
+    "socket_connect_timeout": 1,
+    "visibility_timeout": 1200,  # longer than any task may live: none is handed out while it runs
+}
 CELERY_TASK_PUBLISH_RETRY = False
+# What is due is read from the database, never from the clock, so a run that was missed is caught up by the next. A
+# message that nobody took expires before the next one comes: none pile up. No task waits in Redis for its time (ETA):
+# what waits is a row with `due_at`.
 CELERY_BEAT_SCHEDULE = {
-    # A missed run is caught up by the next: what is due is read from the database, never from the clock.
-    "gaps": {"task": "readiness.boards.count_gaps", "schedule": timedelta(minutes=15), "options": {"expires": 900}},
-    "reminders": {"task": "readiness.reminders.plan", "schedule": timedelta(minutes=5), "options": {"expires": 290}},
-    "sending": {"task": "readiness.reminders.deliver", "schedule": timedelta(seconds=53), "options": {"expires": 50}},
+    # A task that is sent back or a call for help is news to somebody within five minutes.
+    "plan": _every(timedelta(minutes=5), "readiness.reminders.plan"),
+    # The sweep: whatever was planned, put off or lost with a killed worker or an emptied Redis goes out within a
+    # minute. Not every 60 seconds: it would always be the same second, perhaps the one when everybody sends.
+    "deliver": _every(timedelta(seconds=53), "readiness.reminders.deliver"),
+    # DingTalk takes first and decides then; it knows within minutes.
+    "confirm": _every(timedelta(minutes=3), "readiness.reminders.confirm"),
+    # Vacancies that boards only sum; they change by hand, a few times a day.
+    "gaps": _every(timedelta(minutes=15), "readiness.boards.count_gaps"),
+    # Several within HEARTBEAT_LATE, so that one that is late is no alarm.
+    "worker lives": _every(timedelta(seconds=29), "readiness.worker_lives"),
 }
 # A part whose last sign of life is older than this counts as down on /healthz.
 HEARTBEAT_LATE = timedelta(seconds=number("HEARTBEAT_LATE_SECONDS", 90))

@@ -29,6 +29,7 @@ class Sender(models.Model):
     id = models.PositiveSmallIntegerField(primary_key=True, default=1)
     # Cluster, timeline, database and table; see readiness/reminders/restored.py.
     lies_in = models.CharField(max_length=80, blank=True)
+    handed_over = models.PositiveBigIntegerField(default=0)  # notices so far; Redis remembers it too
     paused_at = models.DateTimeField(null=True, blank=True)
     paused_because = models.CharField(max_length=200, blank=True)
     changed_by = models.ForeignKey(Cadre, models.PROTECT, null=True, blank=True, related_name="+")  # null: itself

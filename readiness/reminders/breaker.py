@@ -1,17 +1,17 @@
 """Circuit breakers: a platform that failed several times in a row is left alone for a while, and the others are not.
 
-After FAILURES in a row nothing is sent for 1, 2, 4 … at most 30 minutes. Then one message is tried: an answer closes the
-breaker, a failure opens it for longer. A gateway's breaker is in its row, so that all senders share it; mail has no
+After FAILURES in a row nothing is sent for 1, 2, 4 … at most 30 minutes. Then one message is tried: an answer closes
+the breaker, a failure opens it for longer. A gateway's breaker is in its row, so that all senders share it; mail has no
 row, and each process its own.
 """
 
 import math
 import time
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Protocol
 
-from django.db import transaction
+from django.db import models, transaction
 from django.db.models import F, Q
 from django.db.models.functions import Greatest, Now
 
@@ -39,7 +39,7 @@ def pause(failures: int) -> timedelta:
 class Breaker(Protocol):
     """Between the sender and one platform."""
 
-    def admits(self) -> bool:
+    def admits(self, at: datetime) -> bool:
         """Whether a message may be sent now. Of a half-open breaker the one try is taken by asking."""
 
     def answered(self, error: str = "") -> None:
@@ -56,27 +56,29 @@ class Breaker(Protocol):
 class OfGateway:
     """In the gateway's row."""
 
-    pk: int
+    gateway: Gateway  # as it was just read
     is_trial: bool = False
 
-    def admits(self) -> bool:
+    def admits(self, at: datetime) -> bool:
         """In the transaction of the claim, so that a try is taken only with a message to try."""
-        free = Gateway.objects.filter(closed(), pk=self.pk)
-        if free.filter(failures__lt=FAILURES).exists():
+        until = self.gateway.open_until
+        if until and at < until < at + FURTHEST:
+            return False
+        if self.gateway.failures < FAILURES:
             return True
-        self.is_trial = free.update(open_until=Now() + TRIAL) == 1
+        self.is_trial = self._row().filter(closed()).update(open_until=Now() + TRIAL) == 1
         return self.is_trial
 
+    def _row(self) -> models.QuerySet[Gateway]:
+        return Gateway.objects.filter(pk=self.gateway.pk)
+
     def answered(self, error: str = "") -> None:
-        row = Gateway.objects.filter(pk=self.pk)
-        if error:
-            row.update(failures=0, open_until=None, last_error=error)
-        else:
-            row.update(failures=0, open_until=None, last_error="", last_accepted_at=Now())
+        accepted = {} if error else {"last_accepted_at": Now()}
+        self._row().update(failures=0, open_until=None, last_error=error, **accepted)
 
     @transaction.atomic
     def failed(self, error: str) -> None:
-        row = Gateway.objects.select_for_update(no_key=True).annotate(clock=Now()).get(pk=self.pk)
+        row = self._row().select_for_update(no_key=True).annotate(clock=Now()).get()
         if row.open_until and row.open_until > row.clock and not self.is_trial:
             return  # it is open: others failed at the same time
         row.failures += 1
@@ -86,7 +88,7 @@ class OfGateway:
 
     def hold(self, seconds: float) -> None:
         until = Now() + timedelta(seconds=seconds)
-        Gateway.objects.filter(pk=self.pk).update(open_until=Greatest(F("open_until"), until))
+        self._row().update(open_until=Greatest(F("open_until"), until))
 
 
 @dataclass
@@ -96,7 +98,7 @@ class OfMail:
     failures: int = 0
     open_until: float = -math.inf  # monotonic
 
-    def admits(self) -> bool:
+    def admits(self, at: datetime) -> bool:
         if self.open_until > time.monotonic():
             return False
         if self.failures >= FAILURES:
@@ -118,6 +120,6 @@ class OfMail:
 _of_mail = OfMail()
 
 
-def of(gateway_id: int | None) -> Breaker:
+def of(gateway: Gateway | None) -> Breaker:
     """That of a gateway; None: of mail."""
-    return _of_mail if gateway_id is None else OfGateway(gateway_id)
+    return OfGateway(gateway) if gateway else _of_mail

@@ -1,111 +1,111 @@
 """Sends what waits in the outbox; several processes may, at once.
 
-Nothing outside can be sent exactly once. A row is claimed under a lease and committed, then sent, then settled. Who
-dies in between leaves an expired lease: such a row becomes "unknown" and is never sent blindly again, unless the
-platform itself knows a repeat by its key. So nothing is doubled, and nothing is lost without a trace.
-
 Each gateway has a lane of its own, and so has mail. In one process a lane carries one notice at a time, and the lanes
 run side by side: a platform that hangs holds up nobody but itself. Only the calling thread speaks to the database; the
-threads speak to the platforms.
+others speak to the platforms. See lease.py for what happens to one notice.
 """
 
 import logging
-import random
 import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
+from typing import TypeVar
 
-from django.db import DatabaseError, connection, transaction
-from django.db.models import F, Q, Window
-from django.db.models.functions import Coalesce, Now, RowNumber
-from django.utils import timezone, translation
+from django.db import InterfaceError, OperationalError, connection
+from django.db.models import F, Window
+from django.db.models.functions import Now, RowNumber
+from django.utils import translation
 from django.utils.translation import gettext as _
 
-from readiness.models import Channel, Notice
+from readiness.models import Notice
 from readiness.models.notice import NoticeQuerySet
-from readiness.reminders import breaker, channels, limits, restored
+from readiness.reminders import breaker, channels, lease, restored
+from readiness.reminders.channels import Accepted
 from villages.models import Cadre
 
+T = TypeVar("T")
 logger = logging.getLogger(__name__)
 Status = Notice.Status
 Lane = int | None  # the gateway; None: mail
 
-LEASE = timedelta(minutes=5)  # longer than any sending takes, and than the task may live
-TRIES = 6
 THREADS = 24  # as many platforms at once; a thread only waits for an answer
-SECONDS = 45.0  # of one run; then the next one looks, which may be another process
+SECONDS = 45.0  # of one run; the next is another task's, perhaps another process's
+LOOK = 1.0  # seconds after which a run looks for what is new, which may be urgent
+BRIEF = 2.0  # seconds that a run waits for a lane that must rest, rather than end
 LISTED = 100  # notices of a lane looked up at once
-PAUSE = 60.0  # seconds, where a platform asks for a pause and does not say for how long
-# Whoever may have got it gets it again with the same key, while the platform still knows the key: Feishu for an hour,
-# WeCom for four; less the time that the last try itself may take.
-DEDUPLICATE = {Channel.FEISHU: timedelta(hours=1) - LEASE, Channel.WECOM: timedelta(hours=4) - LEASE}
+PATIENCE = 60.0  # seconds for a database that is away while an answer waits to be written down
 # What a person may send again, having seen what became of it.
 AGAIN = (Status.UNKNOWN, Status.FAILED, Status.REFUSED, Status.ASIDE)
-# A picture of the day, which is out of date on the next.
-OF_ONE_DAY = ("digest", "group")
+ASKED = 50  # notices that one run of `confirm` asks about
+ASKED_FOR = timedelta(days=1)
 
 
 @dataclass
 class Delivered:
     """What became of what was due: how many notices."""
 
-    accepted: int = 0  # delivered ones among them
+    accepted: int = 0  # those known to be delivered among them
     refused: int = 0
     later: int = 0
     failed: int = 0
     unknown: int = 0
     superseded: int = 0
-    limited: int = 0  # how often a lane had to wait
 
-    @property
-    def handed_over(self) -> int:
-        """How many left the house, as far as one knows."""
-        return self.accepted + self.refused + self.unknown
+    def count(self, status: str) -> None:
+        """One more."""
+        name = {Status.DELIVERED: "accepted", Status.PENDING: "later"}.get(Status(status), status)
+        setattr(self, name, getattr(self, name) + 1)
 
 
-def deliver(send: Callable[[Notice], object] = channels.send) -> Delivered:
-    """Sends what is waiting, one at a time; safe to run in several processes at once."""
-    outcome = Delivered(unknown=_give_up_on_expired())
-    while (notice := _claim()) is not None:
+def deliver(
+    send: Callable[[Notice], Accepted] = channels.send,
+    *,
+    threads: int = THREADS,
+    seconds: float = SECONDS,
+    go_on: Callable[[], bool] = lambda: True,
+) -> Delivered:
+    """Sends what is due; ends when nothing more is, or after so many seconds.
+
+    Args:
+        send: hands one notice to its platform; raises what channels/answers.py has.
+        threads: how many platforms are spoken to at once.
+        go_on: asked about once a second; False: begin nothing more, end what has begun.
+    """
+    run = _Run(send, threads, go_on, time.monotonic() + seconds)
+    if restored.may_send():
         try:
-            send(notice)
-        except channels.NotSent as refused:
-            outcome.refused += _settle(notice, Notice.Status.REFUSED, error=str(refused)[:300])
-        else:
-            outcome.accepted += _settle(notice, Notice.Status.ACCEPTED, sent_at=timezone.now())
-    return outcome
+            run.outcome.unknown += lease.expire()
+            run.run()
+        finally:
+            restored.remember(run.handed_over)
+    return run.outcome
 
 
-@dataclass(frozen=True)
-class _Claim:
-    """A notice that is ours for the length of its lease."""
+@dataclass
+class _Queue:
+    """Notices of one lane, the first to go out first."""
 
-    notice: Notice
-    breaker: breaker.Breaker
-    at: datetime  # by the database's clock
-    began: float = field(default_factory=time.monotonic)
-
-    def now(self) -> datetime:
-        """By the database's clock, without asking it."""
-        return self.at + timedelta(seconds=time.monotonic() - self.began)
+    listed: deque[int] = field(default_factory=deque)
+    is_part: bool = False  # there are more than were listed
 
 
 @dataclass
 class _Run:
-    """One run of a sender."""
+    """One run of a sender. Times are monotonic."""
 
-    send: Callable[[Notice], channels.Accepted]
+    send: Callable[[Notice], Accepted]
     threads: int
     go_on: Callable[[], bool]
-    end: float  # monotonic, as are all times here
-    outcome: Delivered
-    waiting: dict[Lane, deque[int]] = field(default_factory=dict)
+    end: float
+    outcome: Delivered = field(default_factory=Delivered)
+    handed_over: int = 0
+    waiting: dict[Lane, _Queue] = field(default_factory=dict)
     resting: dict[Lane, float] = field(default_factory=dict)  # until when nothing is begun there
-    begun: dict[Lane, float] = field(default_factory=dict)  # whose turn was longest ago comes first
-    under_way: "dict[Future[channels.Accepted], tuple[Lane, _Claim]]" = field(default_factory=dict)
+    begun: dict[Lane, float] = field(default_factory=dict)  # whose turn is longest ago comes first
+    under_way: "dict[Future[Accepted], tuple[Lane, lease.Lease]]" = field(default_factory=dict)
 
     def run(self) -> None:
         look_at = 0.0
@@ -114,11 +114,12 @@ class _Run:
                 while self.go_on() and (now := time.monotonic()) < self.end:
                     if has_looked := now >= look_at:
                         self.waiting, look_at = _due(), now + LOOK
-                    if self._begin(pool):  # a lane came to its end: there may be more
+                    if self._begin(pool):
                         look_at = 0.0
+                    rest = self._shortest_rest()
                     if self.under_way:
-                        self._finish(within=min(LOOK, self._rest() or LOOK))
-                    elif rest := self._rest():
+                        self._finish(within=min(LOOK, rest))
+                    elif rest < BRIEF:
                         time.sleep(rest)
                     elif has_looked:
                         return
@@ -130,21 +131,115 @@ class _Run:
                     self.go_on()
 
     def _begin(self, pool: ThreadPoolExecutor) -> bool:
-        """Gives every free lane its next notice. True: one that had as many as are listed has none left."""
-        busy = {lane for lane, _claim in self.under_way.values()}
+        """Gives every free lane its next notice. True: one of which only a part was listed came to its end."""
+        busy = {lane for lane, _ in self.under_way.values()}
         is_emptied = False
-        for lane in sorted(self.waiting, key=lambda lane: self.begun.get(lane, 0.0)):
+        for lane in sorted(self.waiting.keys() - busy, key=lambda lane: self.begun.get(lane, 0.0)):
             queue = self.waiting[lane]
-            while queue and lane not in busy and len(self.under_way) < self.threads and not self._rests(lane):
-                is_emptied |= len(queue) == 1 and self.listed[lane] == LISTED
-                if claim := self._claim(lane, queue.popleft()):
-                    self.under_way[pool.submit(self._speak, claim.notice)] = lane, claim
-                    self.begun[lane] = claim.began
-                    busy.add(lane)
+            while queue.listed and lane not in busy and len(self.under_way) < self.threads and not self._rest(lane):
+                match lease.claim(queue.listed.popleft()):
+                    case lease.Lease() as ours:
+                        self.under_way[pool.submit(self._speak, ours.notice)] = lane, ours
+                        self.begun[lane] = ours.began
+                        self.handed_over += 1
+                        busy.add(lane)
+                    case lease.Rest(seconds):
+                        self.resting[lane] = time.monotonic() + seconds
+                    case lease.Ended(status):
+                        self.outcome.count(status)
+                is_emptied |= queue.is_part and not queue.listed
         return is_emptied
 
-    def _speak(self, notice: Notice) -> channels.Accepted:
+    def _rest(self, lane: Lane) -> float:
+        """Seconds before anything may be begun in a lane again."""
+        return max(0.0, self.resting.get(lane, 0.0) - time.monotonic())
+
+    def _shortest_rest(self) -> float:
+        return min((rest for lane, queue in self.waiting.items() if (rest := self._rest(lane))), default=BRIEF)
+
+    def _speak(self, notice: Notice) -> Accepted:
         try:
             return self.send(notice)
         finally:
-            connection.close()  # of this thread, should a channel have opened one
+            connection.close()  # of this thread, should the channel have asked something
+
+    def _finish(self, within: float) -> None:
+        """Waits for the next answer, and writes down what was answered."""
+        for future in wait(self.under_way, within, FIRST_COMPLETED).done:
+            _, ours = self.under_way.pop(future)
+            if status := _patiently(lease.settle(ours, future.result)):
+                self.outcome.count(status)
+
+
+def _due() -> dict[Lane, _Queue]:
+    """What may be sent now, lane by lane."""
+    order = ["-is_urgent", "due_at", "pk"]
+    rows = (
+        Notice.objects.filter(breaker.closed("gateway__"), status=Status.PENDING, due_at__lte=Now())
+        .annotate(place=Window(RowNumber(), partition_by="gateway_id", order_by=order))
+        .filter(place__lte=LISTED)
+        .order_by("place")
+        .values_list("gateway_id", "pk", "place")
+    )
+    lanes: dict[Lane, _Queue] = {}
+    for lane, pk, place in rows:
+        queue = lanes.setdefault(lane, _Queue())
+        queue.listed.append(pk)
+        queue.is_part = place == LISTED
+    return lanes
+
+
+def _patiently(write: Callable[[], T]) -> T:
+    """Writes down what cannot be asked again, also while PostgreSQL starts anew."""
+    until = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return write()
+        except (OperationalError, InterfaceError):
+            if connection.in_atomic_block or time.monotonic() > until:
+                raise
+            connection.close()
+            time.sleep(0.2)
+
+
+def confirm(*, seconds: float = 30) -> Delivered:
+    """Asks platforms that can say so what became of what they took within the last day, at most a batch of it.
+
+    Who does not know yet is asked again after as long as has passed since the sending.
+    """
+    outcome = Delivered()
+    until = time.monotonic() + seconds
+    taken = Notice.objects.filter(
+        status=Status.ACCEPTED, channel__in=channels.CONFIRMS, sent_at__gt=Now() - ASKED_FOR, due_at__lte=Now()
+    ).exclude(platform_id="")
+    silent: set[Lane] = set()
+    for notice in taken.filter(breaker.closed("gateway__")).select_related("gateway").order_by("due_at")[:ASKED]:
+        if time.monotonic() > until:
+            break
+        if notice.gateway_id in silent:
+            continue
+        status, error = Status.ACCEPTED, notice.error
+        try:
+            if channels.confirm(notice):
+                status = Status.DELIVERED
+        except channels.Refused as refused:
+            status, error = Status.REFUSED, str(refused)
+        except channels.NotSent:
+            silent.add(notice.gateway_id)
+        changed = Notice.objects.filter(pk=notice.pk, status=Status.ACCEPTED).update(
+            status=status, error=error, due_at=Now() + (Now() - F("sent_at"))
+        )
+        if changed and status != Status.ACCEPTED:
+            outcome.count(status)
+    return outcome
+
+
+def resend(notices: NoticeQuerySet, by: Cadre) -> int:
+    """Sends again, as a person decides: how many of them were unknown, failed, refused or put aside."""
+    with translation.override("zh-hans"):  # in the office's language, as notices are
+        words = _("Sent again by %(name)s.") % {"name": by.name}
+    again = notices.filter(status__in=AGAIN).update(
+        status=Status.PENDING, tries=0, due_at=Now(), sent_at=None, error=words
+    )
+    logger.info("%s notices are sent again by cadre %s", again, by.pk)
+    return again

@@ -1,4 +1,4 @@
-"""Everything on one machine: databases, demo, web, worker and beat; Ctrl-C takes all of it away again."""
+"""Everything on one machine: databases, demo, web, worker, sender and beat; Ctrl-C takes all of it away again."""
 
 import http.client
 import os
@@ -23,7 +23,7 @@ ANSWER_SECONDS = 60
 class Command(BaseCommand):
     """`make run`."""
 
-    help = "Start web, worker and beat, with their databases unless DATABASE_URL and REDIS_URL name some."
+    help = "Start web, worker, sender and beat, with their databases unless DATABASE_URL and REDIS_URL name some."
     requires_system_checks: list[str] = []  # the tables may not be there yet
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -74,11 +74,12 @@ class Command(BaseCommand):
         web = ["gunicorn", "readiness.wsgi:application", "--bind", address]
         web += ["--worker-class", "gthread", "--workers", "2", "--threads", "4", "--graceful-timeout", "5"]
         web += ["--log-level", "warning", "--no-control-socket"]  # a socket file that nobody asks
-        worker = ["worker", "--pool=threads", "--concurrency=2", "--without-gossip", "--without-mingle"]
+        worker = ["worker", "--concurrency=2", "--without-gossip", "--without-mingle", "--loglevel=WARNING"]
         beat = ["beat", f"--schedule={embedded.data_dir() / 'beat-schedule'}", "--pidfile="]
         programs = [
             Program("web", [sys.executable, "-m", *web]),
-            Program("worker", [*celery, *worker, "--loglevel=WARNING"]),
+            Program("worker", [*celery, *worker, "--queues=planning,reports", "--hostname=worker@%h"]),
+            Program("sender", [*celery, *worker, "--queues=sending", "--hostname=sender@%h"]),
             Program("beat", [*celery, *beat, "--loglevel=WARNING"]),
         ]
         self._started = time.monotonic()

@@ -144,7 +144,7 @@ def account(channel: str, cadre: Cadre) -> str:
     if channel == Channel.MAIL:
         to: str | None = cadre.email
     elif channel in PERSONAL:
-        to = cadre.accounts.filter(channel=channel).values_list("name", flat=True).first()
+        to = next((known.name for known in cadre.accounts.all() if known.channel == channel), None)
     else:
         to = cadre.phone
     if not to:
