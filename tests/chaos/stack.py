@@ -22,6 +22,8 @@ from readiness import embedded
 from readiness.processes import leash
 from tests import live
 
+PROCESSES = 2  # of each worker
+
 
 @dataclass
 class Program:
@@ -93,7 +95,7 @@ class Stack:
 
     def worker(self, name: str, queues: str, *, app: str = "tests.chaos.app") -> Program:
         """As quickstart starts it."""
-        options = ["--pool=threads", "--concurrency=2", "--without-gossip", "--without-mingle"]
+        options = [f"--concurrency={PROCESSES}", "--without-gossip", "--without-mingle"]
         return self.celery(name, "worker", *options, f"--hostname={name}@%h", f"--queues={queues}", app=app)
 
     def beat(self, name: str = "beat") -> Program:

@@ -5,12 +5,13 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from tests import live
-from tests.chaos.stack import Program, Stack, rows
+from tests.chaos.stack import PROCESSES, Program, Stack, rows
 from tests.platforms import Platform
 
 SEED = 511504
 PATIENCE = 120
-SENDERS = 2  # processes; each has one notice of a lane under way
+WORKERS = 2  # that send, killed by turns
+SENDERS = WORKERS * PROCESSES  # each has one notice of a lane under way
 
 
 @dataclass
@@ -25,7 +26,7 @@ class Storm:
     done: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
-        self.senders = [self.stack.worker(f"sender{n}", "sending", app=self.app) for n in range(SENDERS)]
+        self.senders = [self.stack.worker(f"sender{n}", "sending", app=self.app) for n in range(WORKERS)]
         self.planner = self.stack.worker("planner", "planning,reports", app=self.app)
         self.programs = [*self.senders, self.planner, self.stack.beat()]
 
@@ -39,7 +40,7 @@ class Storm:
             self.done[victim] += 1
 
     def kill_sender(self) -> None:
-        self._again(self.senders[self.done["sender"] % SENDERS])
+        self._again(self.senders[self.done["sender"] % WORKERS])
 
     def kill_planner(self) -> None:
         self._again(self.planner)
