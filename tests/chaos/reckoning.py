@@ -24,8 +24,9 @@ class Reckoning:
     shown: Counter[str] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.arrived = Counter(one.to for one in self.platform.arrivals)
-        self.shown = Counter(one.to for one in self.platform.arrivals if one.shown)
+        mine = [one for one in self.platform.arrivals if one.channel == self.channel]
+        self.arrived = Counter(one.to for one in mine)
+        self.shown = Counter(one.to for one in mine if one.shown)
 
     @cached_property
     def states(self) -> dict[str, str]:

@@ -88,15 +88,17 @@ class Stack:
         around = os.environ | {"DEBUG": "1", "DJANGO_SETTINGS_MODULE": "tests.chaos.settings"} | addresses
         return Program(name, [sys.executable, *command], around | self.env | env, self.home / f"{name}.log").start()
 
-    def celery(self, name: str, *command: str, app: str = "tests.chaos.app") -> Program:
+    def celery(self, name: str, *command: str) -> Program:
         """A worker or a beat."""
         quiet = ["-W", "ignore:You're running the worker"]
-        return self.program(name, *quiet, "-m", "celery", "--quiet", "-A", app, *command, "--loglevel=WARNING")
+        return self.program(
+            name, *quiet, "-m", "celery", "--quiet", "-A", "tests.chaos.app", *command, "--loglevel=WARNING"
+        )
 
-    def worker(self, name: str, queues: str, *, app: str = "tests.chaos.app") -> Program:
+    def worker(self, name: str, queues: str) -> Program:
         """As quickstart starts it."""
         options = [f"--concurrency={PROCESSES}", "--without-gossip", "--without-mingle"]
-        return self.celery(name, "worker", *options, f"--hostname={name}@%h", f"--queues={queues}", app=app)
+        return self.celery(name, "worker", *options, f"--hostname={name}@%h", f"--queues={queues}")
 
     def beat(self, name: str = "beat") -> Program:
         """As quickstart starts it."""

@@ -22,12 +22,11 @@ class Storm:
     platform: Platform
     notices: int
     kills: dict[str, int]
-    app: str = "tests.chaos.app"
     done: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
-        self.senders = [self.stack.worker(f"sender{n}", "sending", app=self.app) for n in range(WORKERS)]
-        self.planner = self.stack.worker("planner", "planning,reports", app=self.app)
+        self.senders = [self.stack.worker(f"sender{n}", "sending") for n in range(WORKERS)]
+        self.planner = self.stack.worker("planner", "planning,reports")
         self.programs = [*self.senders, self.planner, self.stack.beat()]
 
     def rage(self) -> None:
@@ -65,7 +64,7 @@ class Storm:
         self.stack.wait_for_postgres()
         live.wait_for(lambda: not self._waiting(), PATIENCE, what="for the last notices")
         live.wait_for(lambda: not rows(FRESH), 15, what="for those who live to end what they have begun")
-        rows("UPDATE readiness_notice SET leased_until = now() - interval '1 s' WHERE status = 'sending' RETURNING id")
+        rows(EXPIRED)
         live.wait_for(lambda: not rows(LEFT), PATIENCE, what="for the leases of the dead")
 
     def _waiting(self) -> bool:
@@ -75,4 +74,5 @@ class Storm:
 
 # Claimed in these five seconds, for five minutes; no platform here takes that long.
 FRESH = "SELECT 1 FROM readiness_notice WHERE status = 'sending' AND leased_until > now() + interval '295 s' LIMIT 1"
+EXPIRED = "UPDATE readiness_notice SET leased_until = now() - interval '1 s' WHERE status = 'sending' RETURNING id"
 LEFT = "SELECT 1 FROM readiness_notice WHERE status IN ('pending', 'sending') LIMIT 1"

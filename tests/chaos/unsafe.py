@@ -2,9 +2,13 @@
 
 from datetime import timedelta
 
-from readiness.models import Channel
-from readiness.reminders import sender
-from tests.chaos.app import app
+import django
 
-__all__ = ["app"]
-sender.DEDUPLICATE = dict.fromkeys(Channel, timedelta(days=1))
+django.setup()
+
+from readiness.models import Channel  # noqa: E402
+from readiness.reminders import sender  # noqa: E402
+
+if __name__ == "__main__":
+    sender.DEDUPLICATE = dict.fromkeys(Channel, timedelta(days=1))
+    sender.deliver()
