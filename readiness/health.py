@@ -44,10 +44,10 @@ class Pulse:
 
 def silent() -> list[str]:
     """Parts without a sign of life for five minutes, frozen ones among them; remembered for 15 seconds."""
-    found = cache.get("silent parts")
+    found = cache.get("silent-parts")
     if found is None:
         found = _late(SILENT)
-        cache.set("silent parts", found, 15)
+        cache.set("silent-parts", found, 15)
     return list(found)
 
 
