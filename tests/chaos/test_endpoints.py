@@ -15,7 +15,7 @@ from villages.models import Cadre, Unit
 
 pytestmark = pytest.mark.slow
 TROUBLES = {"/0/": "hang:30", "/1/": "500", "/2/": "html"}
-ENDPOINTS, EACH = 20, size(100, 20)
+ENDPOINTS, EACH = 20, size(100, 12)
 WELL = ENDPOINTS - len(TROUBLES)
 # One run of a sender, in a process of its own; it says when it begins.
 RUN = (

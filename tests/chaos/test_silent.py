@@ -11,7 +11,7 @@ from tests.chaos.stack import Stack, ended
 
 pytestmark = pytest.mark.slow
 # Instead of five minutes; a living sender is heard of every other second here.
-PATIENCE = timedelta(seconds=5)
+PATIENCE = timedelta(seconds=3)
 
 
 def missed() -> set[str]:

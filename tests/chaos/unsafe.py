@@ -7,8 +7,8 @@ import django
 django.setup()
 
 from readiness.models import Channel  # noqa: E402
-from readiness.reminders import sender  # noqa: E402
+from readiness.reminders import lease, sender  # noqa: E402
 
 if __name__ == "__main__":
-    sender.DEDUPLICATE = dict.fromkeys(Channel, timedelta(days=1))
+    lease.KNOWN = dict.fromkeys(Channel, timedelta(days=1))
     sender.deliver()
