@@ -51,9 +51,9 @@ def limits(name: str) -> dict[str, str]:
     """
     found = {}
     for word in words(name):
-        channel, _equals, limit = word.partition("=")
+        channel, equals, limit = word.partition("=")
         try:
-            if limit:
+            if limit or not equals:
                 parse_many(limit)
         except ValueError as error:
             raise ImproperlyConfigured(f"{name}: {word!r} is no limit; for example {name}=webhook=1/second") from error

@@ -30,7 +30,7 @@ GATES_AHEAD = 14  # days before a phase ends from which its gates are looked at:
 # One row for each unit and day.
 OWED = """
     SELECT campaign_id, unit_id, due_on, count(*), count(*) FILTER (WHERE veto),
-           count(*) FILTER (WHERE value IS NULL AND item_id = ANY(%(measured)s)), array_agg(item_id)
+           count(*) FILTER (WHERE value IS NULL AND item_id = ANY(%(measured)s)), string_agg(item_id::text, ' ')
     FROM checklists_task
     WHERE campaign_id = ANY(%(campaigns)s) AND state IN ('open', 'returned') AND retired_at IS NULL
           AND due_on <= %(until)s
@@ -53,20 +53,14 @@ GATES = """
     WHERE t.item_id = ANY(%(items)s) AND t.state IN ('open', 'returned') AND t.retired_at IS NULL
     GROUP BY 1, 2
 """
-# Units with tasks: from one to the next on the index, without reading the tasks in between.
-UNITS = """
-    WITH RECURSIVE place AS (
-        SELECT c.id AS campaign_id, (SELECT min(unit_id) FROM checklists_task WHERE campaign_id = c.id) AS unit_id
-        FROM unnest(%(campaigns)s::bigint[]) c (id)
-        UNION ALL
-        SELECT p.campaign_id, (SELECT t.unit_id FROM checklists_task t
-                               WHERE t.campaign_id = p.campaign_id AND t.unit_id > p.unit_id
-                               ORDER BY t.campaign_id, t.unit_id LIMIT 1)
-        FROM place p WHERE p.unit_id IS NOT NULL
-    )
-    SELECT campaign_id, unit_id FROM place p WHERE unit_id IS NOT NULL AND EXISTS (
-        SELECT FROM checklists_task t WHERE t.campaign_id = p.campaign_id AND t.unit_id = p.unit_id
-                                            AND t.state IN ('open', 'returned') AND t.retired_at IS NULL)
+# Units whose tally counts something: those with tasks, and those above such.
+UNITS = "SELECT DISTINCT campaign_id, unit_id FROM checklists_tally WHERE campaign_id = ANY(%(campaigns)s)"
+# Of some of them, those that owe something themselves.
+OWING = """
+    SELECT p.campaign, p.unit FROM unnest(%(campaigns)s::bigint[], %(units)s::text[]) p (campaign, unit)
+    WHERE EXISTS (SELECT FROM checklists_task t WHERE t.campaign_id = p.campaign AND t.unit_id = p.unit
+                                                  AND t.state IN ('open', 'returned') AND t.retired_at IS NULL)
+    ORDER BY 1, 2
 """
 # The last digest before a day and whether there is one of it: two looks at the index that keeps notices unique. One of
 # the day after is one as well: by a clock that was set back everybody would hear the same again.
@@ -115,21 +109,23 @@ def read(on: date, now: datetime) -> Figures:
     drives = _drives(campaigns, items, on)
     until = max((shifted(on, drive.rule.ahead) for drive in drives.values()), default=on)
     asked_of = {"campaigns": ids, "measured": [item.pk for item in items if item.is_measured], "until": until}
-    owed = [Owed(*row) for row in rows(OWED, asked_of)]
+    owed = list(map(Owed._make, rows(OWED, asked_of)))
     posts = list(Post.objects.current(on).order_by("-principal", "pk").values_list("cadre_id", "unit_id", "role"))
     answers = answering(campaigns, {(cadre, unit) for cadre, unit, _ in posts})
     leaders = [(unit, cadre) for cadre, unit, role in posts if role in LEADERS]
     admins = [(unit, cadre) for cadre, unit, role in posts if role == Role.CAMPAIGN_ADMIN]
     told = _told(on, {*(c for kinds in answers.values() for c in kinds.values()), *(c for _, c in leaders + admins)})
-    owing = rows(UNITS, {"campaigns": ids})
     facts = happened.since(local, ids)
     boards = _boards(on, campaigns, drives, leaders, told)
-    vacant = [(campaign, unit) for campaign, unit in owing if not _is_answered(answers.get((campaign, unit), {}))]
+    vacant = _vacant(ids, answers)
     taken: dict[tuple[int, str, date], list[Taken]] = {}
-    for campaign, unit, due_on, *step in rows(TAKEN, {"campaigns": ids}):
-        taken.setdefault((campaign, unit, due_on), []).append(Taken(*step))
-    named = {unit for _, unit in owing} | {fact.unit for fact in facts} | {board.unit for board in boards}
-    named |= {unit for board in boards for unit, _ in board.worst}
+    for campaign, unit, due_on, step, cadre, told_on in rows(TAKEN, {"campaigns": ids}):
+        taken.setdefault((campaign, unit, due_on), []).append(Taken(step, cadre, told_on))
+    asked = _asked(on, campaigns, items)
+    named = {unit for _, unit in vacant} | {unit for board in boards for unit, _ in board.worst}
+    named |= {unit for drive in drives.values() for phase in drive.phases for unit in phase.gates}
+    for several in (owed, asked, facts, boards):
+        named |= {one.unit for one in several}
     units = {code: words.unit_name(name) for code, name in _names(named)}
     boards = [board._replace(worst=tuple((units[code], n) for code, n in board.worst)) for board in boards]
     robots = _robots(on, ids, told)
@@ -143,7 +139,7 @@ def read(on: date, now: datetime) -> Figures:
         now=local if local.date() == on else None,
         drives=drives,
         owed=owed,
-        asked=_asked(on, campaigns, items),
+        asked=asked,
         answers=answers,
         in_office={cadre for cadre, *_ in posts},
         leaders=leaders,
@@ -348,6 +344,12 @@ def _board(campaign: Campaign, unit: str, counted: dict[str, Counts]) -> Board |
         if counts.overdue or counts.returned
     }
     return Board(campaign.pk, unit, total, tuple((code, below[code]) for code in sorted(needs, key=needs.get)[:WORST]))  # type: ignore[arg-type]
+
+
+def _vacant(campaigns: list[int], answers: dict[tuple[int, str], dict[str, int]]) -> list[tuple[int, str]]:
+    """Campaign and unit, where something is owed and nobody answers first or directly. Two queries."""
+    alone = [key for key in rows(UNITS, {"campaigns": campaigns}) if not _is_answered(answers.get(key, {}))]
+    return rows(OWING, {"campaigns": [campaign for campaign, _ in alone], "units": [unit for _, unit in alone]})
 
 
 def _is_answered(kinds: dict[str, int]) -> bool:

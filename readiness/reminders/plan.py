@@ -91,6 +91,8 @@ class _Planner:
         self.places: dict[tuple[int, str], Place] = {}
         self.said = Said(figures)
         self.begun: dict[tuple[int, date | None], list[str]] = {}
+        self.overdue: dict[tuple[int, date], tuple[int, list[int]]] = {}
+        self.my_tasks = reverse("my_tasks")
         self.covered: set[tuple[int, str]] = set()
         self.leader_of: dict[str, int] = {}
         for unit, cadre in figures.leaders:
@@ -124,7 +126,7 @@ class _Planner:
                 place = self.places[key] = Place(drive, owed.unit)
             place.add(owed, self.on)
             if owed.due_on < self.on:
-                self._escalate(drive.rule, owed)
+                self._escalate(owed)
         for key, place in self.places.items():
             for cadre in self._reminded(key):
                 self.desks[cadre].places.append(place)
@@ -160,18 +162,28 @@ class _Planner:
         kinds = self.f.drives[key[0]].rule.kinds
         return {cadre for kind, cadre in self.f.answers.get(key, {}).items() if kind in kinds}
 
-    def _escalate(self, rule: Rule, owed: Owed) -> None:
-        before = self.f.taken.get((owed.campaign, owed.unit, owed.due_on), [])
-        taken = {one.step for one in before}
-        for cadre in {one.cadre for one in before} & self.f.in_office:
-            self.desks[cadre].still.add((owed.campaign, owed.unit))
-        days = worked(owed.due_on, self.on)
-        for step, after in enumerate(rule.steps[:3], start=1):
-            if days < max(after, 1) or step in taken:
-                continue
+    def _escalate(self, owed: Owed) -> None:
+        days, reached = self._steps(owed.campaign, owed.due_on)
+        key = owed.campaign, owed.unit, owed.due_on
+        before = self.f.taken.get(key) if self.f.taken else None
+        if before:
+            for cadre in {one.cadre for one in before} & self.f.in_office:
+                self.desks[cadre].still.add((owed.campaign, owed.unit))
+            taken = {one.step for one in before}
+            reached = [step for step in reached if step not in taken]
+        for step in reached:
             told = next(self._upwards(owed.campaign, owed.unit, step), None)
-            if told is not None and self._may_be_told(told, [owed.campaign]):
-                self.desks[told].ups.append(Up(owed, step, days, before))
+            if told is not None and self._may_be_told(told, owed.campaign):
+                self.desks[told].ups.append(Up(owed, step, days, before or []))
+
+    def _steps(self, campaign: int, due_on: date) -> tuple[int, list[int]]:
+        """For how many working days what was due on a day is overdue, and which steps that makes."""
+        known = self.overdue.get((campaign, due_on))
+        if known is None:
+            days, rule = worked(due_on, self.on), self.f.drives[campaign].rule
+            steps = [step for step, after in enumerate(rule.steps[:3], start=1) if days >= max(after, 1)]
+            known = self.overdue[campaign, due_on] = days, steps
+        return known
 
     def _upwards(self, campaign: int, unit: str, step: int) -> Iterator[int]:
         """From who answers at this step up, as far as there is somebody: then leaders by post, then who runs it."""
@@ -202,10 +214,10 @@ class _Planner:
 
     # ---- One digest -----------------------------------------------------------------------------------------------
 
-    def _may_be_told(self, cadre: int, campaigns: Iterable[int]) -> bool:
+    def _may_be_told(self, cadre: int, campaign: int) -> bool:
         """Whether today's digest is still to come and its hour has struck."""
         told = self.f.told.get(cadre)
-        return not (told and told.today) and self._has_struck(campaigns)
+        return not (told and told.today) and self._has_struck([campaign])
 
     def _has_struck(self, campaigns: Iterable[int]) -> bool:
         now = self.f.now
@@ -215,10 +227,13 @@ class _Planner:
 
     def _digest(self, cadre: int, desk: Desk, found: Plan) -> None:
         told = self.f.told.get(cadre, Told())
-        desk.still -= {(place.drive.pk, place.unit) for place in desk.places}
-        desk.still -= {(up.owed.campaign, up.owed.unit) for up in desk.ups}
-        desk.drives = {pk: drive for pk, drive in desk.drives.items() if self._phases(drive, told.before)}
-        phases = [line for drive in desk.drives.values() for line in self._phases(drive, told.before)]
+        if desk.still:
+            desk.still -= {(place.drive.pk, place.unit) for place in desk.places}
+            desk.still -= {(up.owed.campaign, up.owed.unit) for up in desk.ups}
+        phases: list[str] = []
+        if desk.drives:
+            desk.drives = {pk: drive for pk, drive in desk.drives.items() if self._phases(drive, told.before)}
+            phases = [line for drive in desk.drives.values() for line in self._phases(drive, told.before)]
         standing = bool(desk.places or desk.asked or desk.gates or desk.still or desk.boards or desk.facts or phases)
         if told.today:  # said, and true unless nothing of it is left
             if told.waits_today and not standing:
@@ -295,7 +310,7 @@ class _Planner:
 
     def _path(self, desk: Desk, campaigns: list[int]) -> str:
         if desk.places or desk.asked:
-            return reverse("my_tasks")
+            return self.my_tasks
         if desk.facts:
             return _path_of(desk.facts)
         if desk.vacant and not (desk.ups or desk.gates or desk.boards):
@@ -323,16 +338,14 @@ class _Planner:
         places = everywhere[first:end]
         if not places or not (robot.told.waits or any(self._is_reached(one, robot.told.before) for one in places)):
             return
-        late, near = sum(place.late for place in places), sum(place.near for place in places)
         drive = self.f.drives[robot.campaign]
-        parts = ([words.overdue(late)] if late else []) + ([words.soon(near)] if near else [])
-        summary = words.summary(late, near, ahead=drive.rule.ahead, first=min(place.first for place in places))
+        subject, lines = self.said.group(places)
         found.messages.append(
             Message(
                 rule=GROUP,
                 robot=robot,
-                subject=words.subject(parts),
-                lines=(words.of_campaign(summary, drive.title), *self.said.owed(places, names=True)),
+                subject=subject,
+                lines=(words.of_campaign(lines[0], drive.title), *lines[1:]),
                 path=f"{reverse('board', args=[robot.campaign])}?unit={robot.unit or '0'}",
                 about=(robot.campaign,),
             )
@@ -365,7 +378,7 @@ class _Planner:
                 Message(
                     rule=f"news-{at if urgent else at[:2] + '00'}",
                     cadre=cadre,
-                    subject=words.subject([words.happened(len(facts))]),
+                    subject=words.subject((words.happened(len(facts)),)),
                     lines=tuple(some([self.said.fact(fact) for fact in facts], words.more_said)),
                     path=_path_of(facts),
                     about=tuple(sorted({fact.campaign for fact in facts})),

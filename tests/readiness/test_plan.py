@@ -62,7 +62,7 @@ def figures(**changed: Any) -> Figures:
 
 
 def owed(due: int, tasks: int = 1, unit: str = OAK, **fields: Any) -> Owed:
-    return Owed(1, unit, day(due), tasks, items=list(range(1, tasks + 1)), **fields)
+    return Owed(1, unit, day(due), tasks, items=" ".join(map(str, range(1, tasks + 1))), **fields)
 
 
 def digests(found: Figures) -> dict[int, Message]:
@@ -451,7 +451,7 @@ class World:
             on=self.on,
             now=timezone.make_aware(datetime(self.on.year, self.on.month, self.on.day, hour)),
             owed=[
-                Owed(1, OAK, due, count, items=[item for item, its in self.tasks.items() if its == due])
+                Owed(1, OAK, due, count, items=" ".join(str(item) for item, its in self.tasks.items() if its == due))
                 for due, count in sorted(days.items())
             ],
             answers={(1, OAK): self.kinds},
