@@ -301,7 +301,8 @@ class Desk(BaseHTTPRequestHandler):
                 time.sleep(float(self.detail))
                 self.say(body)
             case "head":
-                self.trickle(b"HTTP/1.1 200 OK\r\nX-Slow: " + b"x" * 600)
+                self.wfile.write(b"HTTP/1.1 200 OK\r\n")
+                self.trickle(b"X-Slow: " + b"x" * 600)
             case "body":
                 self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n")
                 self.trickle(body + b" " * 600)

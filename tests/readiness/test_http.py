@@ -20,7 +20,7 @@ from pytest_django import Settings
 from readiness.reminders.channels import http
 from readiness.reminders.channels.answers import Later, NotSent, Refused, Unclear
 from readiness.reminders.channels.http import ask, cleaned
-from tests.platforms import Platform
+from tests.platforms import BOMB, Platform
 
 SECRET = "4f1c9d0b7e"
 
@@ -218,6 +218,7 @@ def test_the_secret_part_is_in_no_word_and_no_repr(settings: Settings) -> None:
         "::ffff:169.254.169.254",
         "fe80::1",
         "100.100.100.200",
+        "::ffff:100.100.100.200",
         "224.0.0.1",
         "ff02::1",
         "255.255.255.255",
@@ -233,7 +234,10 @@ def test_a_listed_name_that_leads_where_no_platform_can_be(
     assert connected == []
 
 
-@pytest.mark.parametrize("ip", ["10.1.2.3", "192.168.1.1", "172.16.0.9", "fd00::7", "100.64.0.1", "8.8.8.8"])
+PRIVATE = ["10.1.2.3", "192.168.1.1", "172.16.0.9", "fd00::7", "100.64.0.1", "::ffff:10.1.2.3", "8.8.8.8"]
+
+
+@pytest.mark.parametrize("ip", PRIVATE)
 def test_private_addresses_are_fine(
     settings: Settings, names: dict[str, list[str]], connected: list[str], ip: str
 ) -> None:
@@ -241,7 +245,7 @@ def test_private_addresses_are_fine(
     names["platform.gov.cn"] = [ip]
     with pytest.raises(Later, match="无人应答"):
         ask("GET", "https://platform.gov.cn/")
-    assert connected == [ip]
+    assert connected == [ip.removeprefix("::ffff:")]
 
 
 def test_a_name_that_changes_its_mind_changes_nothing(
@@ -313,7 +317,7 @@ MOODS: list[tuple[str, type[NotSent], bool, str]] = [  # mood, outcome, whether 
     ("limited", Later, False, "消息太多"),
     ("hang:20", Unclear, True, "没有回音"),
     ("cut", Unclear, True, "没有回音"),
-    ("head", Unclear, True, "没有回音"),
+    ("head", Unclear, True, "收下了消息"),
     ("body", Unclear, True, "中断"),
 ]
 
@@ -356,32 +360,71 @@ def test_no_more_than_64_kb_are_read_and_nothing_is_unpacked(platform: Platform,
     began = time.monotonic()
     reply = post(platform)
     assert len(reply.body) == 64 * 1024
+    assert mood == "huge" or reply.body == BOMB[: 64 * 1024]
     assert time.monotonic() - began < 2
 
 
-def test_a_platform_may_say_how_long_to_wait(settings: Settings) -> None:
-    def waits(said: str) -> float | None:
-        with socket.create_server(("127.0.0.1", 0)) as server:
-            settings.OUTGOING_HOSTS = [f"http://127.0.0.1:{server.getsockname()[1]}"]
+def told(settings: Settings, answer: bytes) -> http.Reply:
+    """Asks somebody who says just this."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        settings.OUTGOING_HOSTS = [f"http://127.0.0.1:{server.getsockname()[1]}"]
 
-            def answer() -> None:
-                line = server.accept()[0]
-                line.recv(9999)
-                line.sendall(f"HTTP/1.1 429 Slow down\r\nRetry-After: {said}\r\nContent-Length: 0\r\n\r\n".encode())
-                line.close()
+        def say() -> None:
+            line = server.accept()[0]
+            line.recv(9999)
+            line.sendall(answer)
+            line.close()
 
-            thread = threading.Thread(target=answer)
-            thread.start()
-            with pytest.raises(Later) as later:
-                ask("GET", settings.OUTGOING_HOSTS[0])
+        thread = threading.Thread(target=say)
+        thread.start()
+        try:
+            return ask("GET", settings.OUTGOING_HOSTS[0])
+        finally:
             thread.join()
-            assert later.value.limited
-            return later.value.seconds
 
-    assert waits("30") == 30
-    assert waits("9" * 400) == http.LONGEST_WAIT
-    assert waits("Wed, 21 Oct 2026 07:28:00 GMT") is None
-    assert waits("-5") is None
+
+@pytest.mark.parametrize(
+    ("said", "seconds"),
+    [("30", 30), ("9" * 400, http.LONGEST_WAIT), ("Wed, 21 Oct 2026 07:28:00 GMT", None), ("-5", None), ("", None)],
+)
+def test_a_platform_may_say_how_long_to_wait(settings: Settings, said: str, seconds: float | None) -> None:
+    with pytest.raises(Later) as later:
+        told(settings, f"HTTP/1.1 429 Slow down\r\nRetry-After: {said}\r\nContent-Length: 0\r\n\r\n".encode())
+    assert later.value.limited
+    assert later.value.seconds == seconds
+
+
+def test_a_page_for_people_is_no_answer(settings: Settings) -> None:
+    for page in (b"Content-Type: text/html\r\n\r\nLog in first", b"\r\n \n<html>Log in first</html>"):
+        for status in (b"200 OK", b"403 Forbidden"):
+            with pytest.raises(Later, match="网页"):
+                told(settings, b"HTTP/1.1 " + status + b"\r\n" + page)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"\x00" * 70_000,
+        b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 200,  # more headers than http.client takes
+        b"HTTP/1.1 200 OK\r\nX: " + b"y" * 70_000,
+        b"HTTP/1.1 abc OK\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nx",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nx",
+    ],
+)
+def test_what_is_no_http_leaves_it_unclear(settings: Settings, answer: bytes) -> None:
+    with pytest.raises(Unclear):
+        told(settings, answer)
+
+
+def test_odd_but_http(settings: Settings) -> None:
+    assert told(settings, b"HTTP/1.0 204 No Content\r\n\r\n") == http.Reply(204, b"")
+    assert told(settings, b"HTTP/1.1 400 No\r\nContent-Length: 9\r\n\r\nx").status == 400
+    chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n"
+    assert told(settings, chunked) == http.Reply(200, b"{}")
+    with pytest.raises(Refused, match="HTTP 304"):
+        told(settings, b"HTTP/1.1 304 Not Modified\r\n\r\n")
 
 
 # --- TLS ---------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from readiness.models import Channel, Gateway, Notice
 from readiness.models.channel import PERSONAL
-from readiness.reminders import sealed
+from readiness.reminders import sealed, words
 from readiness.reminders.channels import dingtalk, feishu, webhook, wecom
 from readiness.reminders.channels.answers import Accepted, Later, Message, NotSent, Refused, Unclear
 from readiness.reminders.channels.http import Address, cleaned
@@ -144,6 +144,7 @@ def account(channel: str, cadre: Cadre) -> str:
     if channel == Channel.MAIL:
         to: str | None = cadre.email
     elif channel in PERSONAL:
+        # `all`, so that a sender can read the accounts of many cadres along.
         to = next((known.name for known in cadre.accounts.all() if known.channel == channel), None)
     else:
         to = cadre.phone
@@ -185,10 +186,4 @@ def _text(channel: str, subject: str, body: str, path: str, when: datetime) -> s
         head = f"{subject}\n"
         tail = (f"\n{link}" if link else "") + f"\n{timezone.localtime(when):%m-%d %H:%M}"
     left = LONGEST[channel] - len((head + tail).encode())
-    return head + _cut(body, left) + tail
-
-
-def _cut(text: str, most: int) -> str:
-    """At most so many bytes of UTF-8, the last sign … where something is missing."""
-    data = text.encode()
-    return text if len(data) <= most else data[: most - 3].decode(errors="ignore") + "…"
+    return head + words.cut(body, left) + tail

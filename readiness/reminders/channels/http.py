@@ -131,8 +131,6 @@ def _reply(address: Address, connection: HTTPConnection, watch: "_Watch") -> Rep
     except (OSError, HTTPException, HTTPError, ValueError):
         raise Unclear(_("%(address)s took the message and gave no answer.") % here) from None
     with closing(response):
-        if watch.over:  # headers that were cut off look as if they were whole
-            raise Unclear(_("%(address)s took the message and gave no answer.") % here)
         return _read(response, watch, here)
 
 
@@ -147,11 +145,14 @@ def _read(response: HTTPResponse, watch: "_Watch", here: dict[str, str]) -> Repl
         raise Refused(
             _("%(address)s sends us elsewhere (HTTP %(status)s), which is not followed: correct the address.") % here
         )
+    content = b""
     try:
-        content = response.read(MOST, decode_content=False)
+        # Until nothing comes: only then does urllib3 tell that there is less than was announced.
+        while len(content) < MOST and (piece := response.read(MOST - len(content), decode_content=False)):
+            content += piece
         whole = not watch.over
     except (OSError, HTTPException, HTTPError, ValueError):
-        content, whole = b"", False
+        whole = False
     if not whole and status < 400:
         raise Unclear(_("%(address)s took the message and broke off in the middle of its answer.") % here)
     if content.lstrip()[:1] == b"<" or "html" in response.headers.get("Content-Type", ""):
