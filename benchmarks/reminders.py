@@ -97,9 +97,9 @@ def link(villages: list[str]) -> None:
 
 # ---- What is measured ----------------------------------------------------------------------------------------------
 
-# The columns that say what is owed, where and since when.
+# The columns that say what is owed, where, since when and how much it matters.
 READ = """
-    SELECT id, campaign_id, unit_id, item_id, due_on FROM checklists_task
+    SELECT id, campaign_id, unit_id, item_id, due_on, state, veto, value FROM checklists_task
     WHERE state IN ('open', 'returned') AND retired_at IS NULL AND due_on <= %s
 """
 

@@ -14,6 +14,7 @@ from villages.models import Unit
 
 pytestmark = pytest.mark.slow
 TICKS = size(200, 30)
+PAGES = size(20, 3)
 SECONDS = size(60, 3)  # that they are spread over, and that Redis is frozen
 # A tick this fast is no trouble to anybody, whatever the slowest of the others was.
 UNNOTICED = 0.2
@@ -59,11 +60,21 @@ def test_whoever_ticks_does_not_notice_that_redis_is_frozen(stack: Stack, tell: 
     assert max(frozen) <= max(2 * max(free), UNNOTICED)
 
 
-def test_if_ticks_published_they_would_hang(stack: Stack, tell: Callable[[str], None]) -> None:
+def test_a_page_that_wakes_the_sender_waits_a_second_at_most(stack: Stack, tell: Callable[[str], None]) -> None:
+    tasks = owed(world.owed_by(2 + PAGES))
+    with live.web(app="tests.chaos.publishing:waking") as web, clerk(web) as client:
+        ticked(client, tasks[:2], 0)
+        with stack.redis_frozen():
+            frozen = ticked(client, tasks[2:], 0)
+    tell(f"chaos, Redis frozen: {PAGES} pages that wake the sender, 0 refused, slowest {max(frozen) * 1000:.0f} ms")
+    assert max(frozen) <= 1 + UNNOTICED
+
+
+def test_if_pages_published_as_celery_does_they_would_hang(stack: Stack) -> None:
     """The control."""
     tasks = owed(world.owed_by(3))
-    with live.web(app="tests.chaos.publishing:application") as web, clerk(web) as client:
+    with live.web(app="tests.chaos.publishing:waiting") as web, clerk(web) as client:
         ticked(client, tasks[:2], 0)
         client = live.Client(web.url, timeout=2)
         with stack.redis_frozen(), pytest.raises(TimeoutError):
-            ticked(client, tasks[2:], 0)
+            client.post(f"/tasks/{tasks[2].pk}/tick/", factories.body())
