@@ -184,6 +184,14 @@ def test_who_has_no_account_any_more(platform: Platform, made: Made, cast: dict[
     assert platform.requests == []
 
 
+@pytest.mark.parametrize("to", ["", "@all", "lan,lin", "lan|lin", "lan;lin", "lan lin", "lan\n", "\u3000"])
+@pytest.mark.parametrize("channel", ["dingtalk", "wecom", "feishu"])
+def test_a_message_to_one_is_not_to_many(platform: Platform, made: Made, channel: str, to: str) -> None:
+    gateway = made(channel).gateway
+    assert channels.test(gateway, to) == "这不是一个人的账号：请更正。"
+    assert platform.requests == []
+
+
 def test_a_gateway_that_was_removed(platform: Platform, made: Made) -> None:
     notice = made("dingtalk_robot")
     assert notice.gateway
@@ -522,16 +530,34 @@ def test_an_address_is_pasted_whole(settings: Settings, channel: str, path: str,
 
 @pytest.mark.parametrize("channel", OUTSIDE)
 def test_no_secret_gets_into_words_or_logs(
-    platform: Platform, made: Made, channel: str, caplog: pytest.LogCaptureFixture, capfd: Any
+    platform: Platform,
+    made: Made,
+    channel: str,
+    caplog: pytest.LogCaptureFixture,
+    capfd: Any,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Also where the platform repeats what it was sent."""
     caplog.set_level(logging.DEBUG)
+    monkeypatch.setattr(http, "SECONDS", 0.3)
     notice = made(channel)
     assert notice.gateway
     secrets = [word for name, word in SECRETS[channel].items() if name != "agent_id"]
     words = [repr(notice.gateway), repr(vars(notice.gateway))]
     channels.send(notice)
-    for mood in ("ok", "500", "html", "redirect", "cut", "limited", "error:1", "error:40014", "refusing"):
+    for mood in (
+        "ok",
+        "500",
+        "html",
+        "redirect",
+        "cut",
+        "limited",
+        "error:1",
+        "error:40014",
+        "refusing",
+        "head",
+        "body",
+    ):
         platform.mood = mood
         platform.echoes = " ".join([*secrets, *platform.tokens])
         words.append(channels.test(notice.gateway, "x"))

@@ -527,7 +527,7 @@ def test_tls_that_never_comes_to_an_end(settings: Settings, in_no_time: None) ->
         port = server.getsockname()[1]
         settings.OUTGOING_HOSTS = [f"127.0.0.1:{port}"]
         began = time.monotonic()
-        with pytest.raises(Later):
+        with pytest.raises(Later, match="1秒内没有应答"):
             ask("GET", f"https://127.0.0.1:{port}/")
         assert time.monotonic() - began < 2
 

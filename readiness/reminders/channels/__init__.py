@@ -1,5 +1,6 @@
 """How a notice leaves the house: one function for all channels, and what each of them can do."""
 
+import re
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -159,6 +160,9 @@ def account(channel: str, cadre: Cadre) -> str:
 def _sent(channel: str, gateway: Gateway | None, to: str, subject: str, text: str, key: str) -> Accepted:
     if gateway is None:
         return SENDERS[channel](Message(to, subject, text, key))
+    # To the platforms "a,b" or "a|b" are two people, and "@all" is everybody.
+    if channel in PERSONAL and not re.fullmatch(r"[^@\s,;|][^\s,;|]*", to):
+        raise Refused(_("This is not the account of one person: correct it."))
     with _opened(gateway) as secrets:
         return SENDERS[channel](Message(to, subject, text, key, gateway.host, secrets))
 

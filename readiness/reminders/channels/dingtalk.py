@@ -1,4 +1,4 @@
-"""DingTalk (钉钉): robots of groups (自定义机器人) and work notices (工作通知). The host may be a 专有钉钉's.
+"""DingTalk (钉钉): robots of groups (自定义机器人) and work notices (工作通知). Any host that speaks this interface.
 
 Robot: POST /robot/send, signed with HMAC-SHA256 over timestamp and secret. Work notice: POST
 /topapi/message/corpconversation/asyncsend_v2, which only takes it; what became of it must be asked for. DingTalk

@@ -6,6 +6,7 @@ very address that was checked, so that a name that changes its mind in between c
 
 import functools
 import ipaddress
+import logging
 import queue
 import re
 import socket
@@ -26,6 +27,9 @@ from urllib3.exceptions import HTTPError
 from urllib3.response import HTTPResponse
 
 from readiness.reminders.channels.answers import Later, Refused, Unclear
+
+# It writes whole addresses, tokens and all, into the log when an answer is broken; we tell of that ourselves.
+logging.getLogger("urllib3.connection").setLevel(logging.CRITICAL)
 
 SECONDS = 5.0  # for everything: name, connection, question and answer
 MOST = 64 * 1024  # bytes of an answer that are read
@@ -118,7 +122,8 @@ def ask(method: str, url: str, body: bytes = b"", headers: dict[str, str] | None
                 )  # fmt: skip
             # Not handed over to the last byte, so that nobody can have acted on it. ValueError: no header can hold it.
             except (OSError, HTTPException, HTTPError, ValueError) as error:
-                raise Later(_("%(address)s cannot be reached: %(why)s") % _why(address, error)) from None
+                why = _why(address, TimeoutError() if watch.over else error)
+                raise Later(_("%(address)s cannot be reached: %(why)s") % why) from None
             return _reply(address, connection, watch)
         finally:
             connection.close()
