@@ -1,6 +1,8 @@
 """Celery as it wakes things up: queues, limits, signs of life; frozen, stopped and told lies by the clock."""
 
+import contextlib
 import os
+import queue
 import signal
 import subprocess
 import sys
@@ -13,9 +15,11 @@ from typing import Any
 
 import celery
 import psutil
+import psycopg2
 import pytest
 from django.conf import settings as project
 from django.core.cache import cache
+from django.db import connection
 from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
@@ -25,7 +29,7 @@ from readiness import embedded, health
 from readiness.celery import BeatingScheduler, app
 from readiness.models import Heartbeat, Notice
 from readiness.processes import leash
-from readiness.reminders import lease, sender, tasks
+from readiness.reminders import lease, outbox, sender, tasks
 from tests import factories, live
 from tests.readiness import sending
 from tests.readiness.sending import PostOffice, notice
@@ -35,6 +39,7 @@ from villages.models import Cadre
 ROOT = Path(project.BASE_DIR)
 TASKS = {
     "readiness.reminders.plan": "planning",
+    "readiness.reminders.news": "planning",
     "readiness.worker_lives": "planning",
     "readiness.reminders.deliver": "sending",
     "readiness.reminders.confirm": "sending",
@@ -173,12 +178,42 @@ def publishing_to(url: str) -> Iterator[None]:
         app.conf.broker_url = app.conf.broker_write_url = before
 
 
-def test_who_wakes_the_sender_asks_its_queue(own_redis: tuple[str, int]) -> None:
+def asked(url: str, queue: str) -> str:
+    with app.connection_for_read(url) as redis:
+        message = redis.SimpleQueue(queue).get(timeout=2)
+        message.ack()
+        return str(message.headers["task"])
+
+
+def test_who_wakes_asks_planner_and_sender(own_redis: tuple[str, int]) -> None:
     with publishing_to(own_redis[0]):
         tasks.wake()
-    with app.connection_for_read(own_redis[0]) as redis:
-        message = redis.SimpleQueue("sending").get(timeout=2)
-        assert message.headers["task"] == "readiness.reminders.deliver"
+    assert asked(own_redis[0], "planning") == "readiness.reminders.news"
+    assert asked(own_redis[0], "sending") == "readiness.reminders.deliver"
+
+
+@pytest.mark.slow
+def test_what_is_planned_goes_out_at_once_unless_somebody_else_is_planning(
+    committed: None, own_redis: tuple[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    redis, _pid = own_redis
+    with publishing_to(redis):
+        with monkeypatch.context() as patch:
+            patch.setattr(outbox, "write", lambda on: 1)
+            patch.setattr(outbox, "write_news", lambda: 1)
+            for task in (tasks.plan, tasks.news):
+                task()
+                assert asked(redis, "sending") == "readiness.reminders.deliver"
+        # Elsewhere: holds the lock of who plans.
+        with contextlib.closing(psycopg2.connect(live.database_url())) as other, other.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_lock(%s)", [outbox.LOCK])
+            with connection.cursor() as here:
+                here.execute("SET lock_timeout = '200ms'")
+            tasks.plan()
+            tasks.news()
+        connection.close()
+    with pytest.raises(queue.Empty):
+        asked(redis, "sending")
 
 
 @pytest.mark.slow
@@ -303,7 +338,7 @@ def test_who_is_silent_for_five_minutes_is_named(parts: Callable[..., None]) -> 
     assert health.silent() == ["sender"]
     parts(worker=305)
     assert health.silent() == ["worker", "beat", "sender"]
-    # A sign from tomorrow was left before the clock was set back: it says nothing about now.
+    # A sign from tomorrow was left before the clock was set back and says nothing about now.
     parts(worker=-86400, beat=0, sender=0)
     assert health.silent() == ["worker"]
 
