@@ -279,6 +279,7 @@ NOTICE_SENDERS = max(number("NOTICE_SENDERS", 4), 1)
 # --- Celery: wakes things up, keeps no truth ------------------------------------------------------
 CELERY_BROKER_URL = REDIS_URL
 CELERY_TASK_IGNORE_RESULT = True
+CELERY_RESULT_EXPIRES = None  # there are none, so beat need not have them cleared away
 CELERY_TIMEZONE = TIME_ZONE
 # What is slow holds up nothing that is urgent. A worker without -Q serves all.
 CELERY_TASK_QUEUES = [Queue("planning"), Queue("sending"), Queue("reports")]
@@ -307,8 +308,10 @@ CELERY_TASK_PUBLISH_RETRY = False
 # message that nobody took expires before the next one comes: none pile up. No task waits in Redis for its time (ETA):
 # what waits is a row with `due_at`.
 CELERY_BEAT_SCHEDULE = {
-    # A task that is sent back or a call for help is news to somebody within five minutes.
+    # Rules are about days; an hour that is set, and the end of quiet hours, are met within five minutes.
     "plan": _every(timedelta(minutes=5), "readiness.reminders.plan"),
+    # A call for help, a chase or a task sent back is told within a minute, and no page has to wait for Redis.
+    "news": _every(timedelta(seconds=59), "readiness.reminders.news"),
     # The sweep: whatever was planned, put off or lost with a killed worker or an emptied Redis goes out within a
     # minute. Not every 60 seconds: it would always be the same second, perhaps the one when everybody sends.
     "deliver": _every(timedelta(seconds=53), "readiness.reminders.deliver"),

@@ -100,9 +100,13 @@ class Said:
         self.titles = list(figures.items.values())
         self.owing = cache(words.owing)
         self.summary = cache(words.summary)
-        self.owes = cache(words.owes)
         self.subject = cache(words.subject)
-        self.unit_says = words.unit_says()
+        self.late_since = cache(words.late_since)
+        self.due_by = cache(words.due_by)
+        self.of_them_veto = cache(words.of_them_veto)
+        self.without_value = cache(words.without_value)
+        self.some_of = cache(words.some_of)
+        self.and_, self.of_unit, self.with_titles = words.and_(), words.of_unit(), words.with_titles()
 
     def digest(self, desk: Desk, phases: list[str]) -> tuple[str, list[str]]:
         """Subject and lines."""
@@ -179,26 +183,25 @@ class Said:
         key = place.drive.pk, place.unit
         line = self.lines.get(key)
         if line is None:
-            what = self.owes(
-                place.late,
-                place.late_since,
-                place.near,
-                place.near_by,
-                place.vetoes,
-                place.valueless,
-                self._titles(place.groups),
-            )
-            line = self.lines[key] = self.unit_says % {"unit": self._unit(place.unit), "what": what}
+            what = [self.late_since(place.late, place.late_since)] if place.late_since else []
+            what += [self.due_by(place.near, place.near_by)] if place.near_by else []
+            what += [self.of_them_veto(place.vetoes)] if place.vetoes else []
+            what += [self.without_value(place.valueless)] if place.valueless else []
+            line = self.of_unit % {"unit": self._unit(place.unit), "what": self.and_.join(what)}
+            line = self.lines[key] = self._with_titles(line, place.groups, place.late + place.near)
         return line
 
-    def _titles(self, groups: list[Owed]) -> tuple[str, ...]:
-        """Up to three items by name, those of the earliest day first, and among these the veto items."""
+    def _with_titles(self, line: str, groups: list[Owed], tasks: int) -> str:
+        """A line and up to three items by name, those of the earliest day first, and among these the veto items."""
         ranks: list[int] = []
         for owed in sorted(groups, key=_due_on) if len(groups) > 1 else groups:
-            ranks += sorted([self.ranks[item] for item in owed.items])[: 3 - len(ranks)]
+            ranks += sorted([self.ranks[int(item)] for item in owed.items.split()])[: 3 - len(ranks)]
             if len(ranks) == 3:
                 break
-        return tuple([self.titles[rank] for rank in ranks])
+        if not ranks:
+            return line
+        titles = tuple([self.titles[rank] for rank in ranks])
+        return self.with_titles % {"line": line, "items": self.some_of(titles, len(titles) == tasks)}
 
     def _unit(self, code: str) -> str:
         return self.f.units.get(code, "")
@@ -209,7 +212,7 @@ class Said:
     def _up(self, up: Up) -> str:
         before = [(one.on, self._name(one.cadre)) for one in sorted(up.before)]
         line = words.step(self._unit(up.owed.unit), count=up.owed.tasks, days=up.days, before=before)
-        return words.with_titles(line, self._titles([up.owed]), up.owed.tasks)
+        return self._with_titles(line, [up.owed], up.owed.tasks)
 
     def _gate(self, phase: Stretch, units: dict[str, int]) -> str:
         named = [self._unit(unit) for unit in sorted(units, key=lambda unit: (-units[unit], unit))]

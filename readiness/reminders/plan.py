@@ -16,7 +16,7 @@ from django.urls import reverse
 
 from checklists.workdays import is_workday
 from readiness.reminders import words
-from readiness.reminders.calendars import last_weekly, on_or_before, shifted, worked
+from readiness.reminders.calendars import on_or_before, shifted, worked
 from readiness.reminders.desks import KINDS, Desk, Place, Said, Up, some
 from readiness.reminders.known import (
     DIGEST,
@@ -29,11 +29,10 @@ from readiness.reminders.known import (
     Owed,
     Plan,
     Robot,
-    Rule,
     Step,
-    Stretch,
     Told,
 )
+from readiness.reminders.stages import asking_days, gate_days, is_reached, weekly_stage
 
 URGENT = frozenset({"chased", "asked_help", "help_late", "answered_help"})
 # Who hears of what happened, unless it is meant for one person; if nobody holds a post of these kinds, the next one up.
@@ -57,31 +56,6 @@ def news(figures: Figures) -> list[Message]:
     return _Planner(figures).news()
 
 
-def weekly_stage(rule: Rule, on: date) -> date | None:
-    """The last day so far on which leaders are told their board; None if they are not."""
-    return None if rule.weekly_on is None else last_weekly(rule.weekly_on, on)
-
-
-def is_reached(rule: Rule, due_on: date, *, on: date, last: date | None) -> bool:
-    """Whether what is due on a day has come nearer, or is overdue by more, in a way that was not told on `last`."""
-    if due_on < on:
-        return _rounds(rule, due_on, on) > (_rounds(rule, due_on, last) if last else 0)
-    stages = (on_or_before(shifted(due_on, -days)) for days in rule.days_before)
-    return any(stage <= on and (last is None or stage > last) for stage in stages)
-
-
-def asking_days(every: str, due_on: date) -> list[date]:
-    """The days on which a value that is due is asked for: the working day itself; of longer periods the one before."""
-    last = on_or_before(due_on)
-    return [last] if every == "day" else [on_or_before(shifted(last, -1)), last]
-
-
-def _rounds(rule: Rule, due_on: date, on: date) -> int:
-    """How often the overdue is told by a day: on the first working day, then every so many."""
-    days = worked(due_on, on)
-    return 1 + (days - 1) // rule.overdue_every if days else 0
-
-
 class _Planner:
     def __init__(self, figures: Figures) -> None:
         self.f = figures
@@ -93,6 +67,8 @@ class _Planner:
         self.begun: dict[tuple[int, date | None], list[str]] = {}
         self.overdue: dict[tuple[int, date], tuple[int, list[int]]] = {}
         self.my_tasks = reverse("my_tasks")
+        self.told_before: defaultdict[tuple[int, str], set[int]] = defaultdict(set)  # by a step that was taken
+        self.admins: dict[str, list[int]] = {}
         self.covered: set[tuple[int, str]] = set()
         self.leader_of: dict[str, int] = {}
         for unit, cadre in figures.leaders:
@@ -128,8 +104,12 @@ class _Planner:
             if owed.due_on < self.on:
                 self._escalate(owed)
         for key, place in self.places.items():
-            for cadre in self._reminded(key):
+            reminded = self._reminded(key)
+            for cadre in reminded:
                 self.desks[cadre].places.append(place)
+            for cadre in self.told_before.get(key, set()) - reminded:
+                if cadre in self._upwards(*key, 0):  # he has not moved on
+                    self.desks[cadre].still.add(key)
         for asked in self.f.asked:
             if self.on < asking_days(asked.every, asked.due_on)[0]:
                 continue
@@ -167,8 +147,9 @@ class _Planner:
         key = owed.campaign, owed.unit, owed.due_on
         before = self.f.taken.get(key) if self.f.taken else None
         if before:
-            for cadre in {one.cadre for one in before} & self.f.in_office:
-                self.desks[cadre].still.add((owed.campaign, owed.unit))
+            told_before = self.told_before[owed.campaign, owed.unit]
+            for one in before:
+                told_before.add(one.cadre)
             taken = {one.step for one in before}
             reached = [step for step in reached if step not in taken]
         for step in reached:
@@ -196,18 +177,21 @@ class _Planner:
 
     def _admins(self, host: str) -> list[int]:
         """Who runs campaigns of a unit: the nearest of them."""
-        there = [(unit, cadre) for unit, cadre in self.f.admins if host.startswith(unit)]
-        nearest = max((len(unit) for unit, _ in there), default=0)
-        return [cadre for unit, cadre in there if len(unit) == nearest]
+        if host not in self.admins:
+            there = [(unit, cadre) for unit, cadre in self.f.admins if host.startswith(unit)]
+            nearest = max((len(unit) for unit, _ in there), default=0)
+            self.admins[host] = [cadre for unit, cadre in there if len(unit) == nearest]
+        return self.admins[host]
 
     def _lay_gates(self, drive: Drive) -> None:
         for phase in drive.phases:
-            if not any(phase.gates.values()) or self.on < _gate_days(phase)[0]:
+            if not any(phase.gates.values()) or self.on < gate_days(phase)[0]:
                 continue
             told: defaultdict[int, dict[str, int]] = defaultdict(dict)
+            admins = self._admins(drive.host)
             for unit, count in phase.gates.items():
                 lead = self.f.answers.get((drive.pk, unit), {}).get("lead")
-                for cadre in {*self._admins(drive.host), *([lead] if lead is not None else [])}:
+                for cadre in {*admins, *([lead] if lead is not None else [])}:
                     told[cadre][unit] = count
             for cadre, units in told.items():
                 self.desks[cadre].gates.append((drive, phase, units))
@@ -228,33 +212,33 @@ class _Planner:
     def _digest(self, cadre: int, desk: Desk, found: Plan) -> None:
         told = self.f.told.get(cadre, Told())
         if desk.still:
-            desk.still -= {(place.drive.pk, place.unit) for place in desk.places}
             desk.still -= {(up.owed.campaign, up.owed.unit) for up in desk.ups}
         phases: list[str] = []
         if desk.drives:
             desk.drives = {pk: drive for pk, drive in desk.drives.items() if self._phases(drive, told.before)}
             phases = [line for drive in desk.drives.values() for line in self._phases(drive, told.before)]
+        desk.boards = [board for board in desk.boards if self._is_weekly(board, told.before)]
         standing = bool(desk.places or desk.asked or desk.gates or desk.still or desk.boards or desk.facts or phases)
         if told.today:  # said, and true unless nothing of it is left
+            if told.waits:
+                found.outdated.append(cadre)
             if told.waits_today and not standing:
                 found.idle.append(cadre)
             return
         campaigns = desk.campaigns
-        if not self._has_struck(campaigns):
+        if campaigns and not self._has_struck(campaigns):
             return
         if told.waits:
             found.outdated.append(cadre)
         fresh = (
-            bool(desk.ups or desk.facts or desk.vacant or phases)
+            bool(desk.ups or desk.facts or desk.vacant or desk.boards or phases)
             or (told.waits and standing)
             or any(self._is_reached(place, told.before) for place in desk.places)
             or any(self._is_due(told.before, asking_days(one.every, one.due_on)) for one in desk.asked)
-            or any(self._is_due(told.before, _gate_days(phase)) for _, phase, _ in desk.gates)
-            or any(self._is_weekly(board, told.before) for board in desk.boards)
+            or any(self._is_due(told.before, gate_days(phase)) for _, phase, _ in desk.gates)
         )
         if not fresh:
             return
-        desk.boards = [board for board in desk.boards if self._is_weekly(board, told.before)]
         keys = [f"vacant:{campaign}:{unit}" for campaign, unit in desk.vacant]
         for fact in desk.facts:
             keys += [IN_DIGEST + fact.key, fact.key]
@@ -354,7 +338,7 @@ class _Planner:
     def _hearers(self, fact: Fact) -> list[int]:
         """Who is told, without whose doing it was."""
         if fact.to is not None:
-            return [fact.to] if fact.to in self.f.in_office and fact.to != fact.by else []
+            return [fact.to] if fact.to != fact.by else []
         kinds = self.f.answers.get((fact.campaign, fact.unit), {})
         wanted = HEARERS[fact.what]
         told = {kinds[kind] for kind in wanted if kind in kinds} - {fact.by}
@@ -388,12 +372,6 @@ class _Planner:
                 )
             )
         return messages
-
-
-def _gate_days(phase: Stretch) -> list[date]:
-    """The working day before a phase ends, and the last one of it."""
-    last = on_or_before(phase.ends_on)
-    return [on_or_before(shifted(last, -1)), last]
 
 
 def _path_of(facts: list[Fact]) -> str:

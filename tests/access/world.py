@@ -23,6 +23,7 @@ from django.utils import timezone
 
 from checklists import course
 from checklists.models import Campaign, Extension, HelpRequest, Phase, State, Task, TaskEvent, Template
+from readiness.health import PARTS
 from readiness.models import Channel, Gateway, Heartbeat, Notice, WallPass, Wishes
 from readiness.reminders import sealed
 from tests import factories
@@ -145,7 +146,7 @@ def build() -> Iterator[World]:
                 subject=f"给 {people[who].name}",
                 body="3 项逾期",
             )
-        for part in ("worker", "beat", "sender"):
+        for part in PARTS:
             Heartbeat.objects.create(part=part, at=timezone.now() + timedelta(hours=1))
         for who in ("anonymous", *people):
             world.clients[who] = log_in(people.get(who))

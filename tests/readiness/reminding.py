@@ -11,13 +11,18 @@ from tests import factories
 from tests.factories import TODAY
 from villages.models import Cadre
 
-NINE = timezone.make_aware(datetime(2026, 6, 10, 9, 0))  # a Wednesday
 
-
-def quiet_campaign(days: int = 100, slug: str = "") -> Campaign:
+def quiet_campaign() -> Campaign:
     """A campaign of the county in which nothing is due for long."""
-    campaign = factories.campaign(days=days, **({"of": factories.template(slug)} if slug else {}))
+    campaign = factories.campaign(days=100)
     Task.objects.filter(campaign=campaign).update(due_on=TODAY + timedelta(days=90))
+    return campaign
+
+
+def campaign_without_vacancies() -> Campaign:
+    """The same, and of its vacancies has been told."""
+    campaign = quiet_campaign()
+    write(TODAY - timedelta(days=30))
     return campaign
 
 

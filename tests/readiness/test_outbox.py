@@ -13,10 +13,20 @@ from django.utils import timezone
 from checklists.models import Campaign, Chase, Extension, HelpRequest, Item, Phase, Responsibility, Task, TaskEvent
 from readiness.models import Account, Escalation, Gateway, News, Notice, Rules, Wishes
 from readiness.reminders import outbox
+from readiness.reminders.calendars import on_or_after
 from readiness.reminders.ways import unreachable
 from tests import factories
 from tests.factories import BUREAU, COUNTY, EAST, LAKE, MAPLE, TODAY, WEST, WILLOW
-from tests.readiness.reminding import hears, inbox, moment, owing, put, quiet_campaign, write
+from tests.readiness.reminding import (
+    campaign_without_vacancies,
+    hears,
+    inbox,
+    moment,
+    owing,
+    put,
+    quiet_campaign,
+    write,
+)
 from villages.access import Role
 from villages.models import Cadre, Post, Unit
 
@@ -27,10 +37,7 @@ ONE = timedelta(days=1)
 @pytest.fixture
 def quiet(cast: Cast) -> Campaign:
     """A campaign of the county in which nothing is due for long, and of whose vacancies has been told."""
-    campaign = quiet_campaign()
-    write(TODAY - timedelta(days=30))
-    Notice.objects.all().update(read_at=timezone.now())
-    return campaign
+    return campaign_without_vacancies()
 
 
 def fresh() -> list[tuple[str, str, str]]:
@@ -536,3 +543,45 @@ def test_a_day_costs_as_many_queries_however_much_there_is(cast: Cast, quiet: Ca
     send_back(factories.task(quiet, "v-2", MAPLE), cast["bao"], "重做")
     assert queries() == few
     assert few <= 30
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_whatever_happens_the_outbox_stays_true(cast: Cast, quiet: Campaign, seed: int) -> None:
+    """Two weeks in which work is done and put off, people come and go, runs are missed and clocks jump."""
+    chance = random.Random(seed)
+    Cadre.objects.filter(username__in=["lan", "lin", "hong"]).update(email="x@example.org")
+    villages = [WILLOW, MAPLE]
+    tasks = Task.objects.filter(campaign=quiet, unit__in=villages)
+    for task in tasks:
+        put(task, due_on=TODAY + timedelta(days=chance.randint(-6, 9)))
+    on = TODAY
+    for _ in range(40):
+        match chance.randrange(6):
+            case 0:
+                on += ONE * chance.choice([1, 1, 1, 3, -1])
+            case 1:
+                task = chance.choice(list(tasks))
+                put(task, state=chance.choice(["done", "waived", "open", "returned"]), by=cast["lan"])
+            case 2:
+                task = chance.choice(list(tasks))
+                Task.objects.filter(pk=task.pk).update(due_on=on + timedelta(days=chance.randint(-3, 9)))
+            case 3:
+                answer = chance.choice(list(Responsibility.objects.filter(unit__in=villages)))
+                Responsibility.objects.filter(pk=answer.pk).update(cadre=chance.choice([cast["lan"], cast["lin"]]))
+            case _:
+                before = Notice.objects.count()
+                at = chance.choice(["06:00", "08:00", "13:00", "23:00"])
+                fresh_ones = write(on, at=at)
+                assert Notice.objects.count() == before + fresh_ones
+                assert write(on, at=at) == 0
+                for notice in Notice.objects.order_by("-pk")[:fresh_ones]:
+                    if notice.rule == "digest" and notice.cadre == cast["hong"]:
+                        owed = Task.objects.filter(unit=MAPLE, state__in=["open", "returned"], due_on__lte=on + 7 * ONE)
+                        late = owed.filter(due_on__lt=on).count()
+                        if notice.body.startswith("逾期"):
+                            assert notice.body.startswith(f"逾期{late}项，7天内到期{owed.count() - late}项")
+    told = Notice.objects.filter(rule="digest").values_list("cadre", "on", "channel")
+    assert len(told) == len(set(told))
+    last = on_or_after(max(on for _, on, _ in told) + ONE)
+    write(last)
+    assert not Notice.objects.filter(status="pending", rule="digest", on__lt=last).exists()

@@ -28,7 +28,8 @@ from readiness.reminders.known import (
     Taken,
     Told,
 )  # fmt: skip
-from readiness.reminders.plan import is_reached, plan
+from readiness.reminders.plan import plan
+from readiness.reminders.stages import is_reached
 
 WEDNESDAY, ONE = date(2026, 6, 10), timedelta(days=1)
 FIRST, DIRECT, LINKED, LEAD, ADMIN, MAYOR = range(1, 7)
@@ -52,7 +53,6 @@ def figures(**changed: Any) -> Figures:
         on=WEDNESDAY,
         drives={1: DRIVE},
         answers={(1, OAK): KINDS},
-        in_office=set(NAMES),
         admins=[("511504", ADMIN)],
         units={OAK: "橡村", ELM: "榆村", "511504": "叙州区"},
         items={n: f"第{n}项" for n in range(1, 10)},
@@ -62,7 +62,7 @@ def figures(**changed: Any) -> Figures:
 
 
 def owed(due: int, tasks: int = 1, unit: str = OAK, **fields: Any) -> Owed:
-    return Owed(1, unit, day(due), tasks, items=list(range(1, tasks + 1)), **fields)
+    return Owed(1, unit, day(due), tasks, items=" ".join(map(str, range(1, tasks + 1))), **fields)
 
 
 def digests(found: Figures) -> dict[int, Message]:
@@ -337,7 +337,7 @@ def fact(what: str, key: str = "x:1", **fields: Any) -> Fact:
         (fact("asked_help", by=LINKED), {LEAD}),
         (fact("help_late", by=FIRST), {LEAD}),
         (fact("answered_help", by=LINKED, to=FIRST), {FIRST}),
-        (fact("given_time", by=LINKED, to=99), set()),  # who is not in office any more
+        (fact("given_time", by=LINKED, to=LINKED), set()),
     ],
 )
 def test_news_goes_to_whom_it_concerns_and_not_to_whose_doing_it_was(one: Fact, hearers: set[int]) -> None:
@@ -451,11 +451,10 @@ class World:
             on=self.on,
             now=timezone.make_aware(datetime(self.on.year, self.on.month, self.on.day, hour)),
             owed=[
-                Owed(1, OAK, due, count, items=[item for item, its in self.tasks.items() if its == due])
+                Owed(1, OAK, due, count, items=" ".join(str(item) for item, its in self.tasks.items() if its == due))
                 for due, count in sorted(days.items())
             ],
             answers={(1, OAK): self.kinds},
-            in_office=everybody,
             told=told,
             taken=self.taken,
         )

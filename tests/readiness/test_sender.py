@@ -418,14 +418,14 @@ def test_a_platform_that_hangs_holds_up_nobody_else(
     units = sending.townships(20)
     factories.cast()
     every = sending.robots(factories.campaign(on=TODAY), units, platform.host)
-    platform.mood = "slow:0.25"
+    platform.mood = "slow:0.4"
     bad = {units[3]: "hang:30", units[9]: "500", units[15]: "html"}
     well = [robot for robot in every if robot.unit_id not in bad]
 
     def seconds(robots: list[Gateway], rule: str) -> float:
         """Until the last of those that are well has its ten."""
         for robot in robots:
-            for number in range(6):
+            for number in range(5):
                 notice(None, robot.channel, gateway=robot, rule=f"{rule}-{number}")
         began = time.time()
         sender.deliver()
