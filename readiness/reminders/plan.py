@@ -295,7 +295,7 @@ class _Planner:
     def _path(self, desk: Desk, campaigns: list[int]) -> str:
         if desk.places or desk.asked:
             return self.my_tasks
-        if desk.facts:
+        if desk.facts and not (desk.ups or desk.boards):
             return _path_of(desk.facts)
         if desk.vacant and not (desk.ups or desk.gates or desk.boards):
             return reverse("setup_answers", args=[desk.vacant[0][0]])
