@@ -51,9 +51,9 @@ def limits(name: str) -> dict[str, str]:
     """
     found = {}
     for word in words(name):
-        channel, _equals, limit = word.partition("=")
+        channel, equals, limit = word.partition("=")
         try:
-            if limit:
+            if limit or not equals:
                 parse_many(limit)
         except ValueError as error:
             raise ImproperlyConfigured(f"{name}: {word!r} is no limit; for example {name}=webhook=1/second") from error
@@ -82,6 +82,8 @@ SECRET_KEY = required(
     "<50 random characters: python -c 'import secrets; print(secrets.token_urlsafe(50))'>",
     laptop="laptop-only-key-never-used-when-DEBUG-is-off",
 )
+# Earlier keys, comma-separated: sessions and the sealed secrets of gateways still open with them.
+SECRET_KEY_FALLBACKS = words("SECRET_KEY_FALLBACKS")
 ALLOWED_HOSTS = ["localhost", "127.0.0.1", "[::1]", *words("ALLOWED_HOSTS")] if DEBUG else words("ALLOWED_HOSTS")
 required("ALLOWED_HOSTS", "ready.example.gov.cn", laptop="localhost")
 CSRF_TRUSTED_ORIGINS = words("CSRF_TRUSTED_ORIGINS")
@@ -263,6 +265,7 @@ SITE_URL = os.environ.get("SITE_URL", "").rstrip("/")
 
 # --- Outside: where notices may go, and how fast ---------------------------------------------------
 # host:port of every platform that may be asked, comma-separated; empty: nothing leaves the house but mail.
+# TLS only, unless an entry begins with http://; see docs/channels.md.
 OUTGOING_HOSTS = words("OUTGOING_HOSTS")
 # What a platform takes from one robot, as it says itself; NOTICE_LIMITS="wecom_robot=10/minute,webhook=1/second".
 NOTICE_LIMITS = {
@@ -276,6 +279,7 @@ NOTICE_SENDERS = max(number("NOTICE_SENDERS", 4), 1)
 # --- Celery: wakes things up, keeps no truth ------------------------------------------------------
 CELERY_BROKER_URL = REDIS_URL
 CELERY_TASK_IGNORE_RESULT = True
+CELERY_RESULT_EXPIRES = None  # there are none, so beat need not have them cleared away
 CELERY_TIMEZONE = TIME_ZONE
 # What is slow holds up nothing that is urgent. A worker without -Q serves all.
 CELERY_TASK_QUEUES = [Queue("planning"), Queue("sending"), Queue("reports")]
@@ -304,8 +308,10 @@ CELERY_TASK_PUBLISH_RETRY = False
 # message that nobody took expires before the next one comes: none pile up. No task waits in Redis for its time (ETA):
 # what waits is a row with `due_at`.
 CELERY_BEAT_SCHEDULE = {
-    # A task that is sent back or a call for help is news to somebody within five minutes.
+    # Rules are about days; an hour that is set, and the end of quiet hours, are met within five minutes.
     "plan": _every(timedelta(minutes=5), "readiness.reminders.plan"),
+    # A call for help, a chase or a task sent back is told within a minute, and no page has to wait for Redis.
+    "news": _every(timedelta(seconds=59), "readiness.reminders.news"),
     # The sweep: whatever was planned, put off or lost with a killed worker or an emptied Redis goes out within a
     # minute. Not every 60 seconds: it would always be the same second, perhaps the one when everybody sends.
     "deliver": _every(timedelta(seconds=53), "readiness.reminders.deliver"),
@@ -323,12 +329,12 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
-    "filters": {"wall_passes": {"()": "readiness.logs.WallPasses"}},
+    "filters": {"secret_addresses": {"()": "readiness.logs.SecretAddresses"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": "INFO"},
     "loggers": {
         "django": {"handlers": [], "level": "INFO"},  # once, by the root
-        "django.request": {"filters": ["wall_passes"]},
+        "django.request": {"filters": ["secret_addresses"]},
         # Anybody can send a wrong host name; a traceback for each would only fill the log.
         "django.security.DisallowedHost": {"level": "CRITICAL"},
     },

@@ -83,6 +83,12 @@ def _boards_are_written_anew(settings: Any) -> None:
     }
 
 
+@pytest.fixture(autouse=True)
+def _platforms_take_all(settings: Any) -> None:
+    """What is sent is counted in Redis, which no test empties; see test_limits.py."""
+    settings.NOTICE_LIMITS = {}
+
+
 @pytest.fixture
 def committed(django_db_setup: None, django_db_blocker: object) -> Iterator[None]:
     """A database whose changes are really committed, for tests with several connections; emptied afterwards."""

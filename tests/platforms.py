@@ -38,7 +38,7 @@ from dataclasses import asdict, dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 TOO_FAST = {"dingtalk": 130101, "wecom": 45009, "feishu": 11232, "webhook": 429}
 HOUR = 3600
@@ -100,6 +100,12 @@ class Platform(ThreadingHTTPServer):
         self._thread.join()
         self.server_close()
 
+    def get_request(self) -> tuple[Any, Any]:
+        line, address = super().get_request()
+        if self.tls:  # shakes hands in the thread of the request
+            line = self.tls.wrap_socket(line, server_side=True, do_handshake_on_connect=False)
+        return line, address
+
     def handle_error(self, request: Any, client_address: Any) -> None:
         if not isinstance(sys.exc_info()[1], OSError):  # whoever asked is gone
             super().handle_error(request, client_address)
@@ -130,11 +136,6 @@ class Desk(BaseHTTPRequestHandler):
 
     server: Platform
 
-    def setup(self) -> None:
-        if self.server.tls:
-            self.request = self.server.tls.wrap_socket(self.request, server_side=True)
-        super().setup()
-
     def log_message(self, *_: object) -> None:
         """Says nothing."""
 
@@ -162,12 +163,12 @@ class Desk(BaseHTTPRequestHandler):
         try:
             self.body = json.loads(self.raw) if self.raw else {}
             if self.mood == "limited":
-                raise No(TOO_FAST[self.kind], "too fast")
+                raise No(90018 if url.path.startswith("/topapi/") else TOO_FAST[self.kind], "too fast")
             if self.mood == "error":
                 raise No(int(self.detail), f"no {self.server.echoes}".strip())
             found = self.taken(url.path)
-        except No as no:
-            code, text = no.args
+        except (No, KeyError, ValueError) as no:
+            code, text = no.args if isinstance(no, No) else (400, f"bad request: {no}")
             if self.kind == "webhook":
                 return self.say(json.dumps({"error": text}).encode(), status=code)
             found = {"errcode": code, "errmsg": text}
@@ -221,7 +222,7 @@ class Desk(BaseHTTPRequestHandler):
                 return {"data": {"message_id": f"om_{len(self.server.arrivals)}"}}
             case _ if path.startswith("/open-apis/bot/v2/hook/"):
                 self.signed_by_feishu_robot()
-                token = path.rpartition("/")[2]
+                token = unquote(path.rpartition("/")[2])
                 return self.take("feishu_robot", token, self.worded(body["content"]["text"], 19024))
             case _:
                 self.signed_by_webhook()
@@ -300,7 +301,8 @@ class Desk(BaseHTTPRequestHandler):
                 time.sleep(float(self.detail))
                 self.say(body)
             case "head":
-                self.trickle(b"HTTP/1.1 200 OK\r\nX-Slow: " + b"x" * 600)
+                self.wfile.write(b"HTTP/1.1 200 OK\r\n")
+                self.trickle(b"X-Slow: " + b"x" * 600)
             case "body":
                 self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n")
                 self.trickle(body + b" " * 600)

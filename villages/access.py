@@ -56,6 +56,7 @@ class Action(Enum):
     TICK = "tick"
     CHECK = "check"  # verify and return
     WAIVE = "waive"
+    CHASE = "chase"  # press for what is due, answer calls for help
     RUN = "run"  # set up, launch and close campaigns of this unit
     CALL = "call"  # see telephone numbers in full
     STAFF = "staff"  # say who holds which post, load boundaries
@@ -87,6 +88,14 @@ RIGHTS: dict[Action, dict[str, Reach]] = {
         Role.LINKED: Reach.OWN,
         Role.TOWNSHIP_STAFF: Reach.BELOW,
         Role.TOWNSHIP_LEADER: Reach.ALL,
+        Role.CAMPAIGN_ADMIN: Reach.ALL,
+    },
+    # Words that change nothing of the record, so whoever leads may; supervisors look, and press nobody.
+    Action.CHASE: {
+        Role.LINKED: Reach.OWN,
+        Role.TOWNSHIP_STAFF: Reach.BELOW,
+        Role.TOWNSHIP_LEADER: Reach.ALL,
+        Role.COUNTY_LEADER: Reach.ALL,
         Role.CAMPAIGN_ADMIN: Reach.ALL,
     },
     Action.RUN: {Role.CAMPAIGN_ADMIN: Reach.ALL},
@@ -175,7 +184,12 @@ def scopes(user: Person) -> list[str]:
 
 def within(path: str, user: Person) -> Q:
     """The condition that a unit code at `path` (such as `unit__code`) lies in the user's sight."""
-    return _any(Q(**{f"{path}__startswith": code}) for code in scopes(user))
+    return _any(under(path, code) for code in scopes(user))
+
+
+def under(path: str, code: str) -> Q:
+    """The condition that a unit code at `path` is this one or begins with it. In the country lies everything."""
+    return Q(**{f"{path}__startswith": code}) if code else ~Q(pk__in=[])
 
 
 def touching(path: str, user: Person) -> Q:
@@ -193,9 +207,9 @@ def reached(path: str, user: Person, action: Action) -> Q:
             case Reach.OWN:
                 conditions.append(Q(**{path: grant.unit}) | Q(**{f"{path}__startswith": grant.unit + "S"}))
             case Reach.BELOW:
-                conditions.append(Q(**{f"{path}__startswith": grant.unit}) & ~Q(**{path: grant.unit}))
+                conditions.append(under(path, grant.unit) & ~Q(**{path: grant.unit}))
             case Reach.ALL:
-                conditions.append(Q(**{f"{path}__startswith": grant.unit}))
+                conditions.append(under(path, grant.unit))
     return _any(conditions)
 
 
@@ -239,6 +253,25 @@ def may_give_time(user: Person, task: OwedTask) -> Verdict:
     )
 
 
+def may_answer(user: Person, unit: str) -> Verdict:
+    """Answer the unit's calls for help: whoever presses it has to move what is in its way."""
+    if _may(user, Action.CHASE, unit):
+        return YES
+    return Verdict(
+        False,
+        _("Calls for help are answered by the linked cadre, the township, leaders above it and the campaign admin."),
+    )
+
+
+def may_chase(user: Person, unit: str) -> Verdict:
+    """Press the unit's cadres for what is due."""
+    if _may(user, Action.CHASE, unit):
+        return YES
+    return Verdict(
+        False, _("Chasing is for the linked cadre, the township, the leaders above it and the campaign admin.")
+    )
+
+
 def may_run(user: Person, host: str) -> Verdict:
     """Set up, launch and close campaigns of the host unit."""
     if _may(user, Action.RUN, host):
@@ -254,6 +287,18 @@ def runs_for(user: Person) -> Q:
 def may_run_some(user: Person) -> Verdict:
     """Set up a campaign at all."""
     return YES if runs_campaigns(user) else Verdict(False, _("Only campaign admins set campaigns up."))
+
+
+def may_connect(user: Person, unit: str) -> Verdict:
+    """Connect this unit to platforms that carry its notices: whoever runs its campaigns."""
+    if _may(user, Action.RUN, unit):
+        return YES
+    return Verdict(False, _("Only the campaign admin of this unit, or of one above it, connects it to platforms."))
+
+
+def may_connect_some(user: Person) -> Verdict:
+    """Connect any unit at all."""
+    return YES if runs_campaigns(user) else Verdict(False, _("Only campaign admins connect units to platforms."))
 
 
 def may_see_notices(user: Person, host: str) -> Verdict:
@@ -333,6 +378,11 @@ def checks_tasks(user: Person) -> bool:
 def gives_time(user: Person) -> bool:
     """Whether requests for more time may wait for the user's word."""
     return any(grant.role in RIGHTS[Action.WAIVE] for grant in grants(user))
+
+
+def answers_calls(user: Person) -> bool:
+    """Whether calls for help may wait for the user's word."""
+    return any(grant.role in RIGHTS[Action.CHASE] for grant in grants(user))
 
 
 def runs_campaigns(user: Person) -> bool:

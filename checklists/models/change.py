@@ -72,6 +72,7 @@ COUNTED = {
     "remove": _("removed: nobody ever touched them"),
     "answer": _("answers named or passed on"),
     "wall_pass": _("wall pass"),
+    "robot": _("group robot"),
     "resent": _("notices sent again"),
     # How it reminds; see readiness/reminders/rules.py.
     "days_before": _("reminder before the deadline"),

@@ -251,6 +251,7 @@ def _context(request: CadreRequest, campaign: Campaign, at: str | None, today: d
     counted = None if past or at is None or not figures.levels([at]) else gaps.known(campaign, user, at)
     frame |= {
         "gates": gates,
+        "calls": None if past else sum(chosen is None or item in chosen for item in campaign.calls),  # type: ignore[attr-defined]
         "answer": words.answer(shown, campaign.days_left(on), coming),
         "vacancies": vacancies,
         "gaps": counted,

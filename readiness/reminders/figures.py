@@ -19,8 +19,9 @@ from readiness.boards.light import Counts
 from readiness.models import Rules
 from readiness.reminders import happened, plan, words
 from readiness.reminders.calendars import shifted
-from readiness.reminders.known import Asked, Board, Drive, Figures, Owed, Robot, Rule, Stretch, Taken, Told
-from villages.access import Role
+from readiness.reminders.known import Asked, Board, Drive, Fact, Figures, Owed, Robot, Rule, Stretch, Taken, Told
+from readiness.reminders.stages import asking_days, weekly_stage
+from villages.access import Role, above
 from villages.models import Post
 
 LEADERS = (Role.TOWNSHIP_LEADER, Role.COUNTY_LEADER)
@@ -30,7 +31,7 @@ GATES_AHEAD = 14  # days before a phase ends from which its gates are looked at:
 # One row for each unit and day.
 OWED = """
     SELECT campaign_id, unit_id, due_on, count(*), count(*) FILTER (WHERE veto),
-           count(*) FILTER (WHERE value IS NULL AND item_id = ANY(%(measured)s)), array_agg(item_id)
+           count(*) FILTER (WHERE value IS NULL AND item_id = ANY(%(measured)s)), string_agg(item_id::text, ' ')
     FROM checklists_task
     WHERE campaign_id = ANY(%(campaigns)s) AND state IN ('open', 'returned') AND retired_at IS NULL
           AND due_on <= %(until)s
@@ -53,28 +54,23 @@ GATES = """
     WHERE t.item_id = ANY(%(items)s) AND t.state IN ('open', 'returned') AND t.retired_at IS NULL
     GROUP BY 1, 2
 """
-# Units with tasks: from one to the next on the index, without reading the tasks in between.
-UNITS = """
-    WITH RECURSIVE place AS (
-        SELECT c.id AS campaign_id, (SELECT min(unit_id) FROM checklists_task WHERE campaign_id = c.id) AS unit_id
-        FROM unnest(%(campaigns)s::bigint[]) c (id)
-        UNION ALL
-        SELECT p.campaign_id, (SELECT t.unit_id FROM checklists_task t
-                               WHERE t.campaign_id = p.campaign_id AND t.unit_id > p.unit_id
-                               ORDER BY t.campaign_id, t.unit_id LIMIT 1)
-        FROM place p WHERE p.unit_id IS NOT NULL
-    )
-    SELECT campaign_id, unit_id FROM place p WHERE unit_id IS NOT NULL AND EXISTS (
-        SELECT FROM checklists_task t WHERE t.campaign_id = p.campaign_id AND t.unit_id = p.unit_id
-                                            AND t.state IN ('open', 'returned') AND t.retired_at IS NULL)
+# Units whose tally counts something: those with tasks, and those above such.
+UNITS = "SELECT DISTINCT campaign_id, unit_id FROM checklists_tally WHERE campaign_id = ANY(%(campaigns)s)"
+# Of some of them, those that owe something themselves.
+OWING = """
+    SELECT p.campaign, p.unit FROM unnest(%(campaigns)s::bigint[], %(units)s::text[]) p (campaign, unit)
+    WHERE EXISTS (SELECT FROM checklists_task t WHERE t.campaign_id = p.campaign AND t.unit_id = p.unit
+                                                  AND t.state IN ('open', 'returned') AND t.retired_at IS NULL)
+    ORDER BY 1, 2
 """
-# The last digest before a day and whether there is one of it: two looks at the index that keeps notices unique.
+# The last digest before a day and whether there is one of it: two looks at the index that keeps notices unique. One of
+# the day after is one as well: by a clock that was set back everybody would hear the same again.
 TOLD = """
     SELECT c.id, (SELECT "on" FROM readiness_notice
                   WHERE cadre_id = c.id AND campaign_id IS NULL AND rule = 'digest' AND "on" < %(on)s
                   ORDER BY campaign_id DESC, "on" DESC LIMIT 1),
            EXISTS (SELECT FROM readiness_notice WHERE cadre_id = c.id AND campaign_id IS NULL AND rule = 'digest'
-                                                      AND "on" = %(on)s)
+                                                      AND "on" BETWEEN %(on)s AND %(on)s + 1)
     FROM unnest(%(cadres)s::bigint[]) c (id)
 """
 WAITING = """
@@ -88,7 +84,8 @@ TAKEN = """
 ROBOTS = """
     SELECT id, channel, campaign_id, unit_id,
            (SELECT max("on") FROM readiness_notice n WHERE n.gateway_id = g.id AND rule = 'group' AND "on" < %(on)s),
-           EXISTS (SELECT FROM readiness_notice n WHERE n.gateway_id = g.id AND rule = 'group' AND "on" = %(on)s)
+           EXISTS (SELECT FROM readiness_notice n WHERE n.gateway_id = g.id AND rule = 'group'
+                                                           AND "on" BETWEEN %(on)s AND %(on)s + 1)
     FROM readiness_gateway g WHERE campaign_id = ANY(%(campaigns)s) AND removed_at IS NULL ORDER BY id
 """
 # Units with everything below them; in the order of Counts.
@@ -113,21 +110,24 @@ def read(on: date, now: datetime) -> Figures:
     drives = _drives(campaigns, items, on)
     until = max((shifted(on, drive.rule.ahead) for drive in drives.values()), default=on)
     asked_of = {"campaigns": ids, "measured": [item.pk for item in items if item.is_measured], "until": until}
-    owed = [Owed(*row) for row in rows(OWED, asked_of)]
-    posts = list(Post.objects.current(on).order_by("-principal", "pk").values_list("cadre_id", "unit_id", "role"))
-    answers = answering(campaigns, {(cadre, unit) for cadre, unit, _ in posts})
+    owed = list(map(Owed._make, rows(OWED, asked_of)))
+    posts = _posts(on)
+    held = {(cadre, unit) for cadre, unit, _ in posts}
+    answers = answering(campaigns, held)
     leaders = [(unit, cadre) for cadre, unit, role in posts if role in LEADERS]
     admins = [(unit, cadre) for cadre, unit, role in posts if role == Role.CAMPAIGN_ADMIN]
     told = _told(on, {*(c for kinds in answers.values() for c in kinds.values()), *(c for _, c in leaders + admins)})
-    owing = rows(UNITS, {"campaigns": ids})
-    facts = happened.since(local, ids)
+    facts = _still_seen(happened.since(local, ids), held)
     boards = _boards(on, campaigns, drives, leaders, told)
-    vacant = [(campaign, unit) for campaign, unit in owing if not _is_answered(answers.get((campaign, unit), {}))]
+    vacant = _vacant(ids, answers)
     taken: dict[tuple[int, str, date], list[Taken]] = {}
-    for campaign, unit, due_on, *step in rows(TAKEN, {"campaigns": ids}):
-        taken.setdefault((campaign, unit, due_on), []).append(Taken(*step))
-    named = {unit for _, unit in owing} | {fact.unit for fact in facts} | {board.unit for board in boards}
-    named |= {unit for board in boards for unit, _ in board.worst}
+    for campaign, unit, due_on, step, cadre, told_on in rows(TAKEN, {"campaigns": ids}):
+        taken.setdefault((campaign, unit, due_on), []).append(Taken(step, cadre, told_on))
+    asked = _asked(on, campaigns, items)
+    named = {unit for _, unit in vacant} | {unit for board in boards for unit, _ in board.worst}
+    named |= {unit for drive in drives.values() for phase in drive.phases for unit in phase.gates}
+    for several in (owed, asked, facts, boards):
+        named |= {one.unit for one in several}
     units = {code: words.unit_name(name) for code, name in _names(named)}
     boards = [board._replace(worst=tuple((units[code], n) for code, n in board.worst)) for board in boards]
     robots = _robots(on, ids, told)
@@ -141,9 +141,8 @@ def read(on: date, now: datetime) -> Figures:
         now=local if local.date() == on else None,
         drives=drives,
         owed=owed,
-        asked=_asked(on, campaigns, items),
+        asked=asked,
         answers=answers,
-        in_office={cadre for cadre, *_ in posts},
         leaders=leaders,
         admins=admins,
         told=told,
@@ -162,25 +161,40 @@ def read(on: date, now: datetime) -> Figures:
 def read_news(now: datetime) -> Figures:
     """Only what happened, and who hears of it."""
     local = timezone.localtime(now)
-    on = local.date()
     campaigns = list(Campaign.objects.running())
     facts = happened.since(local, [campaign.pk for campaign in campaigns])
+    if not facts:
+        return Figures(on=local.date(), now=local)
     places = {fact.unit for fact in facts}
     about = [campaign for campaign in campaigns if campaign.pk in {fact.campaign for fact in facts}]
-    posts = list(Post.objects.current(on).order_by("-principal", "pk").values_list("cadre_id", "unit_id", "role"))
+    covering = {code for unit in (*places, *(campaign.host_id for campaign in about)) for code in above(unit)}
+    posts = _posts(local.date(), covering)
+    held = {(cadre, unit) for cadre, unit, _ in posts}
     return Figures(
-        on=on,
+        on=local.date(),
         now=local,
         drives={campaign.pk: Drive(campaign.pk, "", campaign.host_id, campaign.starts_on) for campaign in about},
-        answers=answering(about, {(cadre, unit) for cadre, unit, _ in posts}, places),
-        in_office={cadre for cadre, *_ in posts},
+        answers=answering(about, held, places),
         leaders=[(unit, cadre) for cadre, unit, role in posts if role in LEADERS],
         admins=[(unit, cadre) for cadre, unit, role in posts if role == Role.CAMPAIGN_ADMIN],
-        facts=facts,
+        facts=_still_seen(facts, held),
         news=_news([key for fact in facts for key in (fact.key, plan.IN_DIGEST + fact.key)]),
         units={code: words.unit_name(name) for code, name in _names(places)},
         people=_people({fact.by for fact in facts}),
     )
+
+
+def _posts(on: date, units: Collection[str] | None = None) -> list[tuple[int, str, str]]:
+    """Cadre, unit and role of current posts, those who answer first there before the others."""
+    posts = Post.objects.current(on).order_by("-principal", "pk")
+    if units is not None:
+        posts = posts.filter(unit__in=list(units))
+    return list(posts.values_list("cadre_id", "unit_id", "role"))
+
+
+def _still_seen(facts: list[Fact], held: set[tuple[int, str]]) -> list[Fact]:
+    """Without what is meant for somebody who has moved on and does not see the unit any more."""
+    return [fact for fact in facts if fact.to is None or any((fact.to, unit) in held for unit in above(fact.unit))]
 
 
 def answering(
@@ -192,18 +206,18 @@ def answering(
         held: cadre and unit of each current post.
         units: only these; None: all.
     """
-    above = {
+    looking_up = {
         campaign.pk: {kind for kind, posts in campaign.answers.items() if any(POSTS[post].above for post in posts)}
         for campaign in campaigns
     }
-    answers = Responsibility.objects.filter(campaign__in=list(above))
+    answers = Responsibility.objects.filter(campaign__in=list(looking_up))
     if units is not None:
         answers = answers.filter(unit__in=list(units))
     found: dict[tuple[int, str], dict[str, int]] = {}
     columns = ("campaign_id", "unit_id", "kind", "cadre_id", "by_hand", "unit__parent_id")
     for campaign, unit, kind, cadre, by_hand, parent in answers.values_list(*columns):
         if (cadre, unit) not in held:
-            places = where_held(unit, parent, by_hand=by_hand, looks_above=kind in above[campaign])
+            places = where_held(unit, parent, by_hand=by_hand, looks_above=kind in looking_up[campaign])
             if not any((cadre, place) in held for place in places):
                 continue
         found.setdefault((campaign, unit), {})[kind] = cadre
@@ -264,7 +278,7 @@ def _asked(on: date, campaigns: list[Campaign], items: list[Item]) -> list[Asked
             continue
         first, end = period(item.every, on)
         by = min(end, last_day)
-        if plan.asking_days(item.every, by)[0] <= on:
+        if asking_days(item.every, by)[0] <= on:
             for name, value in zip(asked, (item.pk, min(first, last_day), by, item.every), strict=True):
                 asked[name].append(value)
     found = rows(ASKED, asked | {"zone": timezone.get_default_timezone_name()})
@@ -303,7 +317,7 @@ def _boards(
     """The boards of those leaders who have not been told this week's. One query."""
     wanted: dict[int, set[str]] = {}
     for drive in drives.values():
-        stage = plan.weekly_stage(drive.rule, on)
+        stage = weekly_stage(drive.rule, on)
         if stage is None or stage < drive.starts_on:
             continue
         for unit, cadre in leaders:
@@ -346,6 +360,12 @@ def _board(campaign: Campaign, unit: str, counted: dict[str, Counts]) -> Board |
         if counts.overdue or counts.returned
     }
     return Board(campaign.pk, unit, total, tuple((code, below[code]) for code in sorted(needs, key=needs.get)[:WORST]))  # type: ignore[arg-type]
+
+
+def _vacant(campaigns: list[int], answers: dict[tuple[int, str], dict[str, int]]) -> list[tuple[int, str]]:
+    """Campaign and unit, where something is owed and nobody answers first or directly. Two queries."""
+    alone = [key for key in rows(UNITS, {"campaigns": campaigns}) if not _is_answered(answers.get(key, {}))]
+    return rows(OWING, {"campaigns": [campaign for campaign, _ in alone], "units": [unit for _, unit in alone]})
 
 
 def _is_answered(kinds: dict[str, int]) -> bool:

@@ -58,7 +58,7 @@ class Owed(NamedTuple):
     tasks: int
     vetoes: int = 0
     valueless: int = 0  # measured, without a value so far
-    items: list[int] = []
+    items: str = ""  # their numbers as the database wrote them, with spaces between: only a few are ever read
 
 
 class Asked(NamedTuple):
@@ -133,7 +133,6 @@ class Figures:
     asked: list[Asked] = field(default_factory=list)
     # (campaign, unit) -> kind -> cadre, only those who are in office
     answers: Mapping[tuple[int, str], Mapping[str, int]] = field(default_factory=dict)
-    in_office: frozenset[int] | set[int] = frozenset()
     leaders: list[tuple[str, int]] = field(default_factory=list)  # unit and cadre; who answers first there comes first
     admins: list[tuple[str, int]] = field(default_factory=list)  # unit and cadre
     told: Mapping[int, Told] = field(default_factory=dict)

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, prefetch_related_objects
 from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -78,6 +78,7 @@ def claim(pk: int) -> Lease | Rest | Ended | None:
     )
     if notice is None:
         return None
+    prefetch_related_objects([notice], "cadre__accounts")  # whoever speaks to the platform asks no database
     at: datetime = notice.clock  # type: ignore[attr-defined] # annotated above
     if end := _end(notice, at):
         notice.status, notice.error = end

@@ -16,7 +16,7 @@ from django.urls import reverse
 
 from checklists.workdays import is_workday
 from readiness.reminders import words
-from readiness.reminders.calendars import last_weekly, on_or_before, shifted, worked
+from readiness.reminders.calendars import on_or_before, shifted, worked
 from readiness.reminders.desks import KINDS, Desk, Place, Said, Up, some
 from readiness.reminders.known import (
     DIGEST,
@@ -29,12 +29,10 @@ from readiness.reminders.known import (
     Owed,
     Plan,
     Robot,
-    Rule,
     Step,
-    Stretch,
-    Taken,
     Told,
 )
+from readiness.reminders.stages import asking_days, gate_days, is_reached, weekly_stage
 
 URGENT = frozenset({"chased", "asked_help", "help_late", "answered_help"})
 # Who hears of what happened, unless it is meant for one person; if nobody holds a post of these kinds, the next one up.
@@ -58,31 +56,6 @@ def news(figures: Figures) -> list[Message]:
     return _Planner(figures).news()
 
 
-def weekly_stage(rule: Rule, on: date) -> date | None:
-    """The last day so far on which leaders are told their board; None if they are not."""
-    return None if rule.weekly_on is None else last_weekly(rule.weekly_on, on)
-
-
-def is_reached(rule: Rule, due_on: date, *, on: date, last: date | None) -> bool:
-    """Whether what is due on a day has come nearer, or is overdue by more, in a way that was not told on `last`."""
-    if due_on < on:
-        return _rounds(rule, due_on, on) > (_rounds(rule, due_on, last) if last else 0)
-    stages = (on_or_before(shifted(due_on, -days)) for days in rule.days_before)
-    return any(stage <= on and (last is None or stage > last) for stage in stages)
-
-
-def asking_days(every: str, due_on: date) -> list[date]:
-    """The days on which a value that is due is asked for: the working day itself; of longer periods the one before."""
-    last = on_or_before(due_on)
-    return [last] if every == "day" else [on_or_before(shifted(last, -1)), last]
-
-
-def _rounds(rule: Rule, due_on: date, on: date) -> int:
-    """How often the overdue is told by a day: on the first working day, then every so many."""
-    days = worked(due_on, on)
-    return 1 + (days - 1) // rule.overdue_every if days else 0
-
-
 class _Planner:
     def __init__(self, figures: Figures) -> None:
         self.f = figures
@@ -92,6 +65,10 @@ class _Planner:
         self.places: dict[tuple[int, str], Place] = {}
         self.said = Said(figures)
         self.begun: dict[tuple[int, date | None], list[str]] = {}
+        self.overdue: dict[tuple[int, date], tuple[int, list[int]]] = {}
+        self.my_tasks = reverse("my_tasks")
+        self.told_before: defaultdict[tuple[int, str], set[int]] = defaultdict(set)  # by a step that was taken
+        self.admins: dict[str, list[int]] = {}
         self.covered: set[tuple[int, str]] = set()
         self.leader_of: dict[str, int] = {}
         for unit, cadre in figures.leaders:
@@ -125,10 +102,14 @@ class _Planner:
                 place = self.places[key] = Place(drive, owed.unit)
             place.add(owed, self.on)
             if owed.due_on < self.on:
-                self._escalate(drive.rule, owed)
+                self._escalate(owed)
         for key, place in self.places.items():
-            for cadre in self._reminded(key):
+            reminded = self._reminded(key)
+            for cadre in reminded:
                 self.desks[cadre].places.append(place)
+            for cadre in self.told_before.get(key, set()) - reminded:
+                if cadre in self._upwards(*key, 0):  # he has not moved on
+                    self.desks[cadre].still.add(key)
         for asked in self.f.asked:
             if self.on < asking_days(asked.every, asked.due_on)[0]:
                 continue
@@ -161,19 +142,29 @@ class _Planner:
         kinds = self.f.drives[key[0]].rule.kinds
         return {cadre for kind, cadre in self.f.answers.get(key, {}).items() if kind in kinds}
 
-    def _escalate(self, rule: Rule, owed: Owed) -> None:
-        before = self.f.taken.get((owed.campaign, owed.unit, owed.due_on), [])
-        taken = {one.step for one in before}
-        for cadre in {one.cadre for one in before} & self.f.in_office:
-            self.desks[cadre].still.add((owed.campaign, owed.unit))
-        days = worked(owed.due_on, self.on)
-        for step, after in enumerate(rule.steps[:3], start=1):
-            if days < max(after, 1) or step in taken:
-                continue
+    def _escalate(self, owed: Owed) -> None:
+        days, reached = self._steps(owed.campaign, owed.due_on)
+        key = owed.campaign, owed.unit, owed.due_on
+        before = self.f.taken.get(key) if self.f.taken else None
+        if before:
+            told_before = self.told_before[owed.campaign, owed.unit]
+            for one in before:
+                told_before.add(one.cadre)
+            taken = {one.step for one in before}
+            reached = [step for step in reached if step not in taken]
+        for step in reached:
             told = next(self._upwards(owed.campaign, owed.unit, step), None)
-            if told is not None and self._may_be_told(told, [owed.campaign]):
-                self.desks[told].ups.append(Up(owed, step, days, before))
-                before = [*before, Taken(step, told, self.on)]
+            if told is not None and self._may_be_told(told, owed.campaign):
+                self.desks[told].ups.append(Up(owed, step, days, before or []))
+
+    def _steps(self, campaign: int, due_on: date) -> tuple[int, list[int]]:
+        """For how many working days what was due on a day is overdue, and which steps that makes."""
+        known = self.overdue.get((campaign, due_on))
+        if known is None:
+            days, rule = worked(due_on, self.on), self.f.drives[campaign].rule
+            steps = [step for step, after in enumerate(rule.steps[:3], start=1) if days >= max(after, 1)]
+            known = self.overdue[campaign, due_on] = days, steps
+        return known
 
     def _upwards(self, campaign: int, unit: str, step: int) -> Iterator[int]:
         """From who answers at this step up, as far as there is somebody: then leaders by post, then who runs it."""
@@ -186,28 +177,31 @@ class _Planner:
 
     def _admins(self, host: str) -> list[int]:
         """Who runs campaigns of a unit: the nearest of them."""
-        there = [(unit, cadre) for unit, cadre in self.f.admins if host.startswith(unit)]
-        nearest = max((len(unit) for unit, _ in there), default=0)
-        return [cadre for unit, cadre in there if len(unit) == nearest]
+        if host not in self.admins:
+            there = [(unit, cadre) for unit, cadre in self.f.admins if host.startswith(unit)]
+            nearest = max((len(unit) for unit, _ in there), default=0)
+            self.admins[host] = [cadre for unit, cadre in there if len(unit) == nearest]
+        return self.admins[host]
 
     def _lay_gates(self, drive: Drive) -> None:
         for phase in drive.phases:
-            if not any(phase.gates.values()) or self.on < _gate_days(phase)[0]:
+            if not any(phase.gates.values()) or self.on < gate_days(phase)[0]:
                 continue
             told: defaultdict[int, dict[str, int]] = defaultdict(dict)
+            admins = self._admins(drive.host)
             for unit, count in phase.gates.items():
                 lead = self.f.answers.get((drive.pk, unit), {}).get("lead")
-                for cadre in {*self._admins(drive.host), *([lead] if lead is not None else [])}:
+                for cadre in {*admins, *([lead] if lead is not None else [])}:
                     told[cadre][unit] = count
             for cadre, units in told.items():
                 self.desks[cadre].gates.append((drive, phase, units))
 
     # ---- One digest -----------------------------------------------------------------------------------------------
 
-    def _may_be_told(self, cadre: int, campaigns: Iterable[int]) -> bool:
+    def _may_be_told(self, cadre: int, campaign: int) -> bool:
         """Whether today's digest is still to come and its hour has struck."""
         told = self.f.told.get(cadre)
-        return not (told and told.today) and self._has_struck(campaigns)
+        return not (told and told.today) and self._has_struck([campaign])
 
     def _has_struck(self, campaigns: Iterable[int]) -> bool:
         now = self.f.now
@@ -217,31 +211,34 @@ class _Planner:
 
     def _digest(self, cadre: int, desk: Desk, found: Plan) -> None:
         told = self.f.told.get(cadre, Told())
-        desk.still -= {(place.drive.pk, place.unit) for place in desk.places}
-        desk.still -= {(up.owed.campaign, up.owed.unit) for up in desk.ups}
-        desk.drives = {pk: drive for pk, drive in desk.drives.items() if self._phases(drive, told.before)}
-        phases = [line for drive in desk.drives.values() for line in self._phases(drive, told.before)]
+        if desk.still:
+            desk.still -= {(up.owed.campaign, up.owed.unit) for up in desk.ups}
+        phases: list[str] = []
+        if desk.drives:
+            desk.drives = {pk: drive for pk, drive in desk.drives.items() if self._phases(drive, told.before)}
+            phases = [line for drive in desk.drives.values() for line in self._phases(drive, told.before)]
+        desk.boards = [board for board in desk.boards if self._is_weekly(board, told.before)]
         standing = bool(desk.places or desk.asked or desk.gates or desk.still or desk.boards or desk.facts or phases)
         if told.today:  # said, and true unless nothing of it is left
+            if told.waits:
+                found.outdated.append(cadre)
             if told.waits_today and not standing:
                 found.idle.append(cadre)
             return
         campaigns = desk.campaigns
-        if not self._has_struck(campaigns):
+        if campaigns and not self._has_struck(campaigns):
             return
         if told.waits:
             found.outdated.append(cadre)
         fresh = (
-            bool(desk.ups or desk.facts or desk.vacant or phases)
+            bool(desk.ups or desk.facts or desk.vacant or desk.boards or phases)
             or (told.waits and standing)
             or any(self._is_reached(place, told.before) for place in desk.places)
             or any(self._is_due(told.before, asking_days(one.every, one.due_on)) for one in desk.asked)
-            or any(self._is_due(told.before, _gate_days(phase)) for _, phase, _ in desk.gates)
-            or any(self._is_weekly(board, told.before) for board in desk.boards)
+            or any(self._is_due(told.before, gate_days(phase)) for _, phase, _ in desk.gates)
         )
         if not fresh:
             return
-        desk.boards = [board for board in desk.boards if self._is_weekly(board, told.before)]
         keys = [f"vacant:{campaign}:{unit}" for campaign, unit in desk.vacant]
         for fact in desk.facts:
             keys += [IN_DIGEST + fact.key, fact.key]
@@ -297,9 +294,11 @@ class _Planner:
 
     def _path(self, desk: Desk, campaigns: list[int]) -> str:
         if desk.places or desk.asked:
-            return reverse("my_tasks")
+            return self.my_tasks
         if desk.facts:
             return _path_of(desk.facts)
+        if desk.vacant and not (desk.ups or desk.gates or desk.boards):
+            return reverse("setup_answers", args=[desk.vacant[0][0]])
         return reverse("board", args=[campaigns[0]])
 
     # ---- Groups and news ------------------------------------------------------------------------------------------
@@ -323,16 +322,14 @@ class _Planner:
         places = everywhere[first:end]
         if not places or not (robot.told.waits or any(self._is_reached(one, robot.told.before) for one in places)):
             return
-        late, near = sum(place.late for place in places), sum(place.near for place in places)
         drive = self.f.drives[robot.campaign]
-        parts = ([words.overdue(late)] if late else []) + ([words.soon(near)] if near else [])
-        summary = words.summary(late, near, ahead=drive.rule.ahead, first=min(place.first for place in places))
+        subject, lines = self.said.group(places)
         found.messages.append(
             Message(
                 rule=GROUP,
                 robot=robot,
-                subject=words.subject(parts),
-                lines=(words.of_campaign(summary, drive.title), *self.said.owed(places, names=True)),
+                subject=subject,
+                lines=(words.of_campaign(lines[0], drive.title), *lines[1:]),
                 path=f"{reverse('board', args=[robot.campaign])}?unit={robot.unit or '0'}",
                 about=(robot.campaign,),
             )
@@ -341,7 +338,7 @@ class _Planner:
     def _hearers(self, fact: Fact) -> list[int]:
         """Who is told, without whose doing it was."""
         if fact.to is not None:
-            return [fact.to] if fact.to in self.f.in_office and fact.to != fact.by else []
+            return [fact.to] if fact.to != fact.by else []
         kinds = self.f.answers.get((fact.campaign, fact.unit), {})
         wanted = HEARERS[fact.what]
         told = {kinds[kind] for kind in wanted if kind in kinds} - {fact.by}
@@ -365,8 +362,8 @@ class _Planner:
                 Message(
                     rule=f"news-{at if urgent else at[:2] + '00'}",
                     cadre=cadre,
-                    subject=words.subject([words.happened(len(facts))]),
-                    lines=tuple(some([self.said.fact(fact) for fact in facts])),
+                    subject=words.subject((words.happened(len(facts)),)),
+                    lines=tuple(some([self.said.fact(fact) for fact in facts], words.more_said)),
                     path=_path_of(facts),
                     about=tuple(sorted({fact.campaign for fact in facts})),
                     urgent=urgent,
@@ -375,12 +372,6 @@ class _Planner:
                 )
             )
         return messages
-
-
-def _gate_days(phase: Stretch) -> list[date]:
-    """The working day before a phase ends, and the last one of it."""
-    last = on_or_before(phase.ends_on)
-    return [on_or_before(shifted(last, -1)), last]
 
 
 def _path_of(facts: list[Fact]) -> str:

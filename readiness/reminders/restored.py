@@ -48,21 +48,22 @@ def remember(handed_over: int) -> None:
     """Notes that so many notices more were handed over, here and in Redis."""
     if handed_over:
         Sender.objects.filter(pk=1).update(handed_over=F("handed_over") + handed_over)
-        _tell_redis()
+        row = Sender.objects.get(pk=1)
+        _tell_redis(row.lies_in, row.handed_over)
 
 
 def release(by: Cadre | None = None, *, resend: bool = False) -> int:
     """Lets notices leave the house again; with `resend` also all that was put aside: how many those are."""
     again = 0
     with transaction.atomic():
-        Sender.objects.update_or_create(
+        row, _is_new = Sender.objects.update_or_create(
             pk=1, defaults={"lies_in": lies_in(), "paused_at": None, "paused_because": "", "changed_by": by}
         )
+        _tell_redis(row.lies_in, row.handed_over)  # before anybody compares
         if resend:
             again = Notice.objects.filter(status=Status.ASIDE).update(
                 status=Status.PENDING, tries=0, due_at=Now(), sent_at=None
             )
-    _tell_redis()
     logger.warning("the sender was released by %s; %s notices are sent again", by.pk if by else "hand", again)
     return again
 
@@ -91,9 +92,9 @@ def is_same(one: str, other: str) -> bool:
 
 def _settled_down(place: str) -> bool:
     """A database that has never sent anything: from now on it knows where it is."""
+    _tell_redis(place, 0)  # first, so that nobody compares with what an earlier one in the same place left there
     Sender.objects.get_or_create(pk=1)
     Sender.objects.filter(pk=1, lies_in="").update(lies_in=place)
-    _tell_redis()
     return True
 
 
@@ -124,7 +125,6 @@ def _remembered(place: str) -> int:
     return int(shared().ask(lambda: client.get(_key(place))) or 0)
 
 
-def _tell_redis() -> None:
-    row = Sender.objects.get(pk=1)
+def _tell_redis(place: str, handed_over: int) -> None:
     client = shared().client
-    shared().ask(lambda: client.set(_key(row.lies_in), row.handed_over))
+    shared().ask(lambda: client.set(_key(place), handed_over))

@@ -1,7 +1,7 @@
 """Secrets of gateways, encrypted at rest.
 
 Fernet (AES-128-CBC and HMAC-SHA256) under a key derived from SECRET_KEY with HKDF (RFC 5869). What was sealed under a
-key that has become one of SECRET_KEY_FALLBACKS still opens; `resealed` moves it on to the new key.
+key that has become one of SECRET_KEY_FALLBACKS still opens; whatever is sealed anew is under today's.
 """
 
 import base64
@@ -34,18 +34,6 @@ def unseal(sealed: bytes | memoryview) -> dict[str, str]:
     except InvalidToken:
         raise Unreadable from None
     return opened
-
-
-def resealed(sealed: bytes | memoryview) -> bytes:
-    """The same under today's key; to be kept whenever a gateway is saved.
-
-    Raises:
-        Unreadable: none of the keys opens it.
-    """
-    try:
-        return _keys().rotate(bytes(sealed))
-    except InvalidToken:
-        raise Unreadable from None
 
 
 def _keys() -> MultiFernet:

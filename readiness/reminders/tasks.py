@@ -2,11 +2,15 @@
 
 import logging
 import mmap
+from collections.abc import Callable
 from typing import Any
 
+from celery import Task
 from celery.signals import worker_init, worker_shutting_down
+from django.db import OperationalError
 from django.utils import timezone
 from kombu.exceptions import KombuError
+from psycopg2.errors import LockNotAvailable
 
 from readiness.celery import app
 from readiness.health import Pulse
@@ -14,7 +18,7 @@ from readiness.reminders import outbox, sender
 
 logger = logging.getLogger(__name__)
 # Of whoever wakes the sender: a Redis that is frozen must not freeze a page.
-PATIENCE = {"socket_timeout": 0.3, "socket_connect_timeout": 0.3}
+PATIENCE = {"socket_timeout": 0.3, "socket_connect_timeout": 0.3, "max_retries": 0}
 _pulse = Pulse("sender")
 # Set in the worker's first process, seen in those that work.
 _stopping = mmap.mmap(-1, 1)
@@ -24,8 +28,25 @@ _stopping = mmap.mmap(-1, 1)
 @app.task(name="readiness.reminders.plan", reject_on_worker_lost=True)
 def plan() -> None:
     """Writes what is due into the outbox."""
-    if outbox.write(timezone.localdate()):
-        wake()
+    _write(lambda: outbox.write(timezone.localdate()))
+
+
+@app.task(name="readiness.reminders.news", soft_time_limit=60, time_limit=90)
+def news() -> None:
+    """Writes what has just happened into the outbox."""
+    _write(outbox.write_news)
+
+
+def _write(write: Callable[[], int]) -> None:
+    try:
+        fresh = write()
+    except OperationalError as error:
+        if not isinstance(error.__cause__, LockNotAvailable):
+            raise
+        logger.info("somebody else is planning")
+    else:
+        if fresh:
+            _ask(deliver)
 
 
 # A notice is claimed before it is sent: who comes second finds it taken. The lease is longer than the task's life.
@@ -67,12 +88,17 @@ def _stops(**_: Any) -> None:
 
 
 def wake() -> None:
-    """Asks the sender to look now and not only at its next minute; for `transaction.on_commit`.
+    """Asks planner and sender to look now and not only at their next minute; for `transaction.on_commit`.
 
-    Best effort: gives up within a second and only logs, for the sender looks by itself.
+    Best effort: gives up within a second and only logs, for they look by themselves.
     """
+    _ask(news, deliver)
+
+
+def _ask(*tasks: Task[..., None]) -> None:
     try:
         with app.connection_for_write(transport_options=app.conf.broker_transport_options | PATIENCE) as redis:
-            app.send_task(deliver.name, connection=redis, retry=False)
+            for task in tasks:
+                app.send_task(task.name, connection=redis, retry=False)
     except (KombuError, OSError) as error:
         logger.warning("the sender could not be woken: %s", error)

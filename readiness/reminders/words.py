@@ -96,7 +96,16 @@ def more(n: int) -> str:
     return ngettext("… and %(n)d more unit", "… and %(n)d more units", n) % {"n": n}
 
 
-def summary(late: int, near: int, *, ahead: int, first: date) -> str:
+def more_said(n: int) -> str:
+    return ngettext("… and %(n)d more message", "… and %(n)d more messages", n) % {"n": n}
+
+
+def owing(late: int, near: int) -> list[str]:
+    """For the subject."""
+    return ([overdue(late)] if late else []) + ([soon(near)] if near else [])
+
+
+def summary(late: int, near: int, ahead: int, first: date) -> str:
     """What is owed, in one line."""
     return _("%(overdue)d overdue, %(soon)d due within %(ahead)d days; the earliest deadline is %(day)s.") % {
         "overdue": late,
@@ -106,28 +115,40 @@ def summary(late: int, near: int, *, ahead: int, first: date) -> str:
     }
 
 
-def owed(
-    unit: str, *, late: int, late_since: date | None, near: int, near_by: date | None, vetoes: int, valueless: int
-) -> str:
-    """What one unit owes; without what it is."""
-    parts = []
-    if late and late_since:
-        parts.append(_("%(n)d overdue (since %(day)s)") % {"n": late, "day": day(late_since)})
-    if near and near_by:
-        parts.append(_("%(n)d due soon (%(day)s)") % {"n": near, "day": day(near_by)})
-    if vetoes:
-        parts.append(_("%(n)d of them veto") % {"n": vetoes})
-    if valueless:
-        parts.append(_("%(n)d without a value") % {"n": valueless})
-    return _("%(unit)s: %(what)s") % {"unit": unit, "what": _(", ").join(parts)}
+def of_unit() -> str:
+    """The pattern of a line about a unit; takes `unit` and `what`."""
+    return _("%(unit)s: %(what)s")
 
 
-def with_titles(line: str, titles: list[str], count: int) -> str:
-    """A line and what it is about, as far as there is room."""
-    if not titles:
-        return line
-    named = _("; ").join(shortened(title, 30) for title in titles)
-    return _("%(line)s — %(items)s") % {"line": line, "items": named + ("…" if count > len(titles) else "")}
+def late_since(n: int, on: date) -> str:
+    return _("%(n)d overdue (since %(day)s)") % {"n": n, "day": day(on)}
+
+
+def due_by(n: int, on: date) -> str:
+    return _("%(n)d due soon (%(day)s)") % {"n": n, "day": day(on)}
+
+
+def of_them_veto(n: int) -> str:
+    return _("%(n)d of them veto") % {"n": n}
+
+
+def without_value(n: int) -> str:
+    return _("%(n)d without a value") % {"n": n}
+
+
+def and_() -> str:
+    """Between what stands side by side."""
+    return _(", ")
+
+
+def with_titles() -> str:
+    """The pattern of a line and what it is about; takes `line` and `items`."""
+    return _("%(line)s — %(items)s")
+
+
+def some_of(titles: tuple[str, ...], are_all: bool) -> str:
+    """Items by name, as far as there is room."""
+    return _("; ").join(shortened(title, 30) for title in titles) + ("" if are_all else "…")
 
 
 def of_campaign(line: str, title: str) -> str:

@@ -208,7 +208,7 @@ class TestDemo(TestCase):
         village = Cadre.objects.get(username="village")
         days = [self.today - timedelta(days=ago) for ago in range(3)]
         assert list(Notice.objects.visible_to(village).values_list("on", flat=True)) == days
-        assert not Notice.objects.exclude(channel=Notice.Channel.INBOX).exists()
+        assert not Notice.objects.exclude(channel="inbox").exists()
 
 
 @pytest.mark.django_db

@@ -91,15 +91,15 @@ def test_all_is_well() -> None:
 
 @pytest.mark.django_db
 def test_who_never_gave_a_sign_is_down() -> None:
-    assert health() == (503, "down: worker, beat\n")
+    assert health() == (503, "down: worker, beat, sender\n")
     lives("worker")
-    assert health() == (503, "down: beat\n")
+    assert health() == (503, "down: beat, sender\n")
 
 
 @pytest.mark.django_db
 def test_who_gave_no_sign_for_long_is_down(settings: Settings) -> None:
     assert timedelta(seconds=90) == settings.HEARTBEAT_LATE
-    lives("beat")
+    lives("beat", "sender")
     lives("worker", ago=timedelta(seconds=85))
     assert health() == (200, "ok\n")
     lives("worker", ago=timedelta(seconds=91))
@@ -147,7 +147,7 @@ def test_a_redis_that_is_gone_is_named_at_once(settings: Settings) -> None:
 def test_a_frozen_redis_is_named_within_two_seconds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: Settings
 ) -> None:
-    lives("worker")
+    lives("worker", "sender")
     with own_redis(tmp_path, monkeypatch) as (url, pid):
         settings.REDIS_URL = url
         assert health() == (503, "down: beat\n")
@@ -204,4 +204,4 @@ def test_a_real_beat_leaves_a_sign(committed: None, tmp_path: Path) -> None:
     finally:
         beat.terminate()
         beat.wait(30)
-    assert health() == (503, "down: worker\n")
+    assert health() == (503, "down: worker, sender\n")

@@ -1,5 +1,6 @@
 """How a notice leaves the house: one function for all channels, and what each of them can do."""
 
+import re
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ from django.utils.translation import gettext as _
 
 from readiness.models import Channel, Gateway, Notice
 from readiness.models.channel import PERSONAL
-from readiness.reminders import sealed
+from readiness.reminders import sealed, words
 from readiness.reminders.channels import dingtalk, feishu, webhook, wecom
 from readiness.reminders.channels.answers import Accepted, Later, Message, NotSent, Refused, Unclear
 from readiness.reminders.channels.http import Address, cleaned
@@ -144,6 +145,7 @@ def account(channel: str, cadre: Cadre) -> str:
     if channel == Channel.MAIL:
         to: str | None = cadre.email
     elif channel in PERSONAL:
+        # `all`, so that a sender can read the accounts of many cadres along.
         to = next((known.name for known in cadre.accounts.all() if known.channel == channel), None)
     else:
         to = cadre.phone
@@ -158,6 +160,9 @@ def account(channel: str, cadre: Cadre) -> str:
 def _sent(channel: str, gateway: Gateway | None, to: str, subject: str, text: str, key: str) -> Accepted:
     if gateway is None:
         return SENDERS[channel](Message(to, subject, text, key))
+    # To the platforms "a,b" or "a|b" are two people, and "@all" is everybody.
+    if channel in PERSONAL and not re.fullmatch(r"[^@\s,;|][^\s,;|]*", to):
+        raise Refused(_("This is not the account of one person: correct it."))
     with _opened(gateway) as secrets:
         return SENDERS[channel](Message(to, subject, text, key, gateway.host, secrets))
 
@@ -185,10 +190,4 @@ def _text(channel: str, subject: str, body: str, path: str, when: datetime) -> s
         head = f"{subject}\n"
         tail = (f"\n{link}" if link else "") + f"\n{timezone.localtime(when):%m-%d %H:%M}"
     left = LONGEST[channel] - len((head + tail).encode())
-    return head + _cut(body, left) + tail
-
-
-def _cut(text: str, most: int) -> str:
-    """At most so many bytes of UTF-8, the last sign … where something is missing."""
-    data = text.encode()
-    return text if len(data) <= most else data[: most - 3].decode(errors="ignore") + "…"
+    return head + words.cut(body, left) + tail

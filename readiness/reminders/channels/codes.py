@@ -82,7 +82,7 @@ def understood(reply: Reply, codes: Codes) -> dict[str, Any]:
 def excerpt(said: str) -> str:
     """The platform's own text in one short line; whatever looks like a token is not repeated."""
     line = re.sub(r"[A-Za-z0-9_+=-]{16,}", "••••", " ".join(said.split()))
-    return "".join(sign for sign in line if sign.isprintable())[:EXCERPT]
+    return "".join(sign for sign in line if sign.isprintable() and sign != "\ufffd")[:EXCERPT]
 
 
 # --- access tokens ---------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""DingTalk (钉钉): robots of groups (自定义机器人) and work notices (工作通知). The host may be a 专有钉钉's.
+"""DingTalk (钉钉): robots of groups (自定义机器人) and work notices (工作通知). Any host that speaks this interface.
 
 Robot: POST /robot/send, signed with HMAC-SHA256 over timestamp and secret. Work notice: POST
 /topapi/message/corpconversation/asyncsend_v2, which only takes it; what became of it must be asked for. DingTalk
@@ -19,10 +19,10 @@ from readiness.reminders.channels.answers import Accepted, Message, Refused
 from readiness.reminders.channels.codes import Codes, post, understood, with_token
 from readiness.reminders.channels.http import Address, ask
 
-TOO_FAST = gettext_lazy("DingTalk says: too fast. It is sent again later")
+TOO_FAST = gettext_lazy("DingTalk says: too many messages in a short time")
 ROBOT = Codes(
     words={
-        -1: gettext_lazy("DingTalk is busy. It is sent again later"),
+        -1: gettext_lazy("DingTalk is busy just now"),
         130101: TOO_FAST,
         410100: TOO_FAST,
         300001: gettext_lazy("The robot's access token is wrong: copy the address from the robot's settings again"),
@@ -43,12 +43,13 @@ ROBOT = Codes(
     pause=600,  # so long a robot is silenced
     away=frozenset({-1}),
 )
+NOBODY = gettext_lazy("DingTalk does not know this person's account: correct it")
 SECRET = gettext_lazy("App key or app secret is wrong: copy both from the app's page again")
 APP = Codes(
     words={
-        -1: gettext_lazy("DingTalk is busy. It is sent again later"),
+        -1: gettext_lazy("DingTalk is busy just now"),
         88: gettext_lazy("DingTalk refuses the app: look at its rights and at the list of IPs"),
-        33012: gettext_lazy("DingTalk does not know this person's account: correct it"),
+        33012: NOBODY,
         40001: SECRET,
         40035: gettext_lazy("DingTalk lacks something in the request"),
         40056: gettext_lazy("The agent id is wrong: copy it from the app's page again"),
@@ -59,7 +60,7 @@ APP = Codes(
         50002: gettext_lazy("This person is outside what the app may reach: widen it on the app's page"),
         60011: gettext_lazy("The app lacks the right to send: grant it on the app's page"),
         60020: gettext_lazy("This server's IP is not on the app's list: add it there"),
-        60121: gettext_lazy("DingTalk does not know this person's account: correct it"),
+        60121: NOBODY,
         90002: TOO_FAST,
         90004: TOO_FAST,
         90005: TOO_FAST,
@@ -126,14 +127,14 @@ def confirm(host: str, secrets: dict[str, str], platform_id: str) -> bool | None
     if result.get("read_user_id_list") or result.get("unread_user_id_list"):
         return True
     if result.get("invalid_user_id_list"):
-        raise Refused(_("DingTalk does not know this person's account: correct it."))
+        raise Refused(str(NOBODY))
     if result.get("forbidden_user_id_list") or result.get("forbidden_list"):
         listed = result.get("forbidden_list")
         first = listed[0] if isinstance(listed, list) and listed and isinstance(listed[0], dict) else {}
         why = DROPPED.get(str(first.get("code")), _("the limits of DingTalk"))
-        raise Refused(_("DingTalk took it and did not show it: %(why)s.") % {"why": why})
+        raise Refused(_("DingTalk took it and did not show it: %(why)s") % {"why": why})
     if result.get("failed_user_id_list"):
-        raise Refused(_("DingTalk took it and could not deliver it."))
+        raise Refused(_("DingTalk took it and could not deliver it"))
     return None
 
 

@@ -20,7 +20,7 @@ from readiness.reminders.channels.codes import Codes, post, with_token
 from readiness.reminders.channels.http import Address
 
 HOOK = "/open-apis/bot/v2/hook/"
-TOO_FAST = gettext_lazy("Feishu says: too fast. It is sent again later")
+TOO_FAST = gettext_lazy("Feishu says: too many messages in a short time")
 SECRET = gettext_lazy("App id or app secret is wrong: copy both from the app's page again")
 NOBODY = gettext_lazy("Feishu does not know this person's account: correct it")
 CODES = Codes(

@@ -6,13 +6,14 @@ very address that was checked, so that a name that changes its mind in between c
 
 import functools
 import ipaddress
+import logging
 import queue
 import re
 import socket
 import ssl
 import threading
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from http.client import HTTPException
 from types import TracebackType
@@ -26,6 +27,9 @@ from urllib3.exceptions import HTTPError
 from urllib3.response import HTTPResponse
 
 from readiness.reminders.channels.answers import Later, Refused, Unclear
+
+# It writes whole addresses, tokens and all, into the log when an answer is broken; we tell of that ourselves.
+logging.getLogger("urllib3.connection").setLevel(logging.CRITICAL)
 
 SECONDS = 5.0  # for everything: name, connection, question and answer
 MOST = 64 * 1024  # bytes of an answer that are read
@@ -118,7 +122,8 @@ def ask(method: str, url: str, body: bytes = b"", headers: dict[str, str] | None
                 )  # fmt: skip
             # Not handed over to the last byte, so that nobody can have acted on it. ValueError: no header can hold it.
             except (OSError, HTTPException, HTTPError, ValueError) as error:
-                raise Later(_("%(address)s cannot be reached: %(why)s") % _why(address, error)) from None
+                why = _why(address, TimeoutError() if watch.over else error)
+                raise Later(_("%(address)s cannot be reached: %(why)s") % why) from None
             return _reply(address, connection, watch)
         finally:
             connection.close()
@@ -130,23 +135,29 @@ def _reply(address: Address, connection: HTTPConnection, watch: "_Watch") -> Rep
         response = connection.getresponse()
     except (OSError, HTTPException, HTTPError, ValueError):
         raise Unclear(_("%(address)s took the message and gave no answer.") % here) from None
-    if watch.over:  # headers that were cut off look as if they were whole
-        raise Unclear(_("%(address)s took the message and gave no answer.") % here)
+    with closing(response):
+        return _read(response, watch, here)
+
+
+def _read(response: HTTPResponse, watch: "_Watch", here: dict[str, str]) -> Reply:
     status = response.status
     here["status"] = str(status)
     if status == 429:
-        raise Later(_("%(address)s says: too fast.") % here, _wait(response), limited=True)
+        raise Later(_("%(address)s says: too many messages in a short time.") % here, _wait(response), limited=True)
     if status >= 500:
         raise Later(_("%(address)s is out of order (HTTP %(status)s).") % here, _wait(response))
     if not 200 <= status < 300 and status < 400:
         raise Refused(
             _("%(address)s sends us elsewhere (HTTP %(status)s), which is not followed: correct the address.") % here
         )
+    content = b""
     try:
-        content = response.read(MOST, decode_content=False)
+        # Until nothing comes: only then does urllib3 tell that there is less than was announced.
+        while len(content) < MOST and (piece := response.read(MOST - len(content), decode_content=False)):
+            content += piece
         whole = not watch.over
     except (OSError, HTTPException, HTTPError, ValueError):
-        content, whole = b"", False
+        whole = False
     if not whole and status < 400:
         raise Unclear(_("%(address)s took the message and broke off in the middle of its answer.") % here)
     if content.lstrip()[:1] == b"<" or "html" in response.headers.get("Content-Type", ""):
@@ -178,7 +189,7 @@ def _split(url: str) -> Address | None:
 
 def _listed() -> set[str]:
     """Bases that messages may go to. An entry is host, host:port, or with http:// before it for a plain one."""
-    entries = [entry if "://" in entry else f"https://{entry}" for entry in getattr(settings, "OUTGOING_HOSTS", [])]
+    entries = [entry if "://" in entry else f"https://{entry}" for entry in settings.OUTGOING_HOSTS]
     return {address.base for entry in entries if (address := _split(entry))}
 
 

@@ -19,15 +19,15 @@ SECRET = gettext_lazy("Corp id or the app's secret is wrong: copy both from the 
 NOBODY = gettext_lazy("WeCom does not know this person's account, or the app may not reach it: correct one of them")
 CODES = Codes(
     words={
-        -1: gettext_lazy("WeCom is busy. It is sent again later"),
+        -1: gettext_lazy("WeCom is busy just now"),
         40001: SECRET,
         40003: NOBODY,
         40013: SECRET,
         40056: gettext_lazy("The agent id is wrong: copy it from the app's page again"),
         40058: gettext_lazy("WeCom does not understand the request"),
         45002: gettext_lazy("The text is too long for WeCom"),
-        45009: gettext_lazy("WeCom says: too fast. It is sent again later"),
-        45033: gettext_lazy("WeCom says: too fast. It is sent again later"),
+        45009: gettext_lazy("WeCom says: too many messages in a short time"),
+        45033: gettext_lazy("WeCom says: too many messages in a short time"),
         48002: gettext_lazy("The app lacks the right to send: grant it on the app's page"),
         60011: gettext_lazy("The app lacks the right to send: grant it on the app's page"),
         60020: gettext_lazy("This server's IP is not on the app's list: add it there"),
