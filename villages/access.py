@@ -109,11 +109,7 @@ RIGHTS: dict[Action, dict[str, Reach]] = {
         Role.CAMPAIGN_ADMIN: Reach.ALL,
     },
     Action.STAFF: {Role.CAMPAIGN_ADMIN: Reach.ALL},
-    Action.WATCH: {
-        Role.TOWNSHIP_LEADER: Reach.ALL,
-        Role.COUNTY_LEADER: Reach.ALL,
-        Role.CAMPAIGN_ADMIN: Reach.ALL,
-    },
+    Action.WATCH: dict.fromkeys((Role.TOWNSHIP_LEADER, Role.COUNTY_LEADER, Role.CAMPAIGN_ADMIN), Reach.ALL),
 }
 
 
@@ -257,10 +253,8 @@ def may_answer(user: Person, unit: str) -> Verdict:
     """Answer the unit's calls for help: whoever presses it has to move what is in its way."""
     if _may(user, Action.CHASE, unit):
         return YES
-    return Verdict(
-        False,
-        _("Calls for help are answered by the linked cadre, the township, leaders above it and the campaign admin."),
-    )
+    who = _("Calls for help are answered by the linked cadre, the township, leaders above it and the campaign admin.")
+    return Verdict(False, who)
 
 
 def may_chase(user: Person, unit: str) -> Verdict:
@@ -319,12 +313,8 @@ def may_see_state(user: Person) -> Verdict:
 
 
 def may_release(user: Person, places: int) -> Verdict:
-    """Let notices leave the house again after a restore. That concerns every office in the house at once, so it is for
-    the highest campaign admins that there are.
-
-    Args:
-        places: how many places the code of a unit has where they sit; see `Post.objects.highest`.
-    """
+    """Let notices of every office leave the house again after a restore: for the highest campaign admins there are,
+    who sit at units whose code has so many places (`Post.objects.highest`)."""
     if any(grant.role in RIGHTS[Action.RUN] and len(grant.unit) <= places for grant in grants(user)):
         return YES
     return Verdict(False, _("Only the campaign admins of the highest level here let reminders go out again."))
@@ -343,8 +333,7 @@ def may_staff(user: Person, unit: str) -> Verdict:
 
 
 def may_load_boundaries(user: Person, unit: str) -> Verdict:
-    """Load and remove the boundaries of the units below this one: whoever says who works there, for both are facts
-    about units and belong to no campaign."""
+    """Load and remove the boundaries of the units below: whoever staffs them; both are facts of no campaign."""
     if _may(user, Action.STAFF, unit):
         return YES
     return Verdict(False, _("Only the campaign admin of this unit, or of one above it, loads its boundaries."))

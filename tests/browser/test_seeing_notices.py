@@ -87,7 +87,7 @@ def test_rules_are_changed_and_what_is_wrong_stays_to_be_mended(
     expect(page.locator(".complaint")).to_have_count(1)
     expect(page.locator("#step-2")).to_have_value("1")
     expect(page.locator("[name=days_before][value='14']")).to_be_checked()
-    assert faults(page) == []
+    assert not js or faults(page) == []  # axe is a script
     page.fill("#step-2", "2")
     page.click("form.plain button")
     expect(page.locator("#changes")).to_contain_text("1、2、5")
