@@ -117,7 +117,8 @@ def read(on: date, now: datetime) -> Figures:
     leaders = [(unit, cadre) for cadre, unit, role in posts if role in LEADERS]
     admins = [(unit, cadre) for cadre, unit, role in posts if role == Role.CAMPAIGN_ADMIN]
     told = _told(on, {*(c for kinds in answers.values() for c in kinds.values()), *(c for _, c in leaders + admins)})
-    facts = _still_seen(happened.since(local, ids), held)
+    # What happened is told now; a digest of another day, asked for by hand, leaves it alone.
+    facts = _still_seen(happened.since(local, ids), held) if local.date() == on else []
     boards = _boards(on, campaigns, drives, leaders, told)
     vacant = _vacant(ids, answers)
     taken: dict[tuple[int, str, date], list[Taken]] = {}

@@ -67,6 +67,7 @@ class _Planner:
         self.begun: dict[tuple[int, date | None], list[str]] = {}
         self.overdue: dict[tuple[int, date], tuple[int, list[int]]] = {}
         self.my_tasks = reverse("my_tasks")
+        self.told_before: defaultdict[tuple[int, str], set[int]] = defaultdict(set)  # by a step that was taken
         self.admins: dict[str, list[int]] = {}
         self.covered: set[tuple[int, str]] = set()
         self.leader_of: dict[str, int] = {}
@@ -103,8 +104,12 @@ class _Planner:
             if owed.due_on < self.on:
                 self._escalate(owed)
         for key, place in self.places.items():
-            for cadre in self._reminded(key):
+            reminded = self._reminded(key)
+            for cadre in reminded:
                 self.desks[cadre].places.append(place)
+            for cadre in self.told_before.get(key, set()) - reminded:
+                if cadre in self._upwards(*key, 0):  # he has not moved on
+                    self.desks[cadre].still.add(key)
         for asked in self.f.asked:
             if self.on < asking_days(asked.every, asked.due_on)[0]:
                 continue
@@ -142,10 +147,9 @@ class _Planner:
         key = owed.campaign, owed.unit, owed.due_on
         before = self.f.taken.get(key) if self.f.taken else None
         if before:
-            kinds = self.f.answers.get((owed.campaign, owed.unit), {}).values()
-            for cadre in {one.cadre for one in before}:
-                if cadre in kinds or cadre in self._upwards(owed.campaign, owed.unit, len(KINDS)):
-                    self.desks[cadre].still.add((owed.campaign, owed.unit))
+            told_before = self.told_before[owed.campaign, owed.unit]
+            for one in before:
+                told_before.add(one.cadre)
             taken = {one.step for one in before}
             reached = [step for step in reached if step not in taken]
         for step in reached:
@@ -208,7 +212,6 @@ class _Planner:
     def _digest(self, cadre: int, desk: Desk, found: Plan) -> None:
         told = self.f.told.get(cadre, Told())
         if desk.still:
-            desk.still -= {(place.drive.pk, place.unit) for place in desk.places}
             desk.still -= {(up.owed.campaign, up.owed.unit) for up in desk.ups}
         phases: list[str] = []
         if desk.drives:
@@ -292,7 +295,7 @@ class _Planner:
     def _path(self, desk: Desk, campaigns: list[int]) -> str:
         if desk.places or desk.asked:
             return self.my_tasks
-        if desk.facts:
+        if desk.facts and not (desk.ups or desk.boards):
             return _path_of(desk.facts)
         if desk.vacant and not (desk.ups or desk.gates or desk.boards):
             return reverse("setup_answers", args=[desk.vacant[0][0]])
@@ -327,7 +330,7 @@ class _Planner:
                 robot=robot,
                 subject=subject,
                 lines=(words.of_campaign(lines[0], drive.title), *lines[1:]),
-                path=f"{reverse('board', args=[robot.campaign])}?unit={robot.unit or '0'}",
+                path=reverse("board", args=[robot.campaign]),
                 about=(robot.campaign,),
             )
         )
@@ -359,7 +362,7 @@ class _Planner:
                 Message(
                     rule=f"news-{at if urgent else at[:2] + '00'}",
                     cadre=cadre,
-                    subject=words.subject((words.happened(len(facts)),)),
+                    subject=words.subject(words.kinds(fact.what for fact in facts)),
                     lines=tuple(some([self.said.fact(fact) for fact in facts], words.more_said)),
                     path=_path_of(facts),
                     about=tuple(sorted({fact.campaign for fact in facts})),
