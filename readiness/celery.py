@@ -1,6 +1,7 @@
 """Celery wakes things up and keeps no truth."""
 
 import os
+from datetime import timedelta
 from typing import Any
 
 from celery import Celery
@@ -23,9 +24,16 @@ class BeatingScheduler(PersistentScheduler):
             from readiness.health import Pulse
 
             self._pulse = Pulse("beat")
+            self._ask_for_all()
         self._pulse.beat()
         self._forget_the_future()
         return min(float(super().tick(*args, **kwargs)), self.max_interval)
+
+    def _ask_for_all(self) -> None:
+        """Who starts it sees within seconds whether all the others are there, and what was missed is made up for."""
+        for entry in self.schedule.values():
+            entry.last_run_at = self.app.now() - timedelta(days=1)
+        self._heap = None  # to be sorted anew
 
     def _forget_the_future(self) -> None:
         """What was last done tomorrow would else wait for tomorrow."""
@@ -33,7 +41,7 @@ class BeatingScheduler(PersistentScheduler):
             now = self.app.now()
             if entry.last_run_at and entry.last_run_at > now:
                 entry.last_run_at = now
-                self._heap = None  # to be sorted anew
+                self._heap = None
 
 
 app.conf.beat_scheduler = "readiness.celery:BeatingScheduler"

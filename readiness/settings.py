@@ -279,6 +279,7 @@ NOTICE_SENDERS = max(number("NOTICE_SENDERS", 4), 1)
 # --- Celery: wakes things up, keeps no truth ------------------------------------------------------
 CELERY_BROKER_URL = REDIS_URL
 CELERY_TASK_IGNORE_RESULT = True
+CELERY_RESULT_EXPIRES = None  # there are none, so beat need not have them cleared away
 CELERY_TIMEZONE = TIME_ZONE
 # What is slow holds up nothing that is urgent. A worker without -Q serves all.
 CELERY_TASK_QUEUES = [Queue("planning"), Queue("sending"), Queue("reports")]

@@ -18,6 +18,7 @@ from villages.models import Unit
 # A part that has given no sign of life yet keeps /healthz from being well; the pages can be used before.
 HEALTHY_SECONDS = 30
 ANSWER_SECONDS = 60
+LOOK_SECONDS = 0.5
 
 
 class Command(BaseCommand):
@@ -84,6 +85,7 @@ class Command(BaseCommand):
         ]
         self._started = time.monotonic()
         self._is_ready = False
+        self._look_at = 0.0
         self._manager = Manager(programs, self._say, self._tick)
         self._manager.run()
         self._say("已停止 · Stopped")
@@ -95,7 +97,8 @@ class Command(BaseCommand):
         servers = embedded.current()
         if servers and servers.revive():
             self._say("数据库已重新启动 · PostgreSQL and Redis were gone; started again")
-        if not self._is_ready:
+        if not self._is_ready and time.monotonic() >= self._look_at:
+            self._look_at = time.monotonic() + LOOK_SECONDS
             self._look_for_ready()
 
     def _look_for_ready(self) -> None:
