@@ -57,7 +57,7 @@ class Reckoning:
     @cached_property
     def on_the_page(self) -> int:
         """How many unknown ones the campaign's page finds."""
-        return Notice.objects.of_campaign(self.campaign).filter(status=Status.UNKNOWN).count()
+        return Notice.objects.of_campaign(self.campaign).filter(channel=self.channel, status=Status.UNKNOWN).count()
 
     def __str__(self) -> str:
         states = ", ".join(f"{many} {state}" for state, many in Counter(self.states.values()).most_common())
