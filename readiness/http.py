@@ -14,8 +14,7 @@ from django.template.loader import render_to_string
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from readiness.models import Notice
-from readiness.reminders.state import alarm
+from readiness.reminders.state import alarm, unread
 from villages import access
 from villages.models import Cadre
 
@@ -27,11 +26,11 @@ def page(request: HttpRequest) -> dict[str, Any]:
         return {"today": timezone.localdate()}
     return {
         "today": timezone.localdate(),
-        "unread": cache(lambda: Notice.unread_of(user)),
+        "unread": cache(lambda: unread(user)),
         "has_tasks": access.owes_tasks(user) or access.checks_tasks(user),
         "watches": access.watches(user),
         "alarm": lambda: alarm(user),
-        "may_see_state": access.may_see_state(user),
+        "may_see_state": access.runs_campaigns(user),
     }
 
 

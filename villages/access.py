@@ -279,8 +279,8 @@ def runs_for(user: Person) -> Q:
 
 
 def may_run_some(user: Person) -> Verdict:
-    """Set up a campaign at all."""
-    return YES if runs_campaigns(user) else Verdict(False, _("Only campaign admins set campaigns up."))
+    """What is for campaign admins of any unit: set a campaign up, connect units to platforms, see how sending goes."""
+    return YES if runs_campaigns(user) else Verdict(False, _("Only campaign admins can do this."))
 
 
 def may_connect(user: Person, unit: str) -> Verdict:
@@ -288,11 +288,6 @@ def may_connect(user: Person, unit: str) -> Verdict:
     if _may(user, Action.RUN, unit):
         return YES
     return Verdict(False, _("Only the campaign admin of this unit, or of one above it, connects it to platforms."))
-
-
-def may_connect_some(user: Person) -> Verdict:
-    """Connect any unit at all."""
-    return YES if runs_campaigns(user) else Verdict(False, _("Only campaign admins connect units to platforms."))
 
 
 def may_see_notices(user: Person, host: str) -> Verdict:
@@ -305,11 +300,6 @@ def may_see_notices(user: Person, host: str) -> Verdict:
 def watches(user: Person) -> bool:
     """Whether the user hears on every page when reminders no longer go out."""
     return any(grant.role in RIGHTS[Action.WATCH] for grant in grants(user))
-
-
-def may_see_state(user: Person) -> Verdict:
-    """See which of the processes live, and where notices get stuck."""
-    return YES if runs_campaigns(user) else Verdict(False, _("Only campaign admins see how the system is doing."))
 
 
 def may_release(user: Person, places: int) -> Verdict:
@@ -344,9 +334,9 @@ def staffed_by(path: str, user: Person) -> Q:
     return reached(path, user, Action.STAFF)
 
 
-def lets_staff(role: str) -> bool:
-    """Whether whoever holds this role may give posts to others."""
-    return role in RIGHTS[Action.STAFF]
+def lets(role: str, action: Action) -> bool:
+    """Whether whoever holds this role may do this somewhere."""
+    return role in RIGHTS[action]
 
 
 def above(unit: str) -> list[str]:

@@ -21,10 +21,9 @@ from readiness.reminders import happened, plan, words
 from readiness.reminders.calendars import shifted
 from readiness.reminders.known import Asked, Board, Drive, Fact, Figures, Owed, Robot, Rule, Stretch, Taken, Told
 from readiness.reminders.stages import asking_days, weekly_stage
-from villages.access import Role, above
+from villages.access import Action, above, lets
 from villages.models import Post
 
-LEADERS = (Role.TOWNSHIP_LEADER, Role.COUNTY_LEADER)
 WORST = 5  # units that a leader's board names
 GATES_AHEAD = 14  # days before a phase ends from which its gates are looked at: more than any holiday lasts
 
@@ -114,8 +113,7 @@ def read(on: date, now: datetime) -> Figures:
     posts = _posts(on)
     held = {(cadre, unit) for cadre, unit, _ in posts}
     answers = answering(campaigns, held)
-    leaders = [(unit, cadre) for cadre, unit, role in posts if role in LEADERS]
-    admins = [(unit, cadre) for cadre, unit, role in posts if role == Role.CAMPAIGN_ADMIN]
+    leaders, admins = _leaders(posts), _admins(posts)
     told = _told(on, {*(c for kinds in answers.values() for c in kinds.values()), *(c for _, c in leaders + admins)})
     # What happened is told now; a digest of another day, asked for by hand, leaves it alone.
     facts = _still_seen(happened.since(local, ids), held) if local.date() == on else []
@@ -176,8 +174,8 @@ def read_news(now: datetime) -> Figures:
         now=local,
         drives={campaign.pk: Drive(campaign.pk, "", campaign.host_id, campaign.starts_on) for campaign in about},
         answers=answering(about, held, places),
-        leaders=[(unit, cadre) for cadre, unit, role in posts if role in LEADERS],
-        admins=[(unit, cadre) for cadre, unit, role in posts if role == Role.CAMPAIGN_ADMIN],
+        leaders=_leaders(posts),
+        admins=_admins(posts),
         facts=_still_seen(facts, held),
         news=_news([key for fact in facts for key in (fact.key, plan.IN_DIGEST + fact.key)]),
         units={code: words.unit_name(name) for code, name in _names(places)},
@@ -371,6 +369,16 @@ def _vacant(campaigns: list[int], answers: dict[tuple[int, str], dict[str, int]]
 
 def _is_answered(kinds: dict[str, int]) -> bool:
     return "first" in kinds or "direct" in kinds
+
+
+def _leaders(posts: Iterable[tuple[int, str, str]]) -> list[tuple[str, int]]:
+    """Unit and cadre of who leads there."""
+    return [(unit, cadre) for cadre, unit, role in posts if lets(role, Action.WATCH) and not lets(role, Action.RUN)]
+
+
+def _admins(posts: Iterable[tuple[int, str, str]]) -> list[tuple[str, int]]:
+    """Unit and cadre of who runs its campaigns."""
+    return [(unit, cadre) for cadre, unit, role in posts if lets(role, Action.RUN)]
 
 
 def _names(codes: Collection[str]) -> list[tuple[str, str]]:

@@ -30,7 +30,7 @@ KINDS = (Kind.TOWNSHIP, Kind.DEPARTMENT, Kind.COUNTY, Kind.CITY, Kind.PROVINCE, 
 @require_safe
 def gateways(request: CadreRequest) -> HttpResponse:
     """What my units send through, how each is doing, and what was removed."""
-    access.require(access.may_connect_some(request.user))
+    access.require(access.may_run_some(request.user))
     seen = Gateway.objects.visible_to(request.user).office().select_related("unit", "made_by")
     context = {
         "rows": seen.in_use(),
@@ -44,7 +44,7 @@ def gateways(request: CadreRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def new(request: CadreRequest) -> HttpResponse:
     """Connects a unit to a platform (`?channel=`)."""
-    access.require(access.may_connect_some(request.user))
+    access.require(access.may_run_some(request.user))
     units = list(Unit.objects.filter(access.runs_for(request.user), kind__in=KINDS).order_by("code"))
     form = _blank(request, OFFICE, units)
     if request.method == "POST" and form.is_valid() and (made := _added(form, None, by=request.user)):

@@ -28,6 +28,7 @@ from villages.http import CadreRequest
 from villages.models import Cadre, Post
 
 KEPT = 15  # seconds that all pages show the same alarm
+LOOKED = "looked_at_the_alarm"  # where it stays with the person of a request
 RECENT = timedelta(days=7)
 SHOWN = 100  # gateways
 # Part -> what people call it, and what stands still without it.
@@ -36,13 +37,17 @@ PARTS: dict[str, tuple["str | Promise", "str | Promise"]] = {
     "worker": (gettext_lazy("the planner"), gettext_lazy("no new reminders are written")),
     "sender": (gettext_lazy("the sender"), gettext_lazy("reminders wait and do not go out")),
 }
-# The parts that are silent by the database's clock, with their last sign of life; without a part: the pause.
+# The parts that are silent by the database's clock, with their last sign of life; without a part: the pause. And how
+# many notices a person has not read, which the frame of every page shows beside it; twin of models/notice.py: UNREAD.
 # A sign of tomorrow was left before the clock was set back by a day, and says nothing about now.
 ALARM = """
     SELECT part, at, '' FROM unnest(%(parts)s::text[]) part LEFT JOIN readiness_heartbeat USING (part)
     WHERE at IS NULL OR at NOT BETWEEN now() - make_interval(secs => %(silent)s) AND now() + interval '12 hours'
     UNION ALL
     SELECT '', paused_at, paused_because FROM readiness_sender WHERE paused_at IS NOT NULL
+    UNION ALL
+    SELECT 'unread', NULL, count(*)::text FROM readiness_notice
+    WHERE cadre_id = %(cadre)s AND channel = 'inbox' AND read_at IS NULL
     ORDER BY part
 """
 
@@ -81,22 +86,35 @@ def _moment(at: datetime) -> str:
 
 def alarm(user: access.Person) -> Alarm:
     """What whoever leads or runs campaigns is told on every page; nothing for others. No query while it is kept."""
-    if not access.watches(user):
+    if not access.watches(user) or not isinstance(user, Cadre):
         return Alarm()
     kept: Alarm | None = caches["default"].get("alarm")
     if kept is None:
-        kept = look()
+        _, kept = look(user)
         caches["default"].set("alarm", kept, KEPT)
     return kept
 
 
-def look() -> Alarm:
-    """As it is now. One query."""
-    with connection.cursor() as cursor:
-        cursor.execute(ALARM, {"parts": list(health.PARTS), "silent": health.SILENT.total_seconds()})
-        rows = cursor.fetchall()
-    paused = next(((at, because) for part, at, because in rows if not part), (None, ""))
-    return Alarm(tuple((part, at) for part, at, _because in rows if part), *paused)
+def unread(user: Cadre) -> int:
+    """How many of a person's notices are unread; read along if the alarm was looked up for them just now."""
+    looked: tuple[int, Alarm] | None = vars(user).get(LOOKED)
+    return looked[0] if looked else Notice.unread_of(user)
+
+
+def look(user: Cadre) -> tuple[int, Alarm]:
+    """What is unread, and the alarm as it is now. One query for each person of a request."""
+    looked: tuple[int, Alarm] | None = vars(user).get(LOOKED)
+    if looked is None:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                ALARM, {"parts": list(health.PARTS), "silent": health.SILENT.total_seconds(), "cadre": user.pk}
+            )
+            rows = cursor.fetchall()
+        count = next(int(count) for part, _at, count in rows if part == "unread")
+        paused = next(((at, because) for part, at, because in rows if not part), (None, ""))
+        silent = tuple((part, at) for part, at, _because in rows if part in health.PARTS)
+        looked = vars(user)[LOOKED] = count, Alarm(silent, *paused)
+    return looked
 
 
 @dataclass(frozen=True)
@@ -121,7 +139,7 @@ class Queue:
 @require_safe
 def state(request: CadreRequest) -> HttpResponse:
     """Processes, what they work with, the queue and the gateways of the reader's offices."""
-    access.require(access.may_see_state(request.user))
+    access.require(access.may_run_some(request.user))
     now = timezone.now()
     gateways = Gateway.objects.visible_to(request.user).in_use().select_related("unit", "campaign")
     stuck = gateways.filter(Q(failures__gt=0) | Q(open_until__gt=now)).order_by(F("open_until").desc(nulls_last=True))
@@ -144,7 +162,7 @@ def state(request: CadreRequest) -> HttpResponse:
 @require_POST
 def release(request: CadreRequest) -> HttpResponse:
     """Lets notices go out again after a restore; what was put aside goes out too if that is asked for."""
-    access.require(access.may_see_state(request.user))
+    access.require(access.may_run_some(request.user))
     access.require(access.may_release(request.user, _highest()))
     again = restored.release(by=request.user, resend="resend" in request.POST)
     caches["default"].delete("alarm")

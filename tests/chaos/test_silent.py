@@ -9,6 +9,7 @@ from readiness import health
 from readiness.reminders import state
 from tests import live
 from tests.chaos.stack import Stack, ended
+from villages.models import Cadre
 
 pytestmark = pytest.mark.slow
 # Instead of five minutes; a living sender is heard of every other second here.
@@ -16,7 +17,7 @@ PATIENCE = timedelta(seconds=3)
 
 
 def missed() -> set[str]:
-    return {part for part, _since in state.look().silent}
+    return {part for part, _since in state.look(Cadre(pk=0))[1].silent}
 
 
 def test_whoever_is_frozen_is_named(stack: Stack, monkeypatch: pytest.MonkeyPatch, tell: Callable[[str], None]) -> None:

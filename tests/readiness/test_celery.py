@@ -321,7 +321,7 @@ def test_a_child_alone_that_is_frozen_is_replaced(committed: None, own_redis: tu
 
 
 def silent() -> list[str]:
-    return [part for part, _since in state.look().silent]
+    return [part for part, _since in state.look(Cadre(pk=0))[1].silent]
 
 
 @pytest.fixture
