@@ -21,10 +21,9 @@ from readiness.reminders import happened, plan, words
 from readiness.reminders.calendars import shifted
 from readiness.reminders.known import Asked, Board, Drive, Fact, Figures, Owed, Robot, Rule, Stretch, Taken, Told
 from readiness.reminders.stages import asking_days, weekly_stage
-from villages.access import Role, above
+from villages import access
 from villages.models import Post
 
-LEADERS = (Role.TOWNSHIP_LEADER, Role.COUNTY_LEADER)
 WORST = 5  # units that a leader's board names
 GATES_AHEAD = 14  # days before a phase ends from which its gates are looked at: more than any holiday lasts
 
@@ -112,8 +111,8 @@ def read(on: date, now: datetime) -> Figures:
     posts = _posts(on)
     held = {(cadre, unit) for cadre, unit, _ in posts}
     answers = answering(campaigns, held)
-    leaders = [(unit, cadre) for cadre, unit, role in posts if role in LEADERS]
-    admins = [(unit, cadre) for cadre, unit, role in posts if role == Role.CAMPAIGN_ADMIN]
+    leaders = [(unit, cadre) for cadre, unit, role in posts if access.leads(role)]
+    admins = [(unit, cadre) for cadre, unit, role in posts if access.lets_run(role)]
     told = _told(on, {*(c for kinds in answers.values() for c in kinds.values()), *(c for _, c in leaders + admins)})
     # What happened is told now; a digest of another day, asked for by hand, leaves it alone.
     facts = _still_seen(happened.since(local, ids), held) if local.date() == on else []
@@ -166,7 +165,7 @@ def read_news(now: datetime) -> Figures:
         return Figures(on=local.date(), now=local)
     places = {fact.unit for fact in facts}
     about = [campaign for campaign in campaigns if campaign.pk in {fact.campaign for fact in facts}]
-    covering = {code for unit in (*places, *(campaign.host_id for campaign in about)) for code in above(unit)}
+    covering = {code for unit in (*places, *(campaign.host_id for campaign in about)) for code in access.above(unit)}
     posts = _posts(local.date(), covering)
     held = {(cadre, unit) for cadre, unit, _ in posts}
     return Figures(
@@ -174,8 +173,8 @@ def read_news(now: datetime) -> Figures:
         now=local,
         drives={campaign.pk: Drive(campaign.pk, "", campaign.host_id, campaign.starts_on) for campaign in about},
         answers=answering(about, held, places),
-        leaders=[(unit, cadre) for cadre, unit, role in posts if role in LEADERS],
-        admins=[(unit, cadre) for cadre, unit, role in posts if role == Role.CAMPAIGN_ADMIN],
+        leaders=[(unit, cadre) for cadre, unit, role in posts if access.leads(role)],
+        admins=[(unit, cadre) for cadre, unit, role in posts if access.lets_run(role)],
         facts=_still_seen(facts, held),
         news=_news([key for fact in facts for key in (fact.key, plan.IN_DIGEST + fact.key)]),
         units={code: words.unit_name(name) for code, name in _names(places)},
@@ -193,7 +192,9 @@ def _posts(on: date, units: Collection[str] | None = None) -> list[tuple[int, st
 
 def _still_seen(facts: list[Fact], held: set[tuple[int, str]]) -> list[Fact]:
     """Without what is meant for somebody who has moved on and does not see the unit any more."""
-    return [fact for fact in facts if fact.to is None or any((fact.to, unit) in held for unit in above(fact.unit))]
+    return [
+        fact for fact in facts if fact.to is None or any((fact.to, unit) in held for unit in access.above(fact.unit))
+    ]
 
 
 def answering(
