@@ -339,6 +339,11 @@ def lets(role: str, action: Action) -> bool:
     return role in RIGHTS[action]
 
 
+def leads(role: str) -> bool:
+    """Whether whoever holds this role leads the unit: told every week how it stands, and of what nobody below moves."""
+    return role in (Role.TOWNSHIP_LEADER, Role.COUNTY_LEADER)
+
+
 def above(unit: str) -> list[str]:
     """Codes that can name the unit itself and what lies above it."""
     return ["", *(unit[:n] for n in range(2, len(unit) + 1))]
