@@ -23,7 +23,7 @@ from benchmarks import Bench
 from readiness import embedded
 
 RESULTS = Path(__file__).with_name("results.json")
-SMALL = ("imports", "launch", "county", "prefecture")
+SMALL = ("imports", "launch", "county", "prefecture", "reminders")
 
 
 @dataclass(frozen=True)

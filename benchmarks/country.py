@@ -77,6 +77,7 @@ def build(found: Units) -> None:
             bar.update(len(codes))
     answers.fill(campaign)
     with connection.cursor() as cursor:
+        cursor.execute(TODAY_LAST)
         cursor.execute("VACUUM ANALYZE")
 
 
@@ -138,6 +139,16 @@ KEPT = f"""
         f"SELECT campaign_id, unit_id, due_on, {SUMS} FROM up GROUP BY 1, 2, 3",
     )
 }
+"""
+
+# In life what happens today is written after everything else, so it lies together.
+TODAY_LAST = """
+    CREATE TEMPORARY TABLE today AS SELECT * FROM checklists_daytally
+        WHERE length(unit_id) <= 9 AND day = (SELECT max(day) FROM checklists_daytally WHERE length(unit_id) = 6);
+    DELETE FROM checklists_daytally d USING today t
+        WHERE (d.campaign_id, d.unit_id, d.day, d.due_on) = (t.campaign_id, t.unit_id, t.day, t.due_on);
+    INSERT INTO checklists_daytally SELECT * FROM today;
+    DROP TABLE today
 """
 
 

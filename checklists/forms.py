@@ -149,6 +149,37 @@ class AnswerForm(EventForm):
     )
 
 
+def _words(name: Any, longest: int, missing: Any) -> forms.CharField:
+    return forms.CharField(
+        label=name,
+        max_length=longest,
+        error_messages={
+            "required": missing,
+            "max_length": _("Write at most %(limit_value)d characters; these are %(show_value)d."),
+        },
+    )
+
+
+class HelpForm(EventForm):
+    """A call for help with one task."""
+
+    obstacle = _words(_("What is in the way"), 400, _("Say what is in the way."))
+    need = _words(_("What is needed"), 400, _("Say what you need."))
+    reply_by = DayField(label=_("Answer needed by"), error_messages={"required": _("Say by when you need an answer.")})
+
+
+class HelpAnswerForm(EventForm):
+    """The answer to a call for help."""
+
+    answer = _words(_("Answer"), 400, _("Write an answer: it stays in the history."))
+
+
+class ChaseForm(EventForm):
+    """Why a unit is chased."""
+
+    reason = _words(_("Reason"), 200, _("Give a reason: it stays in the history."))
+
+
 class TaskFilter(forms.Form):
     """Which tasks of a list to show."""
 
@@ -156,6 +187,7 @@ class TaskFilter(forms.Form):
         ("owed", _("Still owed")),
         ("check", _("Waiting for my check")),
         ("overdue", _("Overdue")),
+        ("help", _("Calls for help unanswered")),
         ("gate", _("Gate items still owed")),
         ("veto", _("Veto items still owed")),
         ("done", _("Claimed, not yet verified")),

@@ -22,7 +22,7 @@ from django.utils.translation import ngettext
 
 from checklists import ticks
 from checklists.forms import TickForm
-from checklists.models import State, Task, TaskEvent
+from checklists.models import HelpRequest, State, Task, TaskEvent
 from villages.http import CadreRequest
 
 
@@ -41,6 +41,7 @@ class Lines:
             f'<input type="hidden" name="show_unit" value="{"1" if show_unit else ""}">'
         )
         self.done, self.verified, self.undo = escape(_("Done")), escape(_("It is so")), escape(_("Undo"))
+        self.help = escape(_("Help"))
         self.ticked_by, self.verified_by = _("ticked by %(who)s, %(day)s"), _("verified by %(who)s")
         self.states = {
             state: f'<span class="state state-{state}">{escape(str(label))}</span>' for state, label in State.choices
@@ -49,11 +50,23 @@ class Lines:
         self.day = cache(_day)
         self.known: dict[tuple[object, ...], set[str]] = {}
 
-    def all(self, tasks: Iterable[Task], said: dict[int, TaskEvent] | None = None) -> list[dict[str, Any]]:
-        """What a template shows of each task: `task`, `html`, and `said`, the last word about it (by the task's id)."""
-        words = said or {}
+    def all(
+        self,
+        tasks: Iterable[Task],
+        said: dict[int, TaskEvent] | None = None,
+        calls: dict[int, HelpRequest] | None = None,
+    ) -> list[dict[str, Any]]:
+        """What a template shows of each task: `task`, `html`, and `said`, the last word about it (by the task's id).
+
+        `calls` (by the task's id) stand in the line instead of the last word.
+        """
+        words, calling = said or {}, calls or {}
         return [
-            {"task": task, "said": words.get(task.pk), "html": self.write(task, said=words.get(task.pk))}
+            {
+                "task": task,
+                "said": words.get(task.pk),
+                "html": self.write(task, said=words.get(task.pk), call=calling.get(task.pk)),
+            }
             for task in tasks
         ]
 
@@ -62,6 +75,7 @@ class Lines:
         task: Task,
         *,
         said: TaskEvent | None = None,
+        call: HelpRequest | None = None,
         outcome: ticks.Outcome | None = None,
         form: TickForm | None = None,
         conflict: str = "",
@@ -77,6 +91,7 @@ class Lines:
             value = _value(task, form) if task.asks_value else ""
             button = f'btn btn-tick"><i class="bi bi-check-lg" aria-hidden="true"></i><span>{self.done}</span>{spoken}'
             first = self.tap(task, "done", button, value)
+            last = f'<a class="btn btn-sm btn-outline-secondary" href="{link}#obstacle">{self.help}{spoken}</a>'
         elif "verified" in choices:
             look = f'btn btn-tick btn-verify"><i class="bi bi-eye" aria-hidden="true"></i><span>{self.verified}</span>'
             first = self.tap(task, "verified", look + spoken)
@@ -92,7 +107,8 @@ class Lines:
             f'<li id="task-{task.pk}" tabindex="-1" class="task state-{task.state}'
             f'{" overdue" if task.is_overdue(self.today) else ""}">{first}'
             f'<div class="what"><a href="{link}">{name}</a><span class="facts">{self.facts(task, unit)}</span>'
-            f"{_said(said) if said else ''}{_ended(task, outcome, form, conflict)}</div>{last}</li>"
+            f"{_called(call, link) if call else _said(said) if said else ''}{_ended(task, outcome, form, conflict)}"
+            f"</div>{last}</li>"
         )
 
     def choices(self, task: Task) -> set[str]:
@@ -163,6 +179,15 @@ def _said(event: TaskEvent) -> str:
     return (
         '<span class="said"><i class="bi bi-chat-left-text" aria-hidden="true"></i>'
         f" {escape(event.by.name)}: {escape(event.note)}</span>"
+    )
+
+
+def _called(call: HelpRequest, link: str) -> str:
+    """The call for help that waits, as a way to it."""
+    words = _("%(who)s calls for help: %(obstacle)s") % {"who": call.asked_by.name, "obstacle": call.obstacle}
+    return (
+        f'<a class="said call" href="{link}#call"><i class="bi bi-life-preserver" aria-hidden="true"></i>'
+        f" {escape(words)}</a>"
     )
 
 

@@ -14,6 +14,7 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
+from checklists import noted
 from checklists.models import Campaign, Extension, Task, TaskEvent
 from checklists.ticks import Conflict, Outcome, Result, Unfit, as_now
 from villages import access
@@ -39,7 +40,7 @@ def ask(task: Task, *, by: Cadre, event: uuid.UUID, until: date, note: str) -> O
         PermissionDenied: only who may tick the task asks.
     """
     said = _("Asks for more time until %(day)s: %(reason)s") % {"day": _said(until), "reason": note}
-    if (earlier := _earlier(event, task, by=by, note=said)) is not None:
+    if (earlier := noted.earlier(event, task, by=by, note=said)) is not None:
         return earlier
     access.require(access.may_tick(by, task))
     _require_open(task)
@@ -53,7 +54,7 @@ def ask(task: Task, *, by: Cadre, event: uuid.UUID, until: date, note: str) -> O
             task,
         )
     request = Extension(task=task, asked_by=by, until=until, reason=note)
-    return _write(task, _event(event, task, by, said), ask=request)
+    return _write(task, noted.line(event, task, by, said), ask=request)
 
 
 def give(task: Task, *, by: Cadre, event: uuid.UUID, until: date, note: str, seen: int | None = None) -> Outcome:
@@ -65,7 +66,7 @@ def give(task: Task, *, by: Cadre, event: uuid.UUID, until: date, note: str, see
         PermissionDenied: only who may answer requests gives.
     """
     said = _("More time until %(day)s: %(reason)s") % {"day": _said(until), "reason": note}
-    if (earlier := _earlier(event, task, by=by, note=said)) is not None:
+    if (earlier := noted.earlier(event, task, by=by, note=said)) is not None:
         return earlier
     access.require(access.may_give_time(by, task))
     _require_open(task)
@@ -81,7 +82,7 @@ def give(task: Task, *, by: Cadre, event: uuid.UUID, until: date, note: str, see
     waiting = task.extensions.waiting().first()
     if waiting is not None and waiting.asked_by_id == by.pk:
         raise Conflict(_("You asked for more time yourself; someone else answers."), task)
-    return _write(task, _event(event, task, by, said), until=until, answer=waiting, granted=True, words=note)
+    return _write(task, noted.line(event, task, by, said), until=until, answer=waiting, granted=True, words=note)
 
 
 def answer(extension: Extension, *, by: Cadre, event: uuid.UUID, granted: bool, note: str = "") -> Outcome:
@@ -103,7 +104,7 @@ def answer(extension: Extension, *, by: Cadre, event: uuid.UUID, granted: bool, 
         }
     else:
         said = _("No more time: %(reason)s") % {"reason": note}
-    if (earlier := _earlier(event, task, by=by, note=said)) is not None:
+    if (earlier := noted.earlier(event, task, by=by, note=said)) is not None:
         return earlier
     access.require(access.may_give_time(by, task))
     if extension.asked_by_id == by.pk:
@@ -118,7 +119,7 @@ def answer(extension: Extension, *, by: Cadre, event: uuid.UUID, granted: bool, 
             raise Unfit(_("It is due on %(day)s by now, later than asked.") % {"day": _said(task.due_on)}, task, "note")
         _require_in_time(task, extension.until)
     until = extension.until if granted else None
-    return _write(task, _event(event, task, by, said), until=until, answer=extension, granted=granted, words=note)
+    return _write(task, noted.line(event, task, by, said), until=until, answer=extension, granted=granted, words=note)
 
 
 def _require_open(task: Task) -> None:
@@ -188,7 +189,7 @@ class _Lost(Exception):
 def _told(task: Task, event: TaskEvent, answer: Extension | None) -> Outcome:
     """What happened instead: the same event by a double tap, or somebody else's."""
     task = as_now(task)
-    if (earlier := _earlier(event.pk, task, by=event.by, note=event.note)) is not None:
+    if (earlier := noted.earlier(event.pk, task, by=event.by, note=event.note)) is not None:
         return earlier
     if answer is not None:
         answer = Extension.objects.select_related("answered_by").get(pk=answer.pk)
@@ -202,21 +203,6 @@ def _answered(extension: Extension) -> str:
     if extension.granted:
         return _("%(who)s has answered already: yes.") % {"who": who}
     return _("%(who)s has answered already: no.") % {"who": who}
-
-
-def _earlier(event: uuid.UUID, task: Task, *, by: Cadre, note: str) -> Outcome | None:
-    """The outcome of the same event, if it was recorded before."""
-    earlier = TaskEvent.objects.select_related("by").filter(pk=event).first()
-    if earlier is None:
-        return None
-    if (earlier.task_id, earlier.by_id, earlier.note) != (task.pk, by.pk, note):
-        raise Conflict(_("This entry's number was used before for something else. Open the page again."), task)
-    return Outcome(task, Result.REPEATED, earlier)
-
-
-def _event(event: uuid.UUID, task: Task, by: Cadre, note: str) -> TaskEvent:
-    """A line of history that leaves the state as it is."""
-    return TaskEvent(id=event, task=task, by=by, from_state=task.state, to_state=task.state, note=note)
 
 
 def _said(day: date) -> str:

@@ -42,5 +42,8 @@ urlpatterns = [
     path("tasks/<int:task_id>/", views.task_page, name="task"),
     path("tasks/<int:task_id>/tick/", views.tick, name="tick"),
     path("tasks/<int:task_id>/more-time/", views.more_time, name="more_time"),
+    path("tasks/<int:task_id>/help/", views.ask_help, name="ask_help"),
+    path("help/<int:request_id>/answer/", views.answer_help, name="answer_help"),
+    path("tasks/<int:task_id>/chase/", views.chase, name="chase"),
     path("extensions/<int:extension_id>/answer/", views.answer_extension, name="answer_extension"),
 ]

@@ -1,6 +1,7 @@
 """One task: look at it, and change it. One campaign: read its history."""
 
 import uuid
+from datetime import timedelta
 from typing import Any
 
 from django.contrib import messages
@@ -11,12 +12,12 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
-from checklists import answers, scope, ticks
+from checklists import answers, chases, help, scope, ticks
 from checklists import more_time as times
-from checklists.forms import AnswerForm, MoreTimeForm, TickForm
+from checklists.forms import AnswerForm, ChaseForm, EventForm, HelpAnswerForm, HelpForm, MoreTimeForm, TickForm
 from checklists.lines import Lines
 from checklists.measured import Values
-from checklists.models import Campaign, Extension, Responsibility, State, Task, TaskEvent
+from checklists.models import Campaign, Extension, HelpRequest, Responsibility, State, Task, TaskEvent
 from villages import access
 from villages.http import CadreRequest, back
 from villages.models import Cadre, Unit
@@ -83,6 +84,53 @@ def answer_extension(request: CadreRequest, extension_id: int) -> HttpResponse:
     return _noted(request, outcome)
 
 
+@require_POST
+def ask_help(request: CadreRequest, task_id: int) -> HttpResponse:
+    """Calls for help with one task."""
+    task = get_object_or_404(Task.objects.visible_to(request.user).for_list(), pk=task_id)
+    access.require(access.may_tick(request.user, task))
+    form = HelpForm(request.POST)
+    if not form.is_valid():
+        return _task_page(request, task, help_form=form, status=422)
+    try:
+        outcome = help.ask(task, by=request.user, **form.cleaned_data)
+    except ticks.Refused as refused:
+        return _refused(request, refused, help_form=form)
+    return _noted(request, outcome)
+
+
+@require_POST
+def answer_help(request: CadreRequest, request_id: int) -> HttpResponse:
+    """Answers a call for help."""
+    call = get_object_or_404(HelpRequest.objects.visible_to(request.user), pk=request_id)
+    call.task = Task.objects.for_list().get(pk=call.task_id)
+    access.require(access.may_answer(request.user, call.task.unit_id))
+    form = HelpAnswerForm(request.POST)
+    if not form.is_valid():
+        return _task_page(request, call.task, reply_form=form, status=422)
+    try:
+        outcome = help.answer(call, by=request.user, **form.cleaned_data)
+    except ticks.Refused as refused:
+        return _refused(request, refused, reply_form=form)
+    return _noted(request, outcome)
+
+
+@require_POST
+def chase(request: CadreRequest, task_id: int) -> HttpResponse:
+    """Chases one task that is due."""
+    task = get_object_or_404(Task.objects.visible_to(request.user).for_list(), pk=task_id)
+    access.require(access.may_chase(request.user, task.unit_id))
+    form = ChaseForm(request.POST)
+    if not form.is_valid():
+        return _task_page(request, task, chase_form=form, status=422)
+    try:
+        chases.chase([task], by=request.user, **form.cleaned_data)
+    except ticks.Refused as refused:
+        return _refused(request, refused, chase_form=form)
+    messages.success(request, _("Chased. Everyone who sees this task sees it."))
+    return back(request, otherwise=task.get_absolute_url())
+
+
 def _refused(request: CadreRequest, refused: ticks.Refused, **forms: Any) -> HttpResponse:
     """The task's page with what is wrong, at the field or above all."""
     if not isinstance(refused, ticks.Unfit):
@@ -128,33 +176,51 @@ def _answer(
     return back(request, otherwise=task.get_absolute_url())
 
 
+# What people type, shown again where a change was not made.
+TYPED = ("value", "until", "note", "obstacle", "need", "reply_by", "answer", "reason")
+# What can be sent from a task's page beside a tick.
+BESIDE: dict[str, type[EventForm]] = {
+    "time_form": MoreTimeForm,
+    "answer_form": AnswerForm,
+    "help_form": HelpForm,
+    "reply_form": HelpAnswerForm,
+    "chase_form": ChaseForm,
+}
+
+
 def _task_page(
     request: CadreRequest,
     task: Task,
     *,
     form: TickForm | None = None,
-    time_form: MoreTimeForm | None = None,
-    answer_form: AnswerForm | None = None,
     conflict: str = "",
     status: int = 200,
+    **beside: EventForm,
 ) -> HttpResponse:
-    today = timezone.localdate()
+    """The page; with a form that was sent and not taken, which is `form` or, by its name, one of BESIDE."""
+    user, today = request.user, timezone.localdate()
     task.item.campaign = task.campaign
-    choices = ticks.choices(request.user, task)
+    choices = ticks.choices(user, task)
     waiting = task.extensions.waiting().select_related("asked_by").first()
-    gives = access.may_give_time(request.user, task)
+    call = task.help_requests.waiting().select_related("asked_by").first()
+    chased = task.chases.filter(on=today).select_related("by").first()
+    answering = Responsibility.objects.visible_to(user).of_unit(task.campaign, task.unit, on=today)
+    gives = access.may_give_time(user, task)
     # Who asked neither answers nor gives; who may only ask waits for the answer.
-    may_decide = bool(gives) and (waiting is None or waiting.asked_by != request.user)
-    takes_time = times.is_open_for(task) and (may_decide or (waiting is None and bool(times.may(request.user, task))))
-    takes_answer = waiting is not None and may_decide and task.campaign.is_running
+    may_decide = bool(gives) and (waiting is None or waiting.asked_by != user)
+    takes = {
+        "time_form": times.is_open_for(task) and (may_decide or (waiting is None and bool(times.may(user, task)))),
+        "answer_form": waiting is not None and may_decide and task.campaign.is_running,
+        "help_form": call is None and help.takes(task) and bool(access.may_tick(user, task)),
+        "reply_form": call is not None and help.answers(user, call, task),
+        "chase_form": chased is None
+        and chases.is_due(task, today)
+        and bool(access.may_chase(user, task.unit_id) and chases.hearers(answering, user)),
+    }
     events = list(task.events.select_related("by"))
     values = Values.of(task, events)
-    sent = form or time_form or answer_form
-    lost = (
-        (form is not None and form.data.get("state") not in choices)
-        or (time_form is not None and not takes_time)
-        or (answer_form is not None and not takes_answer)
-    )
+    sent = form or next(iter(beside.values()), None)
+    lost = (form is not None and form.data.get("state") not in choices) or not all(takes[name] for name in beside)
     if sent is not None and lost and sent.errors:  # the page has no place for this form any more
         conflict = conflict or sent.complaint
     context = {
@@ -162,7 +228,7 @@ def _task_page(
         "events": events,
         "values": values,
         "next_due": values.next_due(today),
-        "answers": Responsibility.objects.visible_to(request.user).of_unit(task.campaign, task.unit, on=today),
+        "answers": answering,
         "choices": choices,
         "forms": [
             (verb, uuid.uuid4(), form if form and form.data.get("state") == verb else TickForm(task=task))
@@ -170,14 +236,16 @@ def _task_page(
             if verb in choices
         ],
         "waiting": waiting,
-        "time_form": (time_form or MoreTimeForm()) if takes_time else None,
         "gives_time": gives,
-        "answer_form": (answer_form or AnswerForm()) if takes_answer else None,
-        "fresh": [uuid.uuid4(), uuid.uuid4()],
+        "call": call,
+        "chased": chased,
+        "reply_by": min(today + timedelta(days=2), task.campaign.last_day),
+        "fresh": [uuid.uuid4() for _ in BESIDE],
         "conflict": conflict,
-        "typed": [sent.data[name] for name in ("value", "until", "note") if sent.data.get(name)] if sent else [],
-        "may_call": access.may_call(request.user, task.unit_id),
+        "typed": [sent.data[name] for name in TYPED if sent.data.get(name)] if sent else [],
+        "may_call": access.may_call(user, task.unit_id),
     }
+    context |= {name: beside.get(name, BESIDE[name]()) if takes[name] else None for name in BESIDE}
     return render(request, "checklists/task.html", context, status=status)
 
 

@@ -7,7 +7,6 @@ from datetime import timedelta
 import redis
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
-from django.core.cache import cache
 from django.db import DatabaseError, close_old_connections, connection
 from django.db.models.functions import Now
 from django.http import HttpRequest, HttpResponse
@@ -17,7 +16,7 @@ from django.views.decorators.http import require_safe
 from readiness.models import Heartbeat
 
 PARTS = ("worker", "beat", "sender")
-# Who has been silent for this long is shown to people; /healthz is less patient.
+# Who has been silent for this long is shown to people (reminders/state.py); /healthz is less patient.
 SILENT = timedelta(minutes=5)
 logger = logging.getLogger(__name__)
 
@@ -41,15 +40,6 @@ class Pulse:
         except DatabaseError as error:
             connection.close()
             logger.warning("%s could not leave a sign of life: %s", self.part, error)
-
-
-def silent() -> list[str]:
-    """Parts without a sign of life for five minutes, frozen ones among them; remembered for 15 seconds."""
-    found = cache.get("silent_parts")
-    if found is None:
-        found = _late(SILENT)
-        cache.set("silent_parts", found, 15)
-    return list(found)
 
 
 def _late(after: timedelta) -> list[str]:

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from functools import cache
 from typing import Any
 
 from django.conf import settings
@@ -13,20 +14,23 @@ from django.template.loader import render_to_string
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from readiness.models import Notice
+from readiness.reminders.state import alarm, unread
 from villages import access
 from villages.models import Cadre
 
 
 def page(request: HttpRequest) -> dict[str, Any]:
-    """What every page's frame shows: today, and how many notices are unread."""
+    """What every page's frame shows: today, how many notices are unread, and why reminders do not go out, if so."""
     user = getattr(request, "user", None)
     if not isinstance(user, Cadre):
         return {"today": timezone.localdate()}
     return {
         "today": timezone.localdate(),
-        "unread": lambda: Notice.unread_of(user),
+        "unread": cache(lambda: unread(user)),
         "has_tasks": access.owes_tasks(user) or access.checks_tasks(user),
+        "watches": access.watches(user),
+        "alarm": lambda: alarm(user),
+        "may_see_state": access.runs_campaigns(user),
     }
 
 

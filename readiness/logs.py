@@ -4,12 +4,12 @@ import logging
 import re
 import time
 
-# The address of a wall pass, as in readiness/urls.py: its last part opens the wall for whoever reads it.
-WALL = re.compile(r"(/campaigns/\d+/wall/)[^/?]+")
-PAUSE = 60  # seconds between two words about passes that do not fit
+# Addresses whose last part opens a wall or a calendar for whoever reads it, as in readiness/urls.py.
+SECRET = re.compile(r"(/campaigns/\d+/wall/|/calendar/)[^/?\s]+")
+PAUSE = 60  # seconds between two words about secrets that do not fit
 
 
-class WallPasses(logging.Filter):
+class SecretAddresses(logging.Filter):
     """Takes the secret part out of addresses, and tells of wrong ones at most once a minute."""
 
     def __init__(self) -> None:
@@ -19,9 +19,9 @@ class WallPasses(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether to keep the line."""
         told = record.getMessage()
-        if not WALL.search(told):
+        if not SECRET.search(told):
             return True
-        record.msg, record.args = WALL.sub(r"\1…", told), None
+        record.msg, record.args = SECRET.sub(r"\1…", told), None
         if getattr(record, "status_code", None) != 404:
             return True
         now = time.monotonic()

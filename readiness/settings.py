@@ -329,12 +329,12 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
-    "filters": {"wall_passes": {"()": "readiness.logs.WallPasses"}},
+    "filters": {"secret_addresses": {"()": "readiness.logs.SecretAddresses"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": "INFO"},
     "loggers": {
         "django": {"handlers": [], "level": "INFO"},  # once, by the root
-        "django.request": {"filters": ["wall_passes"]},
+        "django.request": {"filters": ["secret_addresses"]},
         # Anybody can send a wrong host name; a traceback for each would only fill the log.
         "django.security.DisallowedHost": {"level": "CRITICAL"},
     },

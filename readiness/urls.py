@@ -3,9 +3,10 @@
 from django.urls import include, path
 
 from readiness import health
-from readiness.boards import board, passes, wall
+from readiness.boards import board, passes, unit, wall
 from readiness.boards import map as maps
 from readiness.boards import views as boards
+from readiness.reminders import feed, gateways, rules, sent, state, wishes
 from readiness.reminders import views as reminders
 from villages import urls as front_door  # registers the <unit:…> converter
 
@@ -25,9 +26,25 @@ urlpatterns = [
     path("campaigns/<int:campaign_id>/wall/<str:token>/", wall.wall_pass, name="wall_pass"),
     path("campaigns/<int:campaign_id>/passes/", passes.passes, name="passes"),
     path("campaigns/<int:campaign_id>/passes/<int:pass_id>/revoke/", passes.revoke, name="revoke_pass"),
-    path("campaigns/<int:campaign_id>/units/<unit:code>/", boards.unit_page, name="unit_tasks"),
+    path("campaigns/<int:campaign_id>/units/<unit:code>/", unit.unit_page, name="unit_tasks"),
+    path("campaigns/<int:campaign_id>/units/<unit:code>/chase/", unit.chase_unit, name="chase_unit"),
+    path("campaigns/<int:campaign_id>/notices/", sent.notices, name="notices"),
+    path("campaigns/<int:campaign_id>/notices/resend/", sent.resend, name="resend"),
+    path("campaigns/<int:campaign_id>/reminders/", rules.rules, name="reminder_rules"),
+    path("state/", state.state, name="state"),
+    path("state/release/", state.release, name="release"),
     path("inbox/", reminders.inbox, name="inbox"),
     path("inbox/read/", reminders.read, name="inbox_read"),
+    path("me/notices/", wishes.wishes, name="wishes"),
+    path("me/notices/test/", wishes.test, name="test_wishes"),
+    path("me/notices/calendar/", wishes.calendar, name="my_calendar"),
+    path("calendar/<str:token>.ics", feed.feed, name="calendar"),
+    path("gateways/", gateways.gateways, name="gateways"),
+    path("gateways/new/", gateways.new, name="new_gateway"),
+    path("gateways/<int:gateway_id>/", gateways.change, name="gateway"),
+    path("gateways/<int:gateway_id>/remove/", gateways.remove, name="remove_gateway"),
+    path("gateways/<int:gateway_id>/test/", gateways.test, name="test_gateway"),
+    path("campaigns/<int:campaign_id>/robots/", gateways.robots, name="robots"),
     path("healthz", health.healthz, name="healthz"),
     path("", include("checklists.urls")),
     path("", include(front_door)),

@@ -78,8 +78,8 @@ def test_a_module_can_be_read_in_one_go(module: str) -> None:
     assert len((ROOT / module).read_text("utf-8").splitlines()) <= LONGEST_MODULE
 
 
-# Celery tells of a heartbeat in no other way; no row of ours is saved behind anybody's back.
-HEARS = {"readiness/celery.py": "celery.signals"}
+# Celery tells of a heartbeat, and that it stops, in no other way; no row of ours is saved behind anybody's back.
+HEARS = {"readiness/celery.py": "celery.signals", "readiness/reminders/tasks.py": "celery.signals"}
 
 
 @pytest.mark.parametrize("module", PRODUCT)
@@ -108,6 +108,7 @@ LETS_IN = {
     "villages/urls.py": "the language can be chosen before logging in",
     "readiness/health.py": "asked by machines; says only which part is down",
     "readiness/boards/wall.py": "a wall pass shows one unit to whoever knows its address",
+    "readiness/reminders/feed.py": "a calendar shows what is due to whoever knows its address",
     "checklists/lines.py": "writes line by line; tests/checklists/test_lines.py looks at what it escapes",
     "readiness/boards/heat.py": "writes cell by cell; tests/readiness/test_heat.py looks at what it escapes",
 }
@@ -163,8 +164,10 @@ def test_a_view_either_reads_or_takes_forms(name: str) -> None:
     assert len(decorators(VIEWS[name]) & ways) == 1
 
 
-# Whoever knows the address of a wall sees it: tests/readiness/test_wall.py.
-@pytest.mark.parametrize("name", [name for name in VIEWS if "<" in routes()[name] and name != "wall_pass"])
+# Whoever knows the address of a wall or a calendar sees it: tests/readiness/test_wall.py, tests/readiness/test_feed.py.
+@pytest.mark.parametrize(
+    "name", [name for name in VIEWS if "<" in routes()[name] and name not in ("wall_pass", "calendar")]
+)
 def test_a_view_of_one_thing_looks_for_it_only_among_what_its_reader_sees(name: str) -> None:
     # These look only among what their reader sees; `planned` also asks whether they may set up.
     source = inspect.getsource(VIEWS[name])

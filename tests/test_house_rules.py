@@ -21,8 +21,10 @@ from checklists import course
 from checklists.models import (
     Campaign,
     Change,
+    Chase,
     DayTally,
     Extension,
+    HelpRequest,
     ItemTally,
     Phase,
     Pulse,
@@ -32,7 +34,7 @@ from checklists.models import (
     Task,
     TaskEvent,
 )  # fmt: skip
-from readiness.models import Gap, Notice, WallPass
+from readiness.models import Account, Escalation, Gap, Gateway, News, Notice, Rules, Sender, WallPass
 from tests import factories
 from villages.models import Boundary, Cadre, Post, Unit
 
@@ -138,6 +140,28 @@ BREAKS: dict[str, Callable[[Task, Cast], object]] = {
     "notice_once_per_cadre_campaign_rule_day_and_channel": lambda t, c: again(notice(c["lan"])),
     "notice_leased_only_while_being_sent": lambda t, c: notice(c["lan"], status="sending"),
     "notice_sent_at_some_time": lambda t, c: notice(c["lan"], status="accepted"),
+    "notice_once_per_group_campaign_rule_and_day": lambda t, c: again(
+        notice(c["lan"], cadre=None, gateway=gateway(t, c), campaign=t.campaign)),
+    "notice_to_a_cadre_or_a_group": lambda t, c: notice(c["lan"], cadre=None),
+    "news_told_once": lambda t, c: again(
+        News.objects.create(cadre=c["lan"], about="returned:1", notice=notice(c["lan"]), told_on=DAY)),
+    "escalation_step_taken_once": lambda t, c: again(escalation(t, c)),
+    "escalation_step_is_known": lambda t, c: change(escalation(t, c), step=4),
+    "gateway_robot_is_of_a_campaign": lambda t, c: change(gateway(t, c), campaign=None),
+    "gateway_once_per_unit_and_channel": lambda t, c: again(gateway(t, c)),
+    "account_once_per_cadre_and_channel": lambda t, c: again(account(c)),
+    "account_is_of_a_person": lambda t, c: change(account(c), channel="mail"),
+    "account_has_a_name": lambda t, c: change(account(c), name=""),
+    "rules_are_within_reason": lambda t, c: Rules.objects.create(campaign=t.campaign, overdue_every=0),
+    "sender_is_one": lambda t, c: Sender.objects.create(id=2),
+    "sender_paused_for_a_reason": lambda t, c: Sender.objects.create(paused_at=NOW),
+    "help_waits_once": lambda t, c: again(help_asked(t, c)),
+    "help_answered_by_someone": lambda t, c: change(help_asked(t, c), answered_at=NOW, answered_by=c["lin"]),
+    "help_answered_by_someone_else": lambda t, c: change(
+        help_asked(t, c), answered_at=NOW, answered_by=c["lan"], answer="车来了"),
+    "help_says_what": lambda t, c: change(help_asked(t, c), need=""),
+    "chase_once_per_task_and_day": lambda t, c: again(chase(t, c)),
+    "chase_gives_a_reason": lambda t, c: change(chase(t, c), reason=""),
 }  # fmt: skip
 # Lets a task refer to both columns; the key of its table alone refuses what would break it.
 REFUSED_BEFORE = {"item_and_campaign": "checklists_item_pkey"}
@@ -176,6 +200,11 @@ HALVES: list[tuple[str, Callable[[Task, Cast], object]]] = [
     ("event_gives_a_reason", lambda t, c: event(t, c["su"], from_state="done", to_state="returned")),
     ("event_states_are_known", lambda t, c: event(t, c["su"], from_state="")),
     ("notice_leased_only_while_being_sent", lambda t, c: notice(c["lan"], leased_until=NOW)),
+    ("gateway_robot_is_of_a_campaign", lambda t, c: change(gateway(t, c), channel="wecom")),
+    ("rules_are_within_reason", lambda t, c: Rules.objects.create(campaign=t.campaign, weekly_on=7)),
+    ("sender_paused_for_a_reason", lambda t, c: Sender.objects.create(paused_because="…")),
+    ("help_answered_by_someone", lambda t, c: change(help_asked(t, c), answer="车来了")),
+    ("help_says_what", lambda t, c: change(help_asked(t, c), obstacle="")),
     ("notice_once_per_cadre_campaign_rule_day_and_channel", lambda t, c: again(notice(c["lan"], campaign=t.campaign))),
     ("task_of_a_closed_campaign_stays", lambda t, c: (course.steer(t.campaign, "closed", by=c["ada"]), t.delete())),
     ("task_of_a_closed_campaign_stays", lambda t, c: (
@@ -187,6 +216,38 @@ HALVES: list[tuple[str, Callable[[Task, Cast], object]]] = [
 
 def border(task: Task, cast: Cast, geometry: Any) -> None:
     Boundary.objects.create(unit=task.unit, geometry=geometry, detail=0, loaded_by=cast["ada"])
+
+
+def gateway(task: Task, cast: Cast) -> Gateway:
+    return Gateway.objects.create(
+        channel="dingtalk_robot",
+        unit=task.unit,
+        campaign=task.campaign,
+        name="柳村群",
+        host="https://oapi.dingtalk.com",
+        sealed=b"",
+        made_by=cast["ada"],
+    )
+
+
+def account(cast: Cast) -> Account:
+    return Account.objects.create(cadre=cast["lan"], channel="wecom", name="lan")
+
+
+def escalation(task: Task, cast: Cast) -> Escalation:
+    return Escalation.objects.create(
+        campaign=task.campaign, unit=task.unit, due_on=DAY, step=1, cadre=cast["lan"], on=DAY
+    )
+
+
+def help_asked(task: Task, cast: Cast) -> HelpRequest:
+    return HelpRequest.objects.create(
+        task=task, asked_by=cast["lan"], obstacle="路断了", need="一台车", reply_by=DAY, asked_at=NOW
+    )
+
+
+def chase(task: Task, cast: Cast) -> Chase:
+    return Chase.objects.create(task=task, by=cast["lin"], on=DAY, at=NOW, reason="尽快完成")
 
 
 def wall_pass(task: Task, cast: Cast) -> WallPass:

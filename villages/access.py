@@ -56,9 +56,11 @@ class Action(Enum):
     TICK = "tick"
     CHECK = "check"  # verify and return
     WAIVE = "waive"
+    CHASE = "chase"  # press for what is due, answer calls for help
     RUN = "run"  # set up, launch and close campaigns of this unit
     CALL = "call"  # see telephone numbers in full
     STAFF = "staff"  # say who holds which post, load boundaries
+    WATCH = "watch"  # see what a unit's campaigns told to whom, and hear when nothing goes out any more
 
 
 RIGHTS: dict[Action, dict[str, Reach]] = {
@@ -88,6 +90,14 @@ RIGHTS: dict[Action, dict[str, Reach]] = {
         Role.TOWNSHIP_LEADER: Reach.ALL,
         Role.CAMPAIGN_ADMIN: Reach.ALL,
     },
+    # Words that change nothing of the record, so whoever leads may; supervisors look, and press nobody.
+    Action.CHASE: {
+        Role.LINKED: Reach.OWN,
+        Role.TOWNSHIP_STAFF: Reach.BELOW,
+        Role.TOWNSHIP_LEADER: Reach.ALL,
+        Role.COUNTY_LEADER: Reach.ALL,
+        Role.CAMPAIGN_ADMIN: Reach.ALL,
+    },
     Action.RUN: {Role.CAMPAIGN_ADMIN: Reach.ALL},
     Action.CALL: {
         Role.VILLAGE_CADRE: Reach.OWN,
@@ -99,6 +109,7 @@ RIGHTS: dict[Action, dict[str, Reach]] = {
         Role.CAMPAIGN_ADMIN: Reach.ALL,
     },
     Action.STAFF: {Role.CAMPAIGN_ADMIN: Reach.ALL},
+    Action.WATCH: dict.fromkeys((Role.TOWNSHIP_LEADER, Role.COUNTY_LEADER, Role.CAMPAIGN_ADMIN), Reach.ALL),
 }
 
 
@@ -169,7 +180,12 @@ def scopes(user: Person) -> list[str]:
 
 def within(path: str, user: Person) -> Q:
     """The condition that a unit code at `path` (such as `unit__code`) lies in the user's sight."""
-    return _any(Q(**{f"{path}__startswith": code}) for code in scopes(user))
+    return _any(under(path, code) for code in scopes(user))
+
+
+def under(path: str, code: str) -> Q:
+    """The condition that a unit code at `path` is this one or begins with it. In the country lies everything."""
+    return Q(**{f"{path}__startswith": code}) if code else ~Q(pk__in=[])
 
 
 def touching(path: str, user: Person) -> Q:
@@ -187,9 +203,9 @@ def reached(path: str, user: Person, action: Action) -> Q:
             case Reach.OWN:
                 conditions.append(Q(**{path: grant.unit}) | Q(**{f"{path}__startswith": grant.unit + "S"}))
             case Reach.BELOW:
-                conditions.append(Q(**{f"{path}__startswith": grant.unit}) & ~Q(**{path: grant.unit}))
+                conditions.append(under(path, grant.unit) & ~Q(**{path: grant.unit}))
             case Reach.ALL:
-                conditions.append(Q(**{f"{path}__startswith": grant.unit}))
+                conditions.append(under(path, grant.unit))
     return _any(conditions)
 
 
@@ -233,6 +249,23 @@ def may_give_time(user: Person, task: OwedTask) -> Verdict:
     )
 
 
+def may_answer(user: Person, unit: str) -> Verdict:
+    """Answer the unit's calls for help: whoever presses it has to move what is in its way."""
+    if _may(user, Action.CHASE, unit):
+        return YES
+    who = _("Calls for help are answered by the linked cadre, the township, leaders above it and the campaign admin.")
+    return Verdict(False, who)
+
+
+def may_chase(user: Person, unit: str) -> Verdict:
+    """Press the unit's cadres for what is due."""
+    if _may(user, Action.CHASE, unit):
+        return YES
+    return Verdict(
+        False, _("Chasing is for the linked cadre, the township, the leaders above it and the campaign admin.")
+    )
+
+
 def may_run(user: Person, host: str) -> Verdict:
     """Set up, launch and close campaigns of the host unit."""
     if _may(user, Action.RUN, host):
@@ -246,8 +279,35 @@ def runs_for(user: Person) -> Q:
 
 
 def may_run_some(user: Person) -> Verdict:
-    """Set up a campaign at all."""
-    return YES if runs_campaigns(user) else Verdict(False, _("Only campaign admins set campaigns up."))
+    """What is for campaign admins of any unit: set a campaign up, connect units to platforms, see how sending goes."""
+    return YES if runs_campaigns(user) else Verdict(False, _("Only campaign admins can do this."))
+
+
+def may_connect(user: Person, unit: str) -> Verdict:
+    """Connect this unit to platforms that carry its notices: whoever runs its campaigns."""
+    if _may(user, Action.RUN, unit):
+        return YES
+    return Verdict(False, _("Only the campaign admin of this unit, or of one above it, connects it to platforms."))
+
+
+def may_see_notices(user: Person, host: str) -> Verdict:
+    """See what campaigns of the host unit told to whom."""
+    if _may(user, Action.WATCH, host):
+        return YES
+    return Verdict(False, _("Only the campaign admin and the leaders of the host unit see what was sent to whom."))
+
+
+def watches(user: Person) -> bool:
+    """Whether the user hears on every page when reminders no longer go out."""
+    return any(grant.role in RIGHTS[Action.WATCH] for grant in grants(user))
+
+
+def may_release(user: Person, places: int) -> Verdict:
+    """Let notices of every office leave the house again after a restore: for the highest campaign admins there are,
+    who sit at units whose code has so many places (`Post.objects.highest`)."""
+    if any(grant.role in RIGHTS[Action.RUN] and len(grant.unit) <= places for grant in grants(user)):
+        return YES
+    return Verdict(False, _("Only the campaign admins of the highest level here let reminders go out again."))
 
 
 def may_call(user: Person, unit: str) -> bool:
@@ -263,8 +323,7 @@ def may_staff(user: Person, unit: str) -> Verdict:
 
 
 def may_load_boundaries(user: Person, unit: str) -> Verdict:
-    """Load and remove the boundaries of the units below this one: whoever says who works there, for both are facts
-    about units and belong to no campaign."""
+    """Load and remove the boundaries of the units below: whoever staffs them; both are facts of no campaign."""
     if _may(user, Action.STAFF, unit):
         return YES
     return Verdict(False, _("Only the campaign admin of this unit, or of one above it, loads its boundaries."))
@@ -275,9 +334,9 @@ def staffed_by(path: str, user: Person) -> Q:
     return reached(path, user, Action.STAFF)
 
 
-def lets_staff(role: str) -> bool:
-    """Whether whoever holds this role may give posts to others."""
-    return role in RIGHTS[Action.STAFF]
+def lets(role: str, action: Action) -> bool:
+    """Whether whoever holds this role may do this somewhere."""
+    return role in RIGHTS[action]
 
 
 def above(unit: str) -> list[str]:
@@ -298,6 +357,11 @@ def checks_tasks(user: Person) -> bool:
 def gives_time(user: Person) -> bool:
     """Whether requests for more time may wait for the user's word."""
     return any(grant.role in RIGHTS[Action.WAIVE] for grant in grants(user))
+
+
+def answers_calls(user: Person) -> bool:
+    """Whether calls for help may wait for the user's word."""
+    return any(grant.role in RIGHTS[Action.CHASE] for grant in grants(user))
 
 
 def runs_campaigns(user: Person) -> bool:

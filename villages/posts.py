@@ -105,9 +105,9 @@ def end(post: Post, on: date, *, by: Cadre) -> Post:
         raise ValidationError({"on": _("The post began on %(day)s; it cannot end before.") % {"day": held.since}})
     if on > max(today, held.since):
         raise ValidationError({"on": _("Enter this on the day itself: the work is handed over in the same step.")})
-    if held.cadre_id == by.pk and access.lets_staff(held.role):
+    if held.cadre_id == by.pk and access.lets(held.role, access.Action.STAFF):
         others = by.posts.current(today).exclude(pk=held.pk).values_list("role", flat=True)
-        if not any(map(access.lets_staff, others)):
+        if not any(access.lets(role, access.Action.STAFF) for role in others):
             raise ValidationError(_("This post makes you an admin. Another admin has to end it."))
     held.until, held.ended_by = on, by
     held.save(update_fields=["until", "ended_by"])

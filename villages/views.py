@@ -52,6 +52,7 @@ def unit(request: CadreRequest, code: str) -> HttpResponse:
             "may_call": access.may_call(request.user, found.code),
             "may_staff": access.may_staff(request.user, found.code),
             "may_load_boundaries": access.may_load_boundaries(request.user, found.code),
+            "may_connect": access.may_connect(request.user, found.code),
             "may_see_above": found.parent_id and access.may_see(request.user, found.parent_id),
             "has_below": Unit.objects.filter(parent=found).exists(),
         },

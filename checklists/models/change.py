@@ -72,6 +72,15 @@ COUNTED = {
     "remove": _("removed: nobody ever touched them"),
     "answer": _("answers named or passed on"),
     "wall_pass": _("wall pass"),
+    "robot": _("group robot"),
+    "resent": _("notices sent again"),
+    # How it reminds; see readiness/reminders/rules.py.
+    "days_before": _("reminder before the deadline"),
+    "overdue_every": _("reminder when overdue, every so many working days"),
+    "kinds": _("who is reminded"),
+    "steps": _("working days overdue until the next one up is told"),
+    "weekly_on": _("the week in one message"),
+    "at": _("time of the day's message"),
     **dict(Responsibility.Kind.choices),
 }
 

@@ -1,13 +1,15 @@
 """Asking up and chasing down: both are told to people, and stand in the task's own history."""
 
-from typing import Self
+from collections.abc import Iterable
+from typing import Any, Self
 
+from django.contrib.postgres.expressions import ArraySubquery
 from django.db import models
-from django.db.models import Q
+from django.db.models import BooleanField, F, Func, Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
-from checklists.models.task import Task
+from checklists.models.task import Task, TaskQuerySet
 from villages import access
 from villages.models import Cadre
 
@@ -23,11 +25,19 @@ class HelpRequestQuerySet(models.QuerySet["HelpRequest"]):
         """Not answered yet."""
         return self.filter(answered_at__isnull=True)
 
+    def about(self, tasks: TaskQuerySet) -> Self:
+        """Waiting, and about one of these tasks, which is still owed."""
+        return self.waiting().filter(_among("task", calling(tasks).order_by().values("pk")))
+
+    def by_task(self, tasks: Iterable[Task]) -> "dict[int, HelpRequest]":
+        """By the id of the task, the call that waits for an answer; of those still owed. One query."""
+        owed = [task.pk for task in tasks if task.is_owed]
+        return {call.task_id: call for call in self.waiting().filter(task__in=owed).select_related("asked_by")}
+
     def to_answer_by(self, user: access.Person) -> Self:
-        """Waiting for this user's word while the task is owed; nobody answers their own request."""
-        owed = self.waiting().filter(task__in=Task.objects.running().still_owed())
-        mine = owed.filter(access.reached("task__unit__code", user, access.Action.WAIVE))
-        return mine.exclude(asked_by=getattr(user, "pk", None))
+        """Waiting for this user's word, the most urgent first; nobody answers their own request."""
+        mine = Task.objects.running().filter(access.reached("unit__code", user, access.Action.CHASE))
+        return self.about(mine).exclude(asked_by=getattr(user, "pk", None)).order_by("reply_by", "asked_at", "pk")
 
 
 class HelpRequest(models.Model):
@@ -56,13 +66,27 @@ class HelpRequest(models.Model):
             ),
             models.CheckConstraint(
                 name="help_answered_by_someone_else",
-                condition=Q(answered_by__isnull=True) | ~Q(answered_by=models.F("asked_by")),
+                condition=Q(answered_by__isnull=True) | ~Q(answered_by=F("asked_by")),
             ),
             models.CheckConstraint(name="help_says_what", condition=~Q(obstacle="") & ~Q(need="")),
         ]
 
     def __str__(self) -> str:
         return f"{self.task_id}: {self.obstacle}"
+
+
+def calling(tasks: TaskQuerySet) -> TaskQuerySet:
+    """Of these tasks those that are still owed and whose call for help waits: what a board counts and lists."""
+    return tasks.still_owed().filter(_among("pk", HelpRequest.objects.waiting().order_by().values("task")))
+
+
+def _among(field: str, ids: models.QuerySet[Any, Any]) -> Func:
+    """The condition that a field is one of these ids, looked up one by one.
+
+    Few calls wait, however many tasks there are; left to itself the planner would read every task of a county.
+    """
+    found = ArraySubquery(ids)
+    return Func(F(field), found, template="%(expressions)s)", arg_joiner=" = ANY (", output_field=BooleanField())
 
 
 class ChaseQuerySet(models.QuerySet["Chase"]):

@@ -60,6 +60,10 @@ class SeenForm(forms.ModelForm):  # type: ignore[type-arg]
         campaign = self.instance if isinstance(self.instance, Campaign) else self.instance.campaign
         return Change.objects.filter(campaign=campaign, **subject)
 
+    def readable(self, name: str, value: Any) -> str:
+        """A field's value as the history keeps it."""
+        return readable(self.instance, name, value)
+
     def _told(self, name: str, now: Any) -> str:
         """Who changed the field meanwhile, and to what."""
         last = self.history().filter(fields__has_key=name).select_related("by").first()
@@ -68,7 +72,7 @@ class SeenForm(forms.ModelForm):  # type: ignore[type-arg]
             "%(who)s has meanwhile changed this to “%(now)s”. Your entry stands here; save again to replace it."
         ) % {
             "who": who,
-            "now": readable(self.instance, name, now),
+            "now": self.readable(name, now),
         }
 
     def _look_again(self, name: str) -> None:
@@ -83,7 +87,7 @@ class SeenForm(forms.ModelForm):  # type: ignore[type-arg]
     def changes(self) -> dict[str, list[str]]:
         """What saving changes: name -> [before, after], as the history keeps it."""
         return {
-            name: [readable(self.instance, name, self.before[name]), readable(self.instance, name, value)]
+            name: [self.readable(name, self.before[name]), self.readable(name, value)]
             for name, value in self.cleaned_data.items()
             if self.before[name] != value
         }

@@ -26,6 +26,7 @@ from readiness.boards.forecast import Forecast, NoForecast, forecast
 from readiness.boards.heat import Heat
 from readiness.boards.light import LABELS, Light
 from readiness.boards.series import Series, series
+from readiness.reminders.state import alarm
 from villages import access
 from villages.http import CadreRequest
 from villages.models import CODE_PATTERN, Cadre, code_of
@@ -155,7 +156,7 @@ def board(request: CadreRequest, campaign_id: int) -> HttpResponse:
     if unit is not None and not figures.has_board(unit):
         return redirect("unit_tasks", campaign.pk, unit)
     today = timezone.localdate()
-    tag = live.tag(request, request.user, campaign, timezone.now(), today)
+    tag = live.tag(request, request.user, campaign, timezone.now(), today, frame=alarm(request.user))
     if same := live.unchanged(request, tag):
         return same
     # Written once for all who see the same, until something changes.
@@ -231,6 +232,7 @@ def _context(request: CadreRequest, campaign: Campaign, at: str | None, today: d
         "view": view,
         "tabs": [(name, label, form.query(show=name)) for name, label in _tabs(views)],
         "may_run": access.may_run(user, campaign.host_id),
+        "may_see_notices": access.may_see_notices(user, campaign.host_id),
         "csv_url": f"{reverse('board_table', args=[campaign.pk])}?{form.query()}",
         "name": f"{campaign} {shown.names.get(at or '', '')}".strip(),
     }
@@ -249,6 +251,7 @@ def _context(request: CadreRequest, campaign: Campaign, at: str | None, today: d
     counted = None if past or at is None or not figures.levels([at]) else gaps.known(campaign, user, at)
     frame |= {
         "gates": gates,
+        "calls": None if past else sum(chosen is None or item in chosen for item in campaign.calls),  # type: ignore[attr-defined]
         "answer": words.answer(shown, campaign.days_left(on), coming),
         "vacancies": vacancies,
         "gaps": counted,

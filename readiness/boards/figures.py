@@ -240,7 +240,7 @@ def within(where: Iterable[str]) -> Q:
     """At or below one of these units."""
     condition = Q(pk__in=[])
     for code in where:
-        condition |= Q(unit__code__startswith=code)
+        condition |= access.under("unit__code", code)
     return condition
 
 

@@ -4,12 +4,14 @@ import hashlib
 from datetime import date, datetime
 from typing import Any
 
+from django.contrib.postgres.expressions import ArraySubquery
 from django.db.models import Max, OuterRef, Q, Subquery, Sum, Value
 from django.db.models.functions import Coalesce, Length
 from django.http import HttpRequest, HttpResponse, HttpResponseNotModified
 from django.utils.translation import get_language
 
-from checklists.models import Campaign, Change, Pulse
+from checklists.models import Campaign, Change, Pulse, Task
+from checklists.models.help import calling
 from readiness.boards import figures
 from villages import access
 
@@ -18,18 +20,26 @@ MINUTES = 5
 
 
 def with_pulse(campaigns: Any, units: list[str]) -> Any:
-    """Campaigns with `pulse`, which grows with every change to a task of these units, and `changed`, the last edit."""
-    under = Q(pk__in=[])
+    """Campaigns with what tells whether a board of these units has changed.
+
+    `pulse` grows with every change to one of their tasks, `changed` is the last edit, `calls` names the item
+    of each call for help without an answer.
+    """
+    under = there = Q(pk__in=[])
     for code in units:
+        there |= access.under("unit__code", code)
         if len(code) >= figures.COUNTY_PLACES:
             under |= Q(unit=_beats_for(code))
         else:
-            under |= Q(unit__code__startswith=code, places__lte=8)
+            under |= access.under("unit__code", code) & Q(places__lte=8)
     beats: Any = Pulse.objects.alias(places=Length("unit_id")).filter(under, campaign=OuterRef("pk")).order_by()
     beats = beats.values("campaign").annotate(sum=Sum("version")).values("sum")
     edits = Change.objects.filter(campaign=OuterRef("pk")).order_by().values("campaign").annotate(last=Max("pk"))
+    calls = calling(Task.objects.filter(there, campaign=OuterRef("pk"))).order_by("item")
     return campaigns.annotate(
-        pulse=Coalesce(Subquery(beats), Value(0)), changed=Coalesce(Subquery(edits.values("last")), Value(0))
+        pulse=Coalesce(Subquery(beats), Value(0)),
+        changed=Coalesce(Subquery(edits.values("last")), Value(0)),
+        calls=ArraySubquery(calls.values("item")),
     )
 
 
@@ -39,17 +49,25 @@ def _beats_for(code: str) -> str:
     return unit if "D" in unit else unit[:9]
 
 
-def tag(request: HttpRequest, reader: access.Person, campaign: Campaign, now: datetime, today: date) -> str:
-    """What all that this reader sees at this address depends on, in short; the same for all who see the same."""
+def tag(
+    request: HttpRequest, reader: access.Person, campaign: Campaign, now: datetime, today: date, *, frame: object = None
+) -> str:
+    """What all that this reader sees at this address depends on, in short; the same for all who see the same.
+
+    Args:
+        frame: what the page around the board says that an open page has to hear of.
+    """
     seen = (
         request.get_full_path(),
         sorted(access.grants(reader)),
         get_language(),
         campaign.pulse,  # type: ignore[attr-defined]
         campaign.changed,  # type: ignore[attr-defined]
+        campaign.calls,  # type: ignore[attr-defined]
         campaign.status,
         today,
         int(now.timestamp()) // (60 * MINUTES),
+        frame,
     )
     return '"' + hashlib.sha256(repr(seen).encode()).hexdigest()[:32] + '"'
 

@@ -1,12 +1,12 @@
-"""How far we are: the front page, my tasks, the campaigns, a campaign's board, its tasks, one unit."""
+"""How far we are: the front page, my tasks, the campaigns, a campaign's tasks."""
 
 import uuid
 from datetime import date, timedelta
 from typing import Any
 
 from django.core.paginator import Paginator
-from django.db.models import Exists, Q
-from django.http import Http404, HttpResponse
+from django.db.models import Q
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -14,16 +14,15 @@ from django.views.decorators.http import require_safe
 
 from checklists.forms import TaskFilter
 from checklists.lines import Lines
-from checklists.models import Campaign, Extension, Responsibility, State, Task, TaskEvent
+from checklists.models import Campaign, Extension, HelpRequest, Task
+from checklists.models.help import calling
 from checklists.models.task import TaskQuerySet, read_along
-from readiness.boards import figures
-from readiness.boards.light import Counts
 from villages import access
 from villages.http import CadreRequest
-from villages.models import Cadre, Unit, code_of
+from villages.models import Cadre, code_of
 
 PER_PAGE = 60
-ASKS_SHOWN = 20  # requests for more time, above my tasks
+ASKS_SHOWN = 20  # requests for more time and calls for help each, above my tasks
 
 
 @require_safe
@@ -51,13 +50,17 @@ def my_tasks(request: CadreRequest) -> HttpResponse:
     show_unit = checking or len({grant.unit for grant in access.grants(request.user)}) > 1
     found = read_along(page.object_list, running, with_units=show_unit)
     rows = Lines(request, back=request.get_full_path(), show_unit=show_unit).all(found)
-    to_check, asked, shown = 0, 0, list[Extension]()
+    to_check, asked, shown, called, calls = 0, 0, list[Extension](), 0, list[HelpRequest]()
     if access.checks_tasks(request.user):
         to_check = Task.objects.to_check_by(request.user).filter(campaign__in=running).count()
     if access.gives_time(request.user):
         asks = Extension.objects.to_answer_by(request.user)
         shown = list(asks.select_related("asked_by", "task__item", "task__unit")[:ASKS_SHOWN])
         asked = asks.count() if len(shown) == ASKS_SHOWN else len(shown)
+    if access.answers_calls(request.user):
+        waiting = HelpRequest.objects.to_answer_by(request.user)
+        calls = list(waiting.select_related("asked_by", "task__item", "task__unit")[:ASKS_SHOWN])
+        called = waiting.count() if len(calls) == ASKS_SHOWN else len(calls)
     return render(
         request,
         "boards/my_tasks.html",
@@ -69,6 +72,8 @@ def my_tasks(request: CadreRequest) -> HttpResponse:
             "to_check": to_check,
             "asks": [(extension, uuid.uuid4()) for extension in shown],
             "asked": asked,
+            "calls": [(call, uuid.uuid4()) for call in calls],
+            "called": called,
         },
     )
 
@@ -123,6 +128,8 @@ def _filtered(tasks: TaskQuerySet, form: TaskFilter, *, user: Cadre, on: date) -
             return tasks.overdue(on)
         case "veto":
             return tasks.still_owed().filter(veto=True)
+        case "help":
+            return calling(tasks)
         case "gate":
             return tasks.still_owed().filter(item__gate=True)
         case ("done" | "verified" | "returned" | "waived") as state:
@@ -158,6 +165,7 @@ def campaign_tasks(request: CadreRequest, campaign_id: int) -> HttpResponse:
     tasks = _filtered(asked, form, user=request.user, on=today).order_by("due_on", "unit_id", "item__position")
     page = Paginator(tasks.select_related("item"), PER_PAGE).get_page(request.GET.get("page"))
     lines = Lines(request, back=request.get_full_path(), show_unit=True)
+    found = read_along(page.object_list, [campaign], with_units=True)
     return render(
         request,
         "boards/campaign_tasks.html",
@@ -165,66 +173,6 @@ def campaign_tasks(request: CadreRequest, campaign_id: int) -> HttpResponse:
             "campaign": campaign,
             "form": form,
             "page": page,
-            "lines": lines.all(read_along(page.object_list, [campaign], with_units=True)),
+            "lines": lines.all(found, calls=HelpRequest.objects.by_task(found)),
         },
-    )
-
-
-@require_safe
-def unit_page(request: CadreRequest, campaign_id: int, code: str) -> HttpResponse:
-    """One unit's own checklist by section, who answers for it, its light, what is open and what blocks it."""
-    campaign = get_object_or_404(Campaign.objects.visible_to(request.user), pk=campaign_id)
-    units = Unit.objects.visible_to(request.user).under(campaign.host_id)
-    below = units.under(code).exclude(pk=code)
-    upward = units.filter(code__in=access.above(code)).annotate(has_below=Exists(below))
-    path: list[Any] = list(upward.order_by("code"))
-    if not path or path[-1].code != code:
-        raise Http404
-    *above, unit = path
-    today = timezone.localdate()
-    asked = Task.objects.visible_to(request.user).asked_for()
-    asked = asked.filter(campaign=campaign, unit=unit).select_related("item").order_by("item__position", "due_on", "pk")
-    tasks = read_along(asked, [campaign])
-    counts = sum((_count(task, on=today) for task in tasks), Counts())
-    # The last word said about each task that is still owed: what blocks it.
-    said = {
-        event.task_id: event
-        for event in TaskEvent.objects.filter(task__in=[task.pk for task in tasks if task.is_owed])
-        .exclude(note="")
-        .select_related("by")
-    }
-    lines = Lines(request, back=request.get_full_path(), show_unit=False).all(tasks, said)
-    sections: dict[str, list[dict[str, Any]]] = {}
-    for line in lines:
-        sections.setdefault(line["task"].item.section, []).append(line)
-    return render(
-        request,
-        "boards/unit.html",
-        {
-            "campaign": campaign,
-            "unit": unit,
-            "counts": counts,
-            "light": figures.light_of(campaign, counts),
-            "sections": sections,
-            "late": [task for task in tasks if task.is_overdue(today)],
-            "blocked": [line for line in lines if line["said"]],
-            "answers": Responsibility.objects.visible_to(request.user).of_unit(campaign, unit, on=today),
-            "may_call": access.may_call(request.user, unit.code),
-            "has_below": unit.has_below,
-            "has_board": figures.has_board(unit.code),
-            "above": [(upper.code, upper.name) for upper in above],
-        },
-    )
-
-
-def _count(task: Task, *, on: date) -> Counts:
-    late = task.is_overdue(on)
-    return Counts(
-        **{task.state: 1},
-        overdue=int(late),
-        vetoes=int(task.veto and (late or task.state == State.RETURNED)),
-        vetoes_owed=int(task.veto and task.is_owed),
-        points=task.points if task.state != State.WAIVED else 0,
-        points_done=task.points if task.state == State.DONE else 0,
-        points_verified=task.points if task.state == State.VERIFIED else 0,
     )

@@ -36,6 +36,7 @@ UNITS = settings.BASE_DIR / "villages" / "data" / "xuzhou-511504.csv"
 SEED = 7
 LAUNCHED = 24  # days ago
 INSPECTS = 35  # days ahead
+REMINDED = 7  # days, of which the working days brought notices
 
 # The office's own timetable: the speech leaves most deadlines open. Days from today -> items due then.
 TIMETABLE = {
@@ -107,7 +108,7 @@ def make(*, on: date) -> Made:
             story.of_unit(code, list(owed), roster.team(code), PACE_OF.get(code, pace), care=care)
     story.write()
     tell_days(campaign)
-    notices = sum(_remind(on - timedelta(days=ago), today=on) for ago in (2, 1, 0))
+    notices = sum(_remind(on - timedelta(days=ago), today=on) for ago in range(REMINDED - 1, -1, -1))
     return Made(campaign, Unit.objects.count(), len(roster.cadres), len(tasks), len(story.events), notices)
 
 
@@ -139,8 +140,8 @@ def _launch(admin: Cadre, *, on: date) -> Campaign:
 
 
 def _remind(day: date, *, today: date) -> int:
-    """The day's notices, as if they had been written that morning; how many."""
-    written = outbox.write(day)
+    """The day's notices, as if they had been written that morning; how many. None on a day off."""
+    written = outbox.write(day, office_time(day) if day == today else None)
     if day < today:
         Notice.objects.filter(on=day).update(created_at=office_time(day), sent_at=office_time(day))
     return written

@@ -91,6 +91,7 @@ class Migration(migrations.Migration):
             name='Sender',
             fields=[
                 ('id', models.PositiveSmallIntegerField(default=1, primary_key=True, serialize=False)),
+                ('handed_over', models.PositiveBigIntegerField(default=0)),
                 ('lies_in', models.CharField(blank=True, max_length=80)),
                 ('paused_at', models.DateTimeField(blank=True, null=True)),
                 ('paused_because', models.CharField(blank=True, max_length=200)),

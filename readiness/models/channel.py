@@ -8,6 +8,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Length
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
@@ -40,11 +41,22 @@ class GatewayQuerySet(models.QuerySet["Gateway"]):
     """Sentences about gateways."""
 
     def visible_to(self, user: access.Person) -> Self:
-        """Those of units where the user runs campaigns."""
-        return self.filter(access.reached("unit__code", user, access.Action.RUN))
+        """Those of units where the user runs campaigns; robots of campaigns that the user runs."""
+        run = access.Action.RUN
+        office = Q(campaign__isnull=True) & access.reached("unit__code", user, run)
+        return self.filter(office | access.reached("campaign__host__code", user, run))
 
     def in_use(self) -> Self:
         return self.filter(removed_at__isnull=True)
+
+    def office(self) -> Self:
+        """Those that reach single cadres: no robots."""
+        return self.filter(campaign__isnull=True)
+
+    def serving(self, user: access.Person) -> Self:
+        """Those that could carry a notice to somebody by their current posts; the nearest of a channel comes last."""
+        upward = {code for grant in access.grants(user) for code in access.above(grant.unit)}
+        return self.in_use().office().filter(unit__in=sorted(upward)).order_by(Length("unit_id"), "pk")
 
 
 class Gateway(models.Model):
@@ -184,4 +196,4 @@ class Rules(models.Model):
         ]
 
     def __str__(self) -> str:
-        return str(self.campaign)
+        return str(_("reminder rules"))

@@ -1,13 +1,15 @@
 """The outbox of reminders, and what it remembers of what was told."""
 
+from collections.abc import Collection
 from datetime import date
 from typing import Self
 
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
 from django.db import connection, models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.db.models.functions import Now
+from django.db.models.lookups import IsNull
 from django.utils.translation import gettext_lazy as _
 
 from checklists.models import Campaign
@@ -25,6 +27,13 @@ class NoticeQuerySet(models.QuerySet["Notice"]):
 
     def unread(self) -> Self:
         return self.filter(read_at__isnull=True)
+
+    def unread_first(self) -> Self:
+        return self.order_by(IsNull(F("read_at"), False), "-on", "-pk")
+
+    def outside(self, user: access.Person, *, days: Collection[date]) -> Self:
+        """What left the house for a person on these days, by whatever way."""
+        return self.filter(cadre_id=getattr(user, "pk", None), on__in=days).exclude(channel=Channel.INBOX)
 
     def of_campaign(self, campaign: Campaign) -> Self:
         """Every notice that says something about a campaign, to whomever. For those who may run it."""

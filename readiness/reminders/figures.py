@@ -21,10 +21,9 @@ from readiness.reminders import happened, plan, words
 from readiness.reminders.calendars import shifted
 from readiness.reminders.known import Asked, Board, Drive, Fact, Figures, Owed, Robot, Rule, Stretch, Taken, Told
 from readiness.reminders.stages import asking_days, weekly_stage
-from villages.access import Role, above
+from villages.access import Action, above, lets
 from villages.models import Post
 
-LEADERS = (Role.TOWNSHIP_LEADER, Role.COUNTY_LEADER)
 WORST = 5  # units that a leader's board names
 GATES_AHEAD = 14  # days before a phase ends from which its gates are looked at: more than any holiday lasts
 
@@ -63,13 +62,14 @@ OWING = """
                                                   AND t.state IN ('open', 'returned') AND t.retired_at IS NULL)
     ORDER BY 1, 2
 """
-# The last digest before a day and whether there is one of it: two looks at the index that keeps notices unique.
+# The last digest before a day and whether there is one of it: two looks at the index that keeps notices unique. One of
+# the day after is one as well: by a clock that was set back everybody would hear the same again.
 TOLD = """
     SELECT c.id, (SELECT "on" FROM readiness_notice
                   WHERE cadre_id = c.id AND campaign_id IS NULL AND rule = 'digest' AND "on" < %(on)s
                   ORDER BY campaign_id DESC, "on" DESC LIMIT 1),
            EXISTS (SELECT FROM readiness_notice WHERE cadre_id = c.id AND campaign_id IS NULL AND rule = 'digest'
-                                                      AND "on" = %(on)s)
+                                                      AND "on" BETWEEN %(on)s AND %(on)s + 1)
     FROM unnest(%(cadres)s::bigint[]) c (id)
 """
 WAITING = """
@@ -83,7 +83,8 @@ TAKEN = """
 ROBOTS = """
     SELECT id, channel, campaign_id, unit_id,
            (SELECT max("on") FROM readiness_notice n WHERE n.gateway_id = g.id AND rule = 'group' AND "on" < %(on)s),
-           EXISTS (SELECT FROM readiness_notice n WHERE n.gateway_id = g.id AND rule = 'group' AND "on" = %(on)s)
+           EXISTS (SELECT FROM readiness_notice n WHERE n.gateway_id = g.id AND rule = 'group'
+                                                           AND "on" BETWEEN %(on)s AND %(on)s + 1)
     FROM readiness_gateway g WHERE campaign_id = ANY(%(campaigns)s) AND removed_at IS NULL ORDER BY id
 """
 # Units with everything below them; in the order of Counts.
@@ -112,10 +113,10 @@ def read(on: date, now: datetime) -> Figures:
     posts = _posts(on)
     held = {(cadre, unit) for cadre, unit, _ in posts}
     answers = answering(campaigns, held)
-    leaders = [(unit, cadre) for cadre, unit, role in posts if role in LEADERS]
-    admins = [(unit, cadre) for cadre, unit, role in posts if role == Role.CAMPAIGN_ADMIN]
+    leaders, admins = _leaders(posts), _admins(posts)
     told = _told(on, {*(c for kinds in answers.values() for c in kinds.values()), *(c for _, c in leaders + admins)})
-    facts = _still_seen(happened.since(local, ids), held)
+    # What happened is told now; a digest of another day, asked for by hand, leaves it alone.
+    facts = _still_seen(happened.since(local, ids), held) if local.date() == on else []
     boards = _boards(on, campaigns, drives, leaders, told)
     vacant = _vacant(ids, answers)
     taken: dict[tuple[int, str, date], list[Taken]] = {}
@@ -173,8 +174,8 @@ def read_news(now: datetime) -> Figures:
         now=local,
         drives={campaign.pk: Drive(campaign.pk, "", campaign.host_id, campaign.starts_on) for campaign in about},
         answers=answering(about, held, places),
-        leaders=[(unit, cadre) for cadre, unit, role in posts if role in LEADERS],
-        admins=[(unit, cadre) for cadre, unit, role in posts if role == Role.CAMPAIGN_ADMIN],
+        leaders=_leaders(posts),
+        admins=_admins(posts),
         facts=_still_seen(facts, held),
         news=_news([key for fact in facts for key in (fact.key, plan.IN_DIGEST + fact.key)]),
         units={code: words.unit_name(name) for code, name in _names(places)},
@@ -368,6 +369,16 @@ def _vacant(campaigns: list[int], answers: dict[tuple[int, str], dict[str, int]]
 
 def _is_answered(kinds: dict[str, int]) -> bool:
     return "first" in kinds or "direct" in kinds
+
+
+def _leaders(posts: Iterable[tuple[int, str, str]]) -> list[tuple[str, int]]:
+    """Unit and cadre of who leads there."""
+    return [(unit, cadre) for cadre, unit, role in posts if lets(role, Action.WATCH) and not lets(role, Action.RUN)]
+
+
+def _admins(posts: Iterable[tuple[int, str, str]]) -> list[tuple[str, int]]:
+    """Unit and cadre of who runs its campaigns."""
+    return [(unit, cadre) for cadre, unit, role in posts if lets(role, Action.RUN)]
 
 
 def _names(codes: Collection[str]) -> list[tuple[str, str]]:

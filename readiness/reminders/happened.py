@@ -13,11 +13,12 @@ RECENT = timedelta(days=14)
 
 # Each: key, what, campaign, unit, task, item, by, said, day, to.
 RETURNED = """
-    SELECT 'returned:' || e.id, 'returned', t.campaign_id, t.unit_id, t.id, i.title, e.by_id, e.note, NULL::date, NULL
+    SELECT DISTINCT ON (t.id) 'returned:' || e.id, 'returned', t.campaign_id, t.unit_id, t.id, i.title, e.by_id, e.note,
+           NULL::date, NULL
     FROM checklists_taskevent e JOIN checklists_task t ON t.id = e.task_id JOIN checklists_item i ON i.id = t.item_id
     WHERE e.at > %(since)s AND e.to_state = 'returned' AND e.from_state <> 'returned' AND t.state = 'returned'
           AND t.retired_at IS NULL AND t.campaign_id = ANY(%(campaigns)s)
-    ORDER BY e.at, e.id
+    ORDER BY t.id, e.at DESC, e.id
 """
 MORE_TIME = """
     SELECT CASE WHEN x.answered_at IS NULL THEN 'time:' ELSE 'time-said:' END || x.id,

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
-from django.db.models import F, prefetch_related_objects
+from django.db.models import F, Q, prefetch_related_objects
 from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -179,9 +179,9 @@ def expire() -> int:
     """Gives up what the dead left: how many notices are unknown now."""
     expired = Notice.objects.filter(status=Status.SENDING, leased_until__lt=Now())
     since = Coalesce(F("sent_at"), F("leased_until") - LEASE)
-    expired.filter(channel__in=KNOWN, tries__lt=TRIES).update(
-        status=Status.PENDING, leased_until=None, sent_at=since, due_at=Now()
-    )
-    return expired.update(
+    again = Q(channel__in=KNOWN, tries__lt=TRIES)
+    expired.filter(again).update(status=Status.PENDING, leased_until=None, sent_at=since, due_at=Now())
+    # Without those: a lease that expires between the two statements is not to be given up.
+    return expired.exclude(again).update(
         status=Status.UNKNOWN, leased_until=None, sent_at=since, error=_("The sender died while sending.")
     )

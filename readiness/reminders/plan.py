@@ -295,7 +295,7 @@ class _Planner:
     def _path(self, desk: Desk, campaigns: list[int]) -> str:
         if desk.places or desk.asked:
             return self.my_tasks
-        if desk.facts:
+        if desk.facts and not (desk.ups or desk.boards):
             return _path_of(desk.facts)
         if desk.vacant and not (desk.ups or desk.gates or desk.boards):
             return reverse("setup_answers", args=[desk.vacant[0][0]])
@@ -330,7 +330,7 @@ class _Planner:
                 robot=robot,
                 subject=subject,
                 lines=(words.of_campaign(lines[0], drive.title), *lines[1:]),
-                path=f"{reverse('board', args=[robot.campaign])}?unit={robot.unit or '0'}",
+                path=reverse("board", args=[robot.campaign]),
                 about=(robot.campaign,),
             )
         )
@@ -362,7 +362,7 @@ class _Planner:
                 Message(
                     rule=f"news-{at if urgent else at[:2] + '00'}",
                     cadre=cadre,
-                    subject=words.subject((words.happened(len(facts)),)),
+                    subject=words.subject(words.kinds(fact.what for fact in facts)),
                     lines=tuple(some([self.said.fact(fact) for fact in facts], words.more_said)),
                     path=_path_of(facts),
                     about=tuple(sorted({fact.campaign for fact in facts})),

@@ -34,6 +34,18 @@ FACTS = {
     "chased": gettext_noop("%(unit)s: %(who)s asks you to get on with “%(item)s”: %(said)s"),
 }
 
+# The same for a subject.
+KINDS = {
+    "returned": gettext_noop("sent back"),
+    "asked_time": gettext_noop("more time asked for"),
+    "given_time": gettext_noop("more time given"),
+    "refused_time": gettext_noop("no more time"),
+    "asked_help": gettext_noop("help asked for"),
+    "help_late": gettext_noop("help asked for, and no answer"),
+    "answered_help": gettext_noop("an answer to a call for help"),
+    "chased": gettext_noop("you are chased"),
+}
+
 
 def plain(text: str) -> str:
     """What somebody wrote, in one line, without what cannot be seen and without numbers of telephones and persons."""
@@ -250,6 +262,11 @@ def this_week() -> str:
 
 def begins_or_ends() -> str:
     return _("a phase begins or ends")
+
+
+def kinds(whats: Iterable[str]) -> list[str]:
+    """What sorts of things happened, each once."""
+    return [_(KINDS[what]) for what in dict.fromkeys(whats)]
 
 
 def fact(what: str, *, unit: str, who: str, item: str, said: str, on: date | None) -> str:

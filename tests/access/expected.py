@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 from tests.access.world import HOSTS, NEVER, NEVER_CODES, PLACES, POSTS
 
 # What each person may do at each place: s sees it, o owes its tasks, t ticks, c checks (verifies, returns), w waives,
-# p sees telephone numbers in full, a appoints and ends posts. Before that, where their posts are.
+# k chases and answers calls for help, p sees telephone numbers in full, a appoints and ends posts. Before that, where
+# their posts are.
 #
 #   lan    village cadre of Willow      bao   staff of East Township         mei  leader of the county
 #   hong   village cadre of Maple       tang  leader of East Township        ada  campaign admin of the county
@@ -19,29 +20,29 @@ from tests.access.world import HOSTS, NEVER, NEVER_CODES, PLACES, POSTS
 # Without a post that counts today: nobody never had one, left and gone had one until today and until yesterday,
 # early gets one tomorrow.
 AT_PLACES = """
-        post           market  willow  maple   east    lake    west    bureau  county  city  bridge  street  river
-lan     willow         sotp    sotp    -       -       -       -       -       -       -     -       -       -
-hong    maple          -       -       sotp    -       -       -       -       -       -     -       -       -
-lin     willow,maple   sotcwp  sotcwp  sotcwp  -       -       -       -       -       -     -       -       -
-qin     market         sotp    -       -       -       -       -       -       -       -     -       -       -
-wang    lake           -       -       -       -       sotp    -       -       -       -     -       -       -
-bao     east           stcwp   stcwp   stcwp   sotp    -       -       -       -       -     -       -       -
-tang    east           scwp    scwp    scwp    scwp    -       -       -       -       -     -       -       -
-deng    bureau         -       -       -       -       -       -       sotp    -       -     -       -       -
-he      willow,county  sotcp   sotcp   sc      sc      sc      sc      sc      sc      -     -       -       -
-mei     county         sp      sp      sp      sp      sp      sp      sp      sp      -     -       -       -
-ada     county         scwpa   scwpa   scwpa   scwpa   scwpa   scwpa   scwpa   scwpa   -     -       -       -
-su      county         sc      sc      sc      sc      sc      sc      sc      sc      -     -       -       -
-an      county         s       s       s       s       s       s       s       s       -     -       -       -
-chen    bridge         -       -       -       -       -       -       -       -       -     sotp    -       -
-nobody  -              -       -       -       -       -       -       -       -       -     -       -       -
-left    willow         -       -       -       -       -       -       -       -       -     -       -       -
-gone    county         -       -       -       -       -       -       -       -       -     -       -       -
-early   county         -       -       -       -       -       -       -       -       -     -       -       -
+        post           market   willow   maple    east    lake    west    bureau  county  city  bridge  street  river
+lan     willow         sotp     sotp     -        -       -       -       -       -       -     -       -       -
+hong    maple          -        -        sotp     -       -       -       -       -       -     -       -       -
+lin     willow,maple   sotcwkp  sotcwkp  sotcwkp  -       -       -       -       -       -     -       -       -
+qin     market         sotp     -        -        -       -       -       -       -       -     -       -       -
+wang    lake           -        -        -        -       sotp    -       -       -       -     -       -       -
+bao     east           stcwkp   stcwkp   stcwkp   sotp    -       -       -       -       -     -       -       -
+tang    east           scwkp    scwkp    scwkp    scwkp   -       -       -       -       -     -       -       -
+deng    bureau         -        -        -        -       -       -       sotp    -       -     -       -       -
+he      willow,county  sotcp    sotcp    sc       sc      sc      sc      sc      sc      -     -       -       -
+mei     county         skp      skp      skp      skp     skp     skp     skp     skp     -     -       -       -
+ada     county         scwkpa   scwkpa   scwkpa   scwkpa  scwkpa  scwkpa  scwkpa  scwkpa  -     -       -       -
+su      county         sc       sc       sc       sc      sc      sc      sc      sc      -     -       -       -
+an      county         s        s        s        s       s       s       s       s       -     -       -       -
+chen    bridge         -        -        -        -       -       -       -       -       -     sotp    -       -
+nobody  -              -        -        -        -       -       -       -       -       -     -       -       -
+left    willow         -        -        -        -       -       -       -       -       -     -       -       -
+gone    county         -        -        -        -       -       -       -       -       -     -       -       -
+early   county         -        -        -        -       -       -       -       -       -     -       -       -
 """
 
-# What each person may do with a campaign: s sees it, r runs (closes) it. "east" is run by East Township, "far" by
-# the other county; the others by the county and by what is above it.
+# What each person may do with a campaign: s sees it, l looks at what was sent to whom, r runs (closes) it. "east" is
+# run by East Township, "far" by the other county; the others by the county and by what is above it.
 WITH_CAMPAIGNS = """
         county  draft   closed  east    city    province  far   far_draft
 lan     s       -       s       s       s       s         -     -
@@ -50,11 +51,11 @@ lin     s       -       s       s       s       s         -     -
 qin     s       -       s       s       s       s         -     -
 wang    s       -       s       -       s       s         -     -
 bao     s       -       s       s       s       s         -     -
-tang    s       -       s       s       s       s         -     -
+tang    s       -       s       sl      s       s         -     -
 deng    s       -       s       -       s       s         -     -
 he      s       -       s       s       s       s         -     -
-mei     s       -       s       s       s       s         -     -
-ada     sr      sr      sr      sr      s       s         -     -
+mei     sl      -       sl      sl      s       s         -     -
+ada     slr     slr     slr     slr     s       s         -     -
 su      s       -       s       s       s       s         -     -
 an      s       -       s       s       s       s         -     -
 chen    -       -       -       -       -       s         s     -
@@ -112,6 +113,11 @@ def page(who: str) -> Outcome:
     return 200
 
 
+def refused(who: str) -> Outcome:
+    """An empty form."""
+    return 422
+
+
 def moved(who: str) -> Outcome:
     return 302
 
@@ -133,6 +139,12 @@ def steers(who: str, campaign: object) -> Outcome:
     """An empty form does not say where to."""
     may = CAMPAIGNS[who].get(campaign, "")
     return 422 if "r" in may else 403 if "s" in may else 404
+
+
+def looks(who: str, campaign: object) -> Outcome:
+    """What was sent to whom is for those who lead or run it."""
+    may = CAMPAIGNS[who].get(campaign, "")
+    return 200 if "l" in may else 403 if "s" in may else 404
 
 
 def starts(who: str, *, then: Outcome) -> Outcome:
@@ -169,6 +181,20 @@ def opens(who: str, campaign: object, token: object) -> Outcome:
     return 200 if campaign == token in HOSTS and "draft" not in str(campaign) else 404
 
 
+def connects(who: str, gateway: object, *, then: Outcome) -> Outcome:
+    """A gateway exists for whoever runs campaigns of its unit, a robot for whoever runs its campaign."""
+    name = str(gateway)
+    if name.startswith("robot "):
+        return then if "r" in CAMPAIGNS[who].get(name.removeprefix("robot "), "") else 404
+    # Whoever appoints at a place runs its campaigns.
+    return then if "a" in MAY[who].get(gateway, "") else 404
+
+
+def reads_calendar(who: str, secret: object) -> Outcome:
+    """A calendar is for everybody who knows its address, also when its owner has left."""
+    return 200 if secret in (*MEMBERS, "barred") else 404
+
+
 def sees_unit(who: str, place: object) -> Outcome:
     return 200 if "s" in MAY[who].get(place, "") else 404
 
@@ -199,6 +225,27 @@ def asks_time(who: str, task: object) -> Outcome:
 def answers_request(who: str, place: object) -> Outcome:
     may = MAY[who].get(place, "")
     return 404 if "s" not in may else 422 if "w" in may else 403
+
+
+def calls_for_help(who: str, task: object) -> Outcome:
+    """Help is called for by whoever ticks; an empty form is refused."""
+    may = MAY[who].get(task[1], "") if isinstance(task, tuple) else ""
+    return 404 if "s" not in may else 422 if "t" in may else 403
+
+
+def answers_call(who: str, place: object) -> Outcome:
+    may = MAY[who].get(place, "")
+    return 404 if "s" not in may else 422 if "k" in may else 403
+
+
+def chases(who: str, task: object) -> Outcome:
+    may = MAY[who].get(task[1], "") if isinstance(task, tuple) else ""
+    return 404 if "s" not in may else 422 if "k" in may else 403
+
+
+def chases_unit(who: str, campaign: object, place: object) -> Outcome:
+    seen = sees_unit_in_campaign(who, campaign, place)
+    return seen if seen == 404 else 422 if "k" in MAY[who][str(place)] else 403
 
 
 def sees_unit_in_campaign(who: str, campaign: object, place: object) -> Outcome:
@@ -296,6 +343,10 @@ ROUTES = {
     "stand_in": Route("post", staffs(GET=200, HEAD=200, POST=422)),
     "more_time": Route("task", writes(asks_time)),
     "answer_extension": Route("extension", writes(answers_request)),
+    "ask_help": Route("task", writes(calls_for_help)),
+    "answer_help": Route("help", writes(answers_call)),
+    "chase": Route("task", writes(chases)),
+    "chase_unit": Route("campaign unit", writes(chases_unit)),
     "home": Route("", reads(moved)),
     "my_tasks": Route("", reads(page)),
     "campaigns": Route("", reads(page)),
@@ -316,8 +367,23 @@ ROUTES = {
     "boundaries": Route("unit", staffs(GET=200, HEAD=200, POST=422)),
     "remove_boundaries": Route("unit", staffs(POST=302)),
     "shapes": Route("campaign", reads(sees_host)),
+    "notices": Route("campaign", reads(looks)),
+    "resend": Route("step", edits(POST=422)),
+    "reminder_rules": Route("step", edits(GET=200, HEAD=200, POST=422)),
+    "state": Route("", reads(partial(starts, then=200))),
+    "release": Route("", writes(partial(starts, then=302))),  # nobody sits higher than ada
     "inbox": Route("", reads(page)),
     "inbox_read": Route("", writes(moved)),
+    "wishes": Route("", reads(page) | writes(refused)),
+    "test_wishes": Route("", writes(refused)),  # an empty form does not say by which way
+    "my_calendar": Route("", writes(refused)),
+    "calendar": Route("secret", reads(reads_calendar), public=True),
+    "gateways": Route("", reads(partial(starts, then=200))),
+    "new_gateway": Route("", reads(partial(starts, then=200)) | writes(partial(starts, then=422))),
+    "gateway": Route("gateway", reads(partial(connects, then=200)) | writes(partial(connects, then=422))),
+    "remove_gateway": Route("gateway", writes(partial(connects, then=302))),
+    "test_gateway": Route("gateway", writes(partial(connects, then=302))),  # nothing may leave here: it says so
+    "robots": Route("step", reads(partial(saves, then=200)) | writes(partial(saves, then=422))),
     "healthz": Route("", reads(page), public=True),
     # Django's own views: they answer OPTIONS, and PUT like POST (an empty form: nothing is saved).
     "login": Route("", dict.fromkeys(["GET", "HEAD", "POST", "PUT", "OPTIONS"], only_strangers),
@@ -327,6 +393,7 @@ ROUTES = {
     "language": Route("", {}, otherwise=moved, public=True),
 }  # fmt: skip
 
+GATEWAYS = ["east", "county", "city", "river", "robot county", "robot east", "robot city", "robot far"]
 UNITS = [*PLACES, *NEVER_CODES, "511504-1", "5" * 30]
 TASKS = [
     *(("county", place, "open") for place in PLACES if place in UNDER["county"]),
@@ -355,10 +422,13 @@ IDS: dict[str, list[tuple[Any, ...]]] = {
     "template": [(template,) for template in ("speech", "county", "east", "city", "far", *NEVER)],
     "post": [(place,) for place in (*POSTS, *NEVER)],
     "extension": [(place,) for place in [*PLACES, *NEVER] if place != "city"],
+    "help": [(place,) for place in [*PLACES, *NEVER] if place != "city"],
     "campaign item": [*((campaign, campaign) for campaign in HOSTS), *PARTS],
     "campaign phase": [*((campaign, campaign) for campaign in HOSTS), *PARTS],
     "campaign pass": [*((campaign, campaign) for campaign in HOSTS), *PARTS],
     "campaign token": [*((campaign, campaign) for campaign in HOSTS), *PARTS],
+    "gateway": [(gateway,) for gateway in (*GATEWAYS, *NEVER)],
+    "secret": [(who,) for who in ("lan", "left", "barred", *NEVER)],
 }
 # Something, and nothing: for strangers, who are told the same of both, and for HEAD, the same view as GET. Methods
 # that an address does not have get the first.
@@ -372,10 +442,13 @@ FEW: dict[str, list[tuple[Any, ...]]] = {
     "template": [("speech",), (NEVER[0],)],
     "post": [("willow",), (NEVER[0],)],
     "extension": [("willow",), (NEVER[0],)],
+    "help": [("willow",), (NEVER[0],)],
     "campaign item": [("draft", "draft"), (NEVER[0], "draft")],
     "campaign phase": [("draft", "draft"), (NEVER[0], "draft")],
     "campaign pass": [("draft", "draft"), (NEVER[0], "draft")],
     "campaign token": [("county", "county"), (NEVER[0], "draft")],
+    "gateway": [("county",), (NEVER[0],)],
+    "secret": [("lan",), (NEVER[0],)],
 }
 NO_ADDRESS = {-1, "511504-1", "5" * 30}  # no converter lets these through
 
@@ -432,8 +505,12 @@ def relation(who: str, route: str, ids: tuple[Any, ...]) -> tuple[object, ...]:
     """What an address's objects are to a person: what they may do there, and how both lie to each other."""
     found: list[object] = []
     for kind, name in zip(ROUTES[route].of.split(), ids, strict=True):
-        if kind in ("unit", "post", "extension"):
+        if kind in ("unit", "post", "extension", "help"):
             found.append(to_place(who, name))
+        elif kind == "gateway":
+            found.append(to_gateway(who, name))
+        elif kind == "secret":
+            found.append(name if name in MEMBERS or name == "barred" else None)
         elif isinstance(name, tuple):
             found += [to_campaign(who, name[0]), to_place(who, name[1])]
         else:
@@ -446,6 +523,14 @@ def relation(who: str, route: str, ids: tuple[Any, ...]) -> tuple[object, ...]:
 def to_place(who: str, place: object) -> object:
     """The same for all places to which the person's posts stand alike and at which they may do the same."""
     return (MAY[who][place], kinship(who, PLACES[place])) if place in PLACES else None
+
+
+def to_gateway(who: str, name: object) -> object:
+    """The same for all that are likewise somebody's of a unit, or of a campaign."""
+    if name not in GATEWAYS:
+        return None
+    robot = str(name).startswith("robot ")
+    return (robot, to_campaign(who, str(name).removeprefix("robot ")) if robot else to_place(who, name))
 
 
 def to_campaign(who: str, campaign: object, *, closely: bool = False) -> object:

@@ -22,9 +22,10 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils import timezone
 
 from checklists import course
-from checklists.models import Campaign, Extension, Phase, State, Task, TaskEvent, Template
+from checklists.models import Campaign, Extension, HelpRequest, Phase, State, Task, TaskEvent, Template
 from readiness.health import PARTS
-from readiness.models import Heartbeat, Notice, WallPass
+from readiness.models import Channel, Gateway, Heartbeat, Notice, WallPass, Wishes
+from readiness.reminders import sealed
 from tests import factories
 from villages.access import Role
 from villages.models import Cadre, Post
@@ -82,7 +83,9 @@ class World:
     phases: dict[str, int]  # likewise
     extensions: dict[str, int]  # a request for more time, by place
     templates: dict[str, int] = field(default_factory=dict)  # a speech, and one of an office's own for some hosts
+    helps: dict[str, int] = field(default_factory=dict)  # a call for help, by place
     passes: dict[str, int] = field(default_factory=dict)  # one of each campaign, for its host
+    gateways: dict[str, int] = field(default_factory=dict)  # a webhook of a place, a robot of a campaign
 
     def number(self, kind: str, name: Any) -> Any:
         """What stands in an address for a campaign, a unit or a task; a name of nothing stands for itself."""
@@ -95,8 +98,11 @@ class World:
             "item": self.items,
             "phase": self.phases,
             "extension": self.extensions,
+            "help": self.helps,
             "template": self.templates,
             "pass": self.passes,
+            "gateway": self.gateways,
+            "secret": {name: f"secret-{name}" for name in self.people},
             "token": {name: f"token-{name}" for name in self.campaigns},
         }
         if kind == "post" and name in POSTS:
@@ -130,12 +136,13 @@ def build() -> Iterator[World]:
         people = factories.cast() | _extras()
         world = World(people, {}, {}, {}, {}, {}, {})
         _campaigns(world)
+        _gateways(world)
         for who in people:
             Notice.objects.create(
                 cadre=people[who],
                 rule="digest",
                 on=timezone.localdate(),
-                channel=Notice.Channel.INBOX,
+                channel=Channel.INBOX,
                 subject=f"给 {people[who].name}",
                 body="3 项逾期",
             )
@@ -215,7 +222,33 @@ def _campaigns(world: World) -> None:
             asked = Extension(task_id=pk, asked_by=left, until=today + timedelta(days=99), reason="等水泥")
             asked.save()
             world.extensions[place] = asked.pk
+            called = HelpRequest(task_id=pk, asked_by=left, obstacle="路不通", need="挖机", reply_by=today)
+            called.save()
+            world.helps[place] = called.pk
     TaskEvent.objects.bulk_create(events(Task.objects.filter(state="done"), by=left))
+
+
+def _gateways(world: World) -> None:
+    """A webhook of some places, a robot of some campaigns; everybody has a calendar."""
+    closed = sealed.seal({"path": "/sms", "secret": "s" * 20, "key": "k"})
+    kept = {"host": "https://example.gov.cn", "sealed": closed, "made_by": world.people["ada"], "name": "通道"}
+    for place in ("east", "county", "city", "river"):
+        made = Gateway.objects.create(channel=Channel.WEBHOOK, unit_id=PLACES[place], **kept)
+        world.gateways[place] = made.pk
+    for name, place in {
+        "robot county": "east",
+        "robot east": "east",
+        "robot city": "east",
+        "robot far": "street",
+    }.items():
+        campaign_id = world.campaigns[name.removeprefix("robot ")]
+        made = Gateway.objects.create(
+            channel=Channel.WECOM_ROBOT, unit_id=PLACES[place], campaign_id=campaign_id, **kept
+        )
+        world.gateways[name] = made.pk
+    Wishes.objects.bulk_create(
+        [Wishes(cadre=one, feed_digest=Wishes.digest_of(f"secret-{name}")) for name, one in world.people.items()]
+    )
 
 
 def events(tasks: Iterable[Task], *, by: Cadre) -> list[TaskEvent]:

@@ -274,7 +274,7 @@ def ask(client: Client, address: str, tag: str = "") -> Any:
     return client.get(address, headers={"If-None-Match": tag, "Readiness-Follows": "1"})
 
 
-def test_nothing_changed_is_said_in_no_bytes_and_three_queries(speech: Campaign, as_: As) -> None:
+def test_nothing_changed_is_said_in_no_bytes_and_three_queries(kept: None, speech: Campaign, as_: As) -> None:
     mei, address = as_("mei"), f"/campaigns/{speech.pk}/?unit={EAST}"
     first = ask(mei, address)
     assert first.headers["ETag"] in first.content.decode().replace("&quot;", '"')

@@ -25,11 +25,11 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from checklists.models import Campaign
-from readiness import embedded, health
+from readiness import embedded
 from readiness.celery import BeatingScheduler, app
 from readiness.models import Heartbeat, Notice
 from readiness.processes import leash
-from readiness.reminders import lease, outbox, sender, tasks
+from readiness.reminders import lease, outbox, sender, state, tasks
 from tests import factories, live
 from tests.readiness import sending
 from tests.readiness.sending import PostOffice, notice
@@ -295,9 +295,9 @@ def test_a_frozen_sender_shows(committed: None, own_redis: tuple[str, int]) -> N
         ask(redis, "readiness.reminders.deliver", "sending")
         time.sleep(2)
         assert psutil.pid_exists(worker.pid)
-        assert "sender" in health.silent()
+        assert "sender" in silent()
         os.killpg(worker.pid, signal.SIGCONT)
-        live.wait_for(lambda: "sender" not in health.silent(), 30)
+        live.wait_for(lambda: "sender" not in silent(), 30)
 
 
 @pytest.mark.slow
@@ -320,6 +320,10 @@ def test_one_that_is_frozen_below_a_living_parent_shows_too(committed: None, own
 # --- signs of life -----------------------------------------------------------------------------------
 
 
+def silent() -> list[str]:
+    return [part for part, _since in state.look(Cadre(pk=0))[1].silent]
+
+
 @pytest.fixture
 def parts(db: None) -> Callable[..., None]:
     def live_since(**ago: float) -> None:
@@ -333,26 +337,14 @@ def parts(db: None) -> Callable[..., None]:
 
 def test_who_is_silent_for_five_minutes_is_named(parts: Callable[..., None]) -> None:
     parts(worker=0, beat=0, sender=0)
-    assert health.silent() == []
+    assert silent() == []
     parts(worker=295, beat=0, sender=305)
-    assert health.silent() == ["sender"]
+    assert silent() == ["sender"]
     parts(worker=305)
-    assert health.silent() == ["worker", "beat", "sender"]
+    assert silent() == ["beat", "sender", "worker"]
     # A sign from tomorrow was left before the clock was set back and says nothing about now.
     parts(worker=-86400, beat=0, sender=0)
-    assert health.silent() == ["worker"]
-
-
-def test_the_answer_is_remembered_for_a_while(
-    parts: Callable[..., None], settings: Settings, django_assert_num_queries: Any
-) -> None:
-    settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
-    parts(worker=0, beat=0, sender=400)
-    with django_assert_num_queries(1):
-        assert [health.silent() for _ in range(20)] == [["sender"]] * 20
-    with django_assert_num_queries(1):  # /healthz does not ask what is remembered
-        assert "sender" in health.down()
-    cache.clear()
+    assert silent() == ["worker"]
 
 
 def test_the_worker_says_that_it_lives(db: None) -> None:

@@ -356,8 +356,9 @@ def test_a_step_that_was_not_told_is_not_taken(cast: Cast, quiet: Campaign) -> N
 
 def send_back(task: Task, by: Cadre, note: str) -> None:
     put(task, state="returned", due_on=TODAY + timedelta(days=60))
+    at = moment(at="10:00") + timedelta(seconds=TaskEvent.objects.count())
     TaskEvent.objects.create(
-        id=uuid.uuid4(), task=task, by=by, from_state="done", to_state="returned", note=note, at=moment(at="10:00")
+        id=uuid.uuid4(), task=task, by=by, from_state="done", to_state="returned", note=note, at=at
     )
 
 
@@ -383,7 +384,8 @@ def test_news_of_one_hour_come_together_and_later_ones_wait_for_the_next(cast: C
     send_back(factories.task(quiet, "v-1", MAPLE), cast["bao"], "一")
     send_back(factories.task(quiet, "v-2", MAPLE), cast["bao"], "二")
     outbox.write_news(moment(at="10:05"))
-    send_back(factories.task(quiet, "v-3", MAPLE), cast["bao"], "三")
+    for words in ("三", "又三"):  # the last time counts
+        send_back(factories.task(quiet, "v-3", MAPLE), cast["bao"], words)
     assert outbox.write_news(moment(at="10:40")) == 0
     assert outbox.write_news(moment(at="11:00")) == 1
     assert [len(notice.body.splitlines()) for notice in inbox("hong", "news")] == [2, 1]

@@ -245,7 +245,7 @@ def test_a_thousand_wrong_tries(
 
 
 def test_the_log_keeps_other_lines() -> None:
-    keeps = logs.WallPasses()
+    keeps = logs.SecretAddresses()
     line = logging.LogRecord("django.request", logging.WARNING, "", 0, "Not Found: %s", ("/campaigns/1/tasks/",), None)
     assert all(keeps.filter(line) for _ in range(3))
     assert line.getMessage() == "Not Found: /campaigns/1/tasks/"

@@ -8,7 +8,8 @@ from typing import Any, Self
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.core.validators import RegexValidator
 from django.db import models
-from django.db.models import Exists, F, OuterRef, Q
+from django.db.models import Exists, F, Min, OuterRef, Q
+from django.db.models.functions import Length
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
@@ -148,6 +149,12 @@ class PostQuerySet(models.QuerySet["Post"]):
     def visible_to(self, user: access.Person) -> Self:
         """Posts at units that the user's own posts cover."""
         return self.filter(access.within("unit__code", user))
+
+    def highest(self, action: access.Action) -> int:
+        """How many places the code of the highest unit has where one of these posts allows this; -1: none does."""
+        held = self.filter(role__in=access.RIGHTS[action])
+        places: int | None = held.aggregate(places=Min(Length("unit_id")))["places"]
+        return -1 if places is None else places
 
     def not_over(self, on: date) -> Self:
         """Held on this day or later."""

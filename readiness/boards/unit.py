@@ -1,0 +1,138 @@
+"""One unit in a campaign: its checklist, how far it is, what it calls for, and chasing it."""
+
+import uuid
+from datetime import date
+from typing import Any
+
+from django.contrib import messages
+from django.db.models import Exists, OuterRef
+from django.http import Http404, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import ngettext
+from django.views.decorators.http import require_POST, require_safe
+
+from checklists import chases, help, ticks
+from checklists.forms import ChaseForm
+from checklists.lines import Lines
+from checklists.models import Campaign, Chase, HelpRequest, Responsibility, State, Task, TaskEvent
+from checklists.models.task import read_along
+from readiness.boards import figures
+from readiness.boards.light import Counts
+from villages import access
+from villages.http import CadreRequest, back
+from villages.models import Unit
+
+
+@require_safe
+def unit_page(request: CadreRequest, campaign_id: int, code: str) -> HttpResponse:
+    """One unit's own checklist by section, who answers for it, its light, what is open and what blocks it."""
+    campaign = get_object_or_404(Campaign.objects.visible_to(request.user), pk=campaign_id)
+    return _unit_page(request, campaign, code)
+
+
+@require_POST
+def chase_unit(request: CadreRequest, campaign_id: int, code: str) -> HttpResponse:
+    """Chases all that the unit itself is overdue with, in one go."""
+    campaign = get_object_or_404(Campaign.objects.visible_to(request.user), pk=campaign_id)
+    unit = get_object_or_404(Unit.objects.visible_to(request.user).under(campaign.host_id), pk=code)
+    access.require(access.may_chase(request.user, unit.pk))
+    form = ChaseForm(request.POST)
+    if not form.is_valid():
+        return _unit_page(request, campaign, code, chase_form=form, status=422)
+    late = list(Task.objects.overdue(timezone.localdate()).filter(campaign=campaign, unit=unit).for_change())
+    if not late:
+        return _unit_page(request, campaign, code, chase_form=form, conflict=str(chases.NOTHING_DUE), status=409)
+    try:
+        chased = chases.chase(late, by=request.user, **form.cleaned_data)
+    except ticks.Conflict as conflict:
+        return _unit_page(request, campaign, code, chase_form=form, conflict=str(conflict.message), status=409)
+    n = len(chased.now)
+    messages.success(request, ngettext("%(n)d task chased.", "%(n)d tasks chased.", n) % {"n": n})
+    if chased.before:
+        messages.info(request, chases.chased_before(chased.before[0]))
+    return back(request, otherwise=reverse("unit_tasks", args=[campaign_id, code]))
+
+
+def _unit_page(
+    request: CadreRequest,
+    campaign: Campaign,
+    code: str,
+    *,
+    chase_form: ChaseForm | None = None,
+    conflict: str = "",
+    status: int = 200,
+) -> HttpResponse:
+    user = request.user
+    units = Unit.objects.visible_to(user).under(campaign.host_id)
+    below = units.under(code).exclude(pk=code)
+    upward = units.filter(code__in=access.above(code)).annotate(has_below=Exists(below))
+    path: list[Any] = list(upward.order_by("code"))
+    if not path or path[-1].code != code:
+        raise Http404
+    *above, unit = path
+    today = timezone.localdate()
+    asked = Task.objects.visible_to(user).asked_for()
+    asked = asked.filter(campaign=campaign, unit=unit).select_related("item").order_by("item__position", "due_on", "pk")
+    tasks = read_along(asked, [campaign])
+    counts = sum((_count(task, on=today) for task in tasks), Counts())
+    # The last word said about each task that is still owed: what blocks it.
+    said = {
+        event.task_id: event
+        for event in TaskEvent.objects.filter(task__in=[task.pk for task in tasks if task.is_owed])
+        .exclude(note="")
+        .exclude(Exists(Chase.objects.filter(task=OuterRef("task"), at=OuterRef("at"))))  # that blocks nothing
+        .select_related("by")
+    }
+    calls = HelpRequest.objects.by_task(tasks)
+    late = [task for task in tasks if task.is_overdue(today)]
+    chased = {chase.task_id: chase for chase in Chase.objects.filter(task__in=late, on=today).select_related("by")}
+    answering = Responsibility.objects.visible_to(user).of_unit(campaign, unit, on=today)
+    chases_here = campaign.is_running and access.may_chase(user, unit.pk) and chases.hearers(answering, user)
+    here = reverse("unit_tasks", args=[campaign.pk, code])
+    lines = Lines(request, back=here, show_unit=False).all(tasks, said, calls)
+    sections: dict[str, list[dict[str, Any]]] = {}
+    for line in lines:
+        sections.setdefault(line["task"].item.section, []).append(line)
+    return render(
+        request,
+        "boards/unit.html",
+        {
+            "campaign": campaign,
+            "unit": unit,
+            "counts": counts,
+            "light": figures.light_of(campaign, counts),
+            "sections": sections,
+            "late": [(task, chased.get(task.pk)) for task in late],
+            "to_chase": len(late) - len(chased) if chases_here else 0,
+            "chase_form": chase_form,
+            "event": uuid.uuid4(),
+            "conflict": conflict,
+            "calls": [
+                (task, calls[task.pk], uuid.uuid4() if help.answers(user, calls[task.pk], task) else None)
+                for task in tasks
+                if task.pk in calls
+            ],
+            "blocked": [line for line in lines if line["said"] and line["task"].pk not in calls],
+            "answers": answering,
+            "may_call": access.may_call(user, unit.code),
+            "has_below": unit.has_below,
+            "has_board": figures.has_board(unit.code),
+            "above": [(upper.code, upper.name) for upper in above],
+        },
+        status=status,
+    )
+
+
+def _count(task: Task, *, on: date) -> Counts:
+    late = task.is_overdue(on)
+    return Counts(
+        **{task.state: 1},
+        overdue=int(late),
+        vetoes=int(task.veto and (late or task.state == State.RETURNED)),
+        vetoes_owed=int(task.veto and task.is_owed),
+        points=task.points if task.state != State.WAIVED else 0,
+        points_done=task.points if task.state == State.DONE else 0,
+        points_verified=task.points if task.state == State.VERIFIED else 0,
+    )
