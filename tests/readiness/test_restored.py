@@ -221,6 +221,20 @@ def test_files_that_were_put_back_in_the_same_place_are_found_out_by_redis(cast:
     assert Sender.objects.get().paused_at is None
 
 
+def test_another_sender_that_ends_just_now_is_no_restore(
+    cast: dict[str, Cadre], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert restored.may_send()
+    ask = restored._remembered
+
+    def meanwhile(place: str) -> int:
+        restored.remember(3)
+        return ask(place)
+
+    monkeypatch.setattr(restored, "_remembered", meanwhile)
+    assert restored.may_send()
+
+
 def test_a_redis_that_lost_its_memory_is_no_restore(cast: dict[str, Cadre]) -> None:
     notice(cast["lan"])
     assert sender.deliver(Outside()).accepted == 1
