@@ -13,7 +13,6 @@ from html import unescape
 from typing import Any
 
 import pytest
-from django.core.cache import caches
 from django.core.management import call_command
 from django.db import connection, transaction
 from django.test import Client
@@ -25,7 +24,6 @@ from checklists.models import Campaign, DayTally, Item, Phase, Responsibility, S
 from readiness.boards import answers, figures, items, views
 from readiness.boards.light import Counts, Light
 from readiness.models import Notice
-from readiness.reminders import state
 from tests import factories
 from tests.factories import BUREAU, COUNTY, EAST, LAKE, MAPLE, MARKET, TODAY, WEST, WILLOW, line
 from villages.access import Role
@@ -772,11 +770,7 @@ def measured(villages: int) -> dict[tuple[str, str], int]:
 
 
 @pytest.mark.django_db
-def test_no_page_costs_more_than_twelve_queries_nor_more_for_more_villages(settings: Any) -> None:
-    # Whether anything is silent is kept for all pages together, as by a web process.
-    memory = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": str(uuid.uuid4())}
-    settings.CACHES = settings.CACHES | {"default": memory}
-    caches["default"].set("alarm", state.look(), 600)
+def test_no_page_costs_more_than_twelve_queries_nor_more_for_more_villages() -> None:
     with transaction.atomic():
         few = measured(20)
         transaction.set_rollback(True)
