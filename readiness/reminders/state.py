@@ -96,7 +96,8 @@ def alarm(user: access.Person) -> Alarm:
 
 
 def unread(user: Cadre) -> int:
-    """How many of a person's notices are unread; read along if the alarm was looked up for them just now."""
+    """How many of a person's notices are unread; read along with the alarm, which comes further down the page."""
+    alarm(user)
     looked: tuple[int, Alarm] | None = vars(user).get(LOOKED)
     return looked[0] if looked else Notice.unread_of(user)
 
