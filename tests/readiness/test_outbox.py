@@ -2,11 +2,12 @@
 
 import random
 import threading
+import time
 import uuid
 from datetime import date, timedelta
 
 import pytest
-from django.db import connection, connections
+from django.db import connection, connections, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
@@ -284,6 +285,31 @@ def test_two_beats_at_once_write_once(committed: None) -> None:
     assert sorted(counts)[:3] == [0, 0, 0]
     assert counts.count(0) == 3
     assert max(counts) == Notice.objects.count()
+
+
+def test_who_plans_second_waits_and_finds_what_the_first_has_told(committed: None) -> None:
+    """A minute apart, the same news would have another key: only the lock keeps it from being told twice."""
+    factories.units()
+    cast = factories.cast()
+    task = factories.task(quiet_campaign(), "v-1", MAPLE)
+    Chase.objects.create(task=task, by=cast["tang"], on=TODAY, at=moment(), reason="快")
+    has_told = threading.Event()
+
+    def first() -> None:
+        try:
+            with transaction.atomic():
+                outbox.write_news(moment(at="10:05"))
+                has_told.set()
+                time.sleep(0.5)
+        finally:
+            connections.close_all()
+
+    thread = threading.Thread(target=first)
+    thread.start()
+    has_told.wait(10)
+    assert outbox.write_news(moment(at="10:06")) == 0
+    thread.join()
+    assert len(inbox("hong", "news")) == 1
 
 
 def test_a_digest_that_did_not_leave_gives_way_to_the_next(cast: Cast, quiet: Campaign) -> None:
