@@ -30,13 +30,15 @@ HERE = "SELECT oid::text, %s::regclass::oid::text FROM pg_database WHERE datname
 
 def may_send() -> bool:
     """Whether notices may leave the house. Pauses the sender if the database was restored since the last time."""
-    row, place = Sender.objects.filter(pk=1).first(), lies_in()
+    place = lies_in()
+    remembered = _remembered(place)  # before the row is read: another sender notes in the row first, then in Redis
+    row = Sender.objects.filter(pk=1).first()
     if row is None or not row.lies_in:
         return _settled_down(place)
     if row.paused_at:
         return False
     is_elsewhere = not is_same(row.lies_in, place)
-    if is_elsewhere or _remembered(place) > row.handed_over:
+    if is_elsewhere or remembered > row.handed_over:
         _pause(is_elsewhere=is_elsewhere)
         return False
     if row.lies_in != place:  # what could not be read then can be now
