@@ -39,7 +39,7 @@ def platform(stack: Stack) -> Iterator[Platform]:
         yield outside
 
 
-def seconds(stack: Stack, platform: Platform, *, troubled: bool, options: str = "", patience: float = 60) -> float:
+def seconds(stack: Stack, platform: Platform, *, troubled: bool, options: str = "", patience: float = 300) -> float:
     """How long it takes until those that are well have all that is theirs, beside the three in trouble or without."""
     Notice.objects.all().delete()
     platform.requests.clear()

@@ -7,7 +7,7 @@ import pytest
 from django.utils import timezone
 
 from readiness.models import Channel, Notice
-from readiness.reminders import outbox
+from readiness.reminders import outbox, restored
 from tests import live
 from tests.chaos import size, world
 from tests.chaos.reckoning import Reckoning
@@ -54,6 +54,19 @@ def test_whatever_is_killed_nothing_is_doubled_and_nothing_silently_lost(
     assert webhook.on_the_page == len(webhook.unknown)
     assert set(feishu.shown.values()) == {1}
     assert (len(feishu.shown), feishu.lost, feishu.unknown) == (NOTICES, [], set())
+
+
+def test_what_another_sender_hands_over_meanwhile_is_no_restore(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Found by the storm: one that looked while another noted took the database for one from a backup."""
+    assert restored.may_send()
+    lies_in = restored.lies_in
+
+    def meanwhile() -> str:
+        restored.remember(3)
+        return lies_in()
+
+    monkeypatch.setattr(restored, "lies_in", meanwhile)
+    assert restored.may_send()
 
 
 def test_whoever_sends_again_blindly_doubles(stack: Stack, platform: Platform, tell: Callable[[str], None]) -> None:
