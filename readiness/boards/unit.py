@@ -77,17 +77,17 @@ def _unit_page(
     asked = asked.filter(campaign=campaign, unit=unit).select_related("item").order_by("item__position", "due_on", "pk")
     tasks = read_along(asked, [campaign])
     counts = sum((_count(task, on=today) for task in tasks), Counts())
-    # The last word said about each task that is still owed: what blocks it.
-    said = {
-        event.task_id: event
-        for event in TaskEvent.objects.filter(task__in=[task.pk for task in tasks if task.is_owed])
-        .exclude(note="")
-        .exclude(Exists(Chase.objects.filter(task=OuterRef("task"), at=OuterRef("at"))))  # that blocks nothing
-        .select_related("by")
-    }
+    # The last word said about each task that is still owed: what blocks it. A chase blocks nothing.
+    said, chased = dict[int, TaskEvent](), dict[int, TaskEvent]()
+    chasing = Exists(Chase.objects.filter(task=OuterRef("task"), at=OuterRef("at")))
+    owed = TaskEvent.objects.filter(task__in=[task.pk for task in tasks if task.is_owed])
+    for event in owed.exclude(note="").annotate(is_chase=chasing).select_related("by"):
+        if not event.is_chase:
+            said[event.task_id] = event
+        elif timezone.localdate(event.at) == today:
+            chased[event.task_id] = event
     calls = HelpRequest.objects.by_task(tasks)
     late = [task for task in tasks if task.is_overdue(today)]
-    chased = {chase.task_id: chase for chase in Chase.objects.filter(task__in=late, on=today).select_related("by")}
     answering = Responsibility.objects.visible_to(user).of_unit(campaign, unit, on=today)
     chases_here = campaign.is_running and access.may_chase(user, unit.pk) and chases.hearers(answering, user)
     here = reverse("unit_tasks", args=[campaign.pk, code])
@@ -105,7 +105,7 @@ def _unit_page(
             "light": figures.light_of(campaign, counts),
             "sections": sections,
             "late": [(task, chased.get(task.pk)) for task in late],
-            "to_chase": len(late) - len(chased) if chases_here else 0,
+            "to_chase": sum(task.pk not in chased for task in late) if chases_here else 0,
             "chase_form": chase_form,
             "event": uuid.uuid4(),
             "conflict": conflict,
