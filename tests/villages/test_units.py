@@ -94,6 +94,14 @@ DOES = {
         "su": IN_COUNTY,
     },
     Action.WAIVE: {"lin": IN_WILLOW | {MAPLE}, "bao": BELOW_EAST, "tang": IN_EAST, "ada": IN_COUNTY},
+    Action.CHASE: {
+        "lin": IN_WILLOW | {MAPLE},
+        "bao": BELOW_EAST,
+        "tang": IN_EAST,
+        "mei": IN_COUNTY,
+        "ada": IN_COUNTY,
+    },
+    Action.WATCH: {"tang": IN_EAST, "mei": IN_COUNTY, "ada": IN_COUNTY},
     Action.RUN: {"ada": IN_COUNTY},
     Action.STAFF: {"ada": IN_COUNTY},
     Action.CALL: {
