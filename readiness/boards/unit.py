@@ -82,7 +82,7 @@ def _unit_page(
     chasing = Exists(Chase.objects.filter(task=OuterRef("task"), at=OuterRef("at")))
     owed = TaskEvent.objects.filter(task__in=[task.pk for task in tasks if task.is_owed])
     for event in owed.exclude(note="").annotate(is_chase=chasing).select_related("by"):
-        if not event.is_chase:
+        if not event.is_chase:  # type: ignore[attr-defined]
             said[event.task_id] = event
         elif timezone.localdate(event.at) == today:
             chased[event.task_id] = event
