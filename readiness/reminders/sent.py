@@ -22,7 +22,7 @@ from checklists.models import Campaign, Change
 from checklists.setup import page
 from readiness.models import Channel, Notice
 from readiness.models.notice import NoticeQuerySet
-from readiness.reminders import sender
+from readiness.reminders import sender, tasks
 from readiness.reminders.ways import Unreachable, unreachable
 from villages import access
 from villages.http import CadreRequest
@@ -97,6 +97,7 @@ def resend(request: CadreRequest, campaign_id: int) -> HttpResponse:
         if again:
             note = {"resent": ["", str(again)]}
             Change.objects.create(campaign=campaign, by=request.user, what=Change.What.EDITED, fields=note)
+            transaction.on_commit(tasks.wake)
     said = ngettext("%(n)d notice goes out again.", "%(n)d notices go out again.", again) % {"n": again}
     if again < len(chosen):
         said += " " + _("The others are on their way by now, or were not lost.")
