@@ -63,5 +63,5 @@ class Reckoning:
         states = ", ".join(f"{many} {state}" for state, many in Counter(self.states.values()).most_common())
         return (
             f"inbox {len(self.inbox)}; {self.channel} rows: {states}; {self.arrived.total()} arrived at "
-            f"{len(self.arrived)}, {self.shown.total()} shown; {len(self.doubled)} doubled, {len(self.lost)} lost"
+            f"{len(self.arrived)}, {self.shown.total()} shown; {len(self.doubled)} a second time, {len(self.lost)} lost"
         )
