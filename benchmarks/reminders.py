@@ -1,4 +1,4 @@
-"""Planning the notices of a day, against reading the same tasks once.
+"""Planning the notices of a day for so many villages of 60 items, against reading the same tasks once.
 
 3,000 villages in any case; 30,000 villages with 1.8 million tasks, which take some minutes to make, only if asked for:
 
@@ -21,14 +21,13 @@ from checklists import answers
 from checklists.models import Campaign, Task
 from readiness.models import Rules
 from readiness.reminders import outbox
-from readiness.reminders.calendars import on_or_after, on_or_before, shifted
+from readiness.reminders.calendars import on_or_after, on_or_before
 from villages.access import Role
 from villages.models import Cadre, Post, Unit
 
 SIZES = [300, 3_000] + ([30_000] if os.environ.get("REMINDERS") == "large" else [])
 IN_A_COUNTY = 10  # townships
 LINKED = 5  # villages of a linked cadre
-AHEAD = 7  # days; what is due later is no part of a day's notices
 
 
 # ---- The worlds ----------------------------------------------------------------------------------------------------
@@ -97,11 +96,8 @@ def link(villages: list[str]) -> None:
 
 # ---- What is measured ----------------------------------------------------------------------------------------------
 
-# The columns that say what is owed, where, since when and how much it matters.
-READ = """
-    SELECT id, campaign_id, unit_id, item_id, due_on, state, veto, value FROM checklists_task
-    WHERE state IN ('open', 'returned') AND retired_at IS NULL AND due_on <= %s
-"""
+# The columns that say what is owed, where, since when and how much it matters: of all tasks that a day is planned for.
+READ = "SELECT id, campaign_id, unit_id, item_id, due_on, state, veto, value FROM checklists_task"
 
 
 def day() -> datetime:
@@ -115,9 +111,9 @@ def plan() -> list[Any]:
 
 
 def read() -> list[tuple[Any, ...]]:
-    """The tasks that the day is about, as tuples."""
+    """All tasks, as tuples."""
     with connection.cursor() as cursor:
-        cursor.execute(READ, [shifted(day().date(), AHEAD)])
+        cursor.execute(READ)
         return list(cursor.fetchall())
 
 

@@ -63,12 +63,13 @@ OWING = """
     ORDER BY 1, 2
 """
 # The last digest before a day and whether there is one of it: two looks at the index that keeps notices unique.
+# One of the day after is one as well: by a clock that was set back everybody would hear the same again.
 TOLD = """
     SELECT c.id, (SELECT "on" FROM readiness_notice
                   WHERE cadre_id = c.id AND campaign_id IS NULL AND rule = 'digest' AND "on" < %(on)s
                   ORDER BY campaign_id DESC, "on" DESC LIMIT 1),
            EXISTS (SELECT FROM readiness_notice WHERE cadre_id = c.id AND campaign_id IS NULL AND rule = 'digest'
-                                                      AND "on" = %(on)s)
+                                                      AND "on" BETWEEN %(on)s AND %(on)s + 1)
     FROM unnest(%(cadres)s::bigint[]) c (id)
 """
 WAITING = """
@@ -82,7 +83,8 @@ TAKEN = """
 ROBOTS = """
     SELECT id, channel, campaign_id, unit_id,
            (SELECT max("on") FROM readiness_notice n WHERE n.gateway_id = g.id AND rule = 'group' AND "on" < %(on)s),
-           EXISTS (SELECT FROM readiness_notice n WHERE n.gateway_id = g.id AND rule = 'group' AND "on" = %(on)s)
+           EXISTS (SELECT FROM readiness_notice n WHERE n.gateway_id = g.id AND rule = 'group'
+                                                           AND "on" BETWEEN %(on)s AND %(on)s + 1)
     FROM readiness_gateway g WHERE campaign_id = ANY(%(campaigns)s) AND removed_at IS NULL ORDER BY id
 """
 # Units with everything below them; in the order of Counts.

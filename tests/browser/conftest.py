@@ -22,6 +22,8 @@ from playwright.sync_api import Browser, BrowserContext, Page, Playwright, Respo
 
 from checklists import ticks
 from checklists.models import Campaign, Task
+from readiness.health import PARTS
+from readiness.models import Heartbeat
 from tests import factories, live
 from villages.models import Cadre
 
@@ -124,6 +126,8 @@ def world(committed: None) -> World:
     people = factories.cast()
     today = timezone.localdate()
     world = World(people, factories.campaign(on=today), today)
+    for part in PARTS:  # all is well
+        Heartbeat.objects.create(part=part, at=timezone.now() + timedelta(hours=1))
     world.due(-3)
     return world
 
