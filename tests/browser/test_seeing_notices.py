@@ -71,7 +71,7 @@ def test_one_and_several_are_sent_again(visit: Visit, told_all: World, width: in
     page.click(".chips li:first-child a")
     for state in ("failed", "refused"):
         page.check(f".is-{state} [name=notice]")
-    page.click("form:has(#notices) > .btn-primary")
+    page.click("button[form=resend].btn-primary")
     expect(page.locator("#alerts")).to_contain_text("2")
     again = Notice.objects.filter(status=Status.PENDING, cadre=told_all.people["lan"])
     assert set(again.values_list("rule", flat=True)) == {"r-pending", "r-unknown", "r-failed", "r-refused"}

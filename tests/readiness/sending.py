@@ -14,7 +14,6 @@ from checklists.models import Campaign
 from readiness.models import Channel, Gateway, Notice
 from readiness.reminders import sealed
 from readiness.reminders.channels import Accepted
-from tests import factories
 from tests.factories import EAST
 from villages.models import Cadre
 
@@ -45,13 +44,6 @@ def gateway(channel: str, host: str = "http://127.0.0.1:1", unit: str = EAST, **
 def robots(campaign: Campaign, units: list[str], host: str) -> list[Gateway]:
     """The robots of so many groups."""
     return [gateway("dingtalk_robot", host, unit, campaign=campaign) for unit in units]
-
-
-def townships(n: int) -> list[str]:
-    """So many more of them, besides the usual units."""
-    codes = [f"511504{number}" for number in range(300, 300 + n)]
-    factories.units(factories.UNITS | {code: f"{code[6:]}镇" for code in codes})
-    return codes
 
 
 def well(notice: Notice) -> Accepted:
