@@ -120,7 +120,8 @@ def test_axe_finds_nothing_and_nothing_sticks_out(visit: Visit, full: World, lan
             if language == "en" and width != PHONE:
                 continue  # its longer words are short of room there
             page.set_viewport_size({"width": width, "height": height})
-            wrong += [f"{path} ({who}, {width} px): {fault}" for fault in [*faults(page), *layout(page, width)]]
+            found = [*layout(page, width), *(faults(page) if language != "en" else [])]  # but their marks are the same
+            wrong += [f"{path} ({who}, {width} px): {fault}" for fault in found]
     assert not wrong, "\n".join(["", *wrong])
 
 

@@ -16,7 +16,7 @@ from tests.checklists.test_tallies import drift
 from tests.factories import WILLOW, line
 from villages.access import Role
 
-PAIRS = 200
+PAIRS, CONTROLS = 200, 60
 pytestmark = pytest.mark.slow
 
 
@@ -75,8 +75,8 @@ def test_of_two_at_once_one_changes_the_task_and_the_other_is_told(
 
 def test_without_the_compare_and_set_both_change_it(tasks: list[int], tell: Callable[[str], None]) -> None:
     with live.web(workers=2, app="tests.racy:application") as web:
-        answers = tick_at_once(web.url, tasks)
+        answers = tick_at_once(web.url, tasks[:CONTROLS])
     assert set(answers) == {302}
-    doubled = TaskEvent.objects.count() - PAIRS
+    doubled = TaskEvent.objects.count() - CONTROLS
     assert doubled > 0
-    tell(f"control without compare-and-set: {doubled} of {PAIRS} tasks changed twice")
+    tell(f"control without compare-and-set: {doubled} of {CONTROLS} tasks changed twice")

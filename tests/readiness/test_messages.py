@@ -243,10 +243,15 @@ def test_a_placeholder_that_differs_makes_the_check_fail(
         ("{% translate 'ok' %} of {% translate 'ok' %}", "of"),
     ],
 )
-def test_bare_words_in_a_page_make_the_check_fail(tree: Path, markup: str, words: str) -> None:
-    (tree / "templates" / "bare.html").write_text(f"<div>\n{markup}\n</div>", encoding="utf-8")
+def test_bare_words_in_a_page_are_found(small: Path, markup: str, words: str) -> None:
+    (small / "templates" / "bare.html").write_text(f"<div>\n{markup}\n</div>", encoding="utf-8")
     line = 3 if markup.startswith("<p>\n") else 2
-    assert f"bare text: templates/bare.html:{line}: {words}" in check()
+    assert messages.bare_words(small) == [f"bare text: templates/bare.html:{line}: {words}"]
+
+
+def test_bare_words_make_the_check_fail(tree: Path) -> None:
+    (tree / "templates" / "bare.html").write_text("<p>Hello there</p>", encoding="utf-8")
+    assert "bare text: templates/bare.html:1: Hello there" in check()
 
 
 @pytest.mark.parametrize(
