@@ -297,7 +297,13 @@ def test_a_frozen_sender_shows(committed: None, own_redis: tuple[str, int]) -> N
         assert psutil.pid_exists(worker.pid)
         assert "sender" in silent()
         os.killpg(worker.pid, signal.SIGCONT)
-        live.wait_for(lambda: "sender" not in silent(), 30)
+
+        def heard() -> bool:
+            ask(redis, "readiness.reminders.deliver", "sending")  # a sign is left every 15 s at most
+            time.sleep(1)
+            return "sender" not in silent()
+
+        live.wait_for(heard, 60)
 
 
 @pytest.mark.slow
