@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from readiness.models import Channel, Gateway, Notice
 from tests import live
-from tests.chaos import size, world
+from tests.chaos import FULL, size, world
 from tests.chaos.stack import Stack, ended
 from tests.platforms import Platform
 from villages.models import Cadre, Unit
@@ -71,7 +71,8 @@ def test_an_endpoint_in_trouble_holds_up_nobody_else(
         f"chaos, {ENDPOINTS} endpoints, one hangs, one answers 500, one HTML: the other {WELL} have {EACH} notices "
         f"each after {beside:.2f} s, without them after {alone:.2f} s: ratio {beside / alone:.2f}"
     )
-    assert beside <= 1.2 * alone
+    # A small run is over in a second or two, where any pause of the machine counts; a lane that waits costs five.
+    assert beside <= (1.2 if FULL else 2.5) * alone
 
 
 def test_one_after_the_other_all_would_wait(stack: Stack, platform: Platform) -> None:

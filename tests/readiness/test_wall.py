@@ -90,7 +90,8 @@ def test_it_shows_answer_cells_weak_places_and_what_happened(busy: Campaign, cas
 
 def test_it_names_nobody_and_shows_no_numbers_and_no_notes(busy: Campaign, cast: Cast, as_: As) -> None:
     for page in (text(Client().get(wall(busy, give(busy, cast["ada"])))), text(as_("ada").get(wall(busy)))):
-        assert not re.search(r"1\d\d(?:\d|\*){4}\d{4}", page)
+        words = re.sub(r'data-tag="[^"]*"', "", page)  # a digest may look like anything
+        assert not re.search(r"1\d\d(?:\d|\*){4}\d{4}", words)
         assert "台账缺三户签字" not in page
         assert [person for person in cast if re.search(rf"\b{cast[person].name}\b", page)] == []
 
