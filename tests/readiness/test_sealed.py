@@ -38,7 +38,7 @@ def test_what_was_not_sealed_here_does_not_open(spoilt: bytes) -> None:
         sealed.unseal(spoilt)
     kept = sealed.seal(SECRETS)
     with pytest.raises(sealed.Unreadable):
-        sealed.unseal(kept[:-9] + b"A" + kept[-8:])
+        sealed.unseal(kept[:-9] + (b"B" if kept[-9:-8] == b"A" else b"A") + kept[-8:])
 
 
 def test_a_gateway_keeps_its_secrets_sealed(cast: dict[str, Cadre], campaign: Campaign) -> None:
