@@ -22,17 +22,28 @@ from checklists.models import (
     Campaign,
     Change,
     Chase,
+    Check,
     DayTally,
+    Draw,
+    Evidence,
+    EvidenceUse,
     Extension,
+    Finding,
+    FindingEvent,
+    FindingStep,
     HelpRequest,
     ItemTally,
+    Measure,
     Phase,
     Pulse,
     Responsibility,
+    Round,
     Share,
     Tally,
     Task,
     TaskEvent,
+    Upload,
+    UploadPart,
 )  # fmt: skip
 from readiness.models import Account, Escalation, Gap, Gateway, News, Notice, Rules, Sender, WallPass
 from tests import factories
@@ -162,6 +173,60 @@ BREAKS: dict[str, Callable[[Task, Cast], object]] = {
     "help_says_what": lambda t, c: change(help_asked(t, c), need=""),
     "chase_once_per_task_and_day": lambda t, c: again(chase(t, c)),
     "chase_gives_a_reason": lambda t, c: change(chase(t, c), reason=""),
+    "task_verified_by_no_stand_in_of_the_claimant": lambda t, c: claimed(
+        t, c["lin"], done_for=c["lan"], verified_by=c["lan"], verified_at=NOW),
+    "task_done_or_verified_for_someone_by_someone": lambda t, c: change(t, done_for=c["lan"]),
+    "item_looked_at_by_a_known_height": lambda t, c: change(t.item, looked_at_by=9),
+    "campaign_looked_at_by_a_known_height": lambda t, c: change(t.campaign, looked_at_by=0),
+    "campaign_ladder_is_somebodys_decision": lambda t, c: change(t.campaign, ladder_from=DAY),
+    "phase_closed_by_someone_at_some_time": lambda t, c: change(phase(t.campaign), closed_at=NOW),
+    "draw_number_once_in_a_campaign": lambda t, c: again(drawing(t, c)),
+    "draw_numbers_are_digits": lambda t, c: change(drawing(t, c), number_one="1e9", number_one_by=c["su"]),
+    "draw_number_is_somebodys": lambda t, c: change(drawing(t, c), number_one="7"),
+    "draw_numbers_by_two_people": lambda t, c: change(drawing(t, c), **numbers(c["su"], c["su"]), drawn_at=NOW),
+    "draw_drawn_once_both_numbers_are_there": lambda t, c: change(drawing(t, c), **numbers(c["su"], c["mei"])),
+    "draw_made_again_gives_a_reason": lambda t, c: drawing(t, c, number=2, instead_of=drawing(t, c)),
+    "round_once_per_draw_and_unit": lambda t, c: again(visit(t, c, draw=drawing(t, c))),
+    "round_rhythm_is_known": lambda t, c: visit(t, c, rhythm="waltz"),
+    "round_finished_by_someone_at_some_time": lambda t, c: change(visit(t, c), finished_at=NOW),
+    "check_decided_once_per_round_and_task": lambda t, c: again(seen(t, c), id=uuid.uuid4()),
+    "check_result_is_known": lambda t, c: seen(t, c, result="perhaps"),
+    "check_says_what_does_not_hold": lambda t, c: seen(t, c, result="fails", remark=""),
+    "check_was_is_a_state": lambda t, c: seen(t, c, was="nearly"),
+    "finding_number_once_in_a_campaign": lambda t, c: again(found(t, c)),
+    "finding_source_is_known": lambda t, c: found(t, c, source="rumour"),
+    "finding_severity_is_known": lambda t, c: found(t, c, severity=4),
+    "finding_state_is_known": lambda t, c: found(t, c, state="nearly"),
+    "finding_says_what": lambda t, c: found(t, c, what=""),
+    "finding_is_due_after_it_was_found": lambda t, c: found(t, c, due_on=DAY - timedelta(days=1)),
+    "finding_fixed_by_someone_at_some_time": lambda t, c: found(t, c, state="fixed", fixed_by=c["lan"]),
+    "finding_confirmed_by_someone_at_some_time": lambda t, c: found(
+        t, c, state="closed", fixed_by=c["lan"], fixed_at=NOW),
+    "finding_confirmed_by_someone_else": lambda t, c: found(
+        t, c, state="closed", fixed_by=c["lin"], fixed_at=NOW, confirmed_by=c["lin"], confirmed_at=NOW),
+    "finding_looked_back_at_once_closed": lambda t, c: found(t, c, look_back_on=DAY),
+    "finding_disputed_by_someone_at_some_time": lambda t, c: found(t, c, disputed_at=NOW),
+    "finding_answered_by_someone": lambda t, c: found(t, c, answer="已修好"),
+    "finding_step_says_what": lambda t, c: FindingStep.objects.create(finding=found(t, c), due_on=DAY),
+    "finding_step_done_by_someone_at_some_time": lambda t, c: FindingStep.objects.create(
+        finding=found(t, c), due_on=DAY, what="铺路", done_at=NOW),
+    "finding_event_gives_a_reason": lambda t, c: FindingEvent.objects.bulk_create(
+        [FindingEvent(id=uuid.uuid4(), finding=found(t, c), by=c["lan"], what="disputed")]),
+    "evidence_stored_once": lambda t, c: again(proof(t, c), id=uuid.uuid4()),
+    "evidence_kind_is_known": lambda t, c: proof(t, c, kind="film"),
+    "evidence_is_kept_until_it_is_removed": lambda t, c: proof(t, c, stored=""),
+    "evidence_is_of_one_thing": lambda t, c: EvidenceUse.objects.create(evidence=proof(t, c), by=c["lan"]),
+    "evidence_once_per_thing": lambda t, c: again(
+        EvidenceUse.objects.create(evidence=proof(t, c), task=t, by=c["lan"], at=NOW)),
+    "upload_part_once": lambda t, c: again(UploadPart.objects.create(upload=upload(t, c), start=0, body=b"1")),
+    "measure_once_at_a_time": lambda t, c: again(measure(t, c)),
+    "measure_rung_is_known": lambda t, c: measure(t, c, rung=4),
+    "measure_state_is_known": lambda t, c: measure(
+        t, c, state="nearly", decided_by=c["mei"], decided_at=NOW, reason="再看"),
+    "measure_decided_by_someone_with_a_reason": lambda t, c: measure(
+        t, c, state="applied", decided_by=c["mei"], decided_at=NOW),
+    "measure_objected_to_by_someone": lambda t, c: measure(t, c, objection="不公平"),
+    "measure_answered_by_someone": lambda t, c: measure(t, c, answer="维持", answered_by=c["mei"], answered_at=NOW),
 }  # fmt: skip
 # Lets a task refer to both columns; the key of its table alone refuses what would break it.
 REFUSED_BEFORE = {"item_and_campaign": "checklists_item_pkey"}
@@ -172,6 +237,7 @@ IN_SQL: dict[str, Callable[[Task, Cast], object]] = {
         course.steer(t.campaign, "closed", by=c["ada"]),
         change(t, points=9),
     ),
+    "draw_is_not_changed_afterwards": lambda t, c: change(drawing(t, c), frozen="another list"),
 }
 # The other half of a rule with two halves: nothing without its pair, nor the pair without it.
 HALVES: list[tuple[str, Callable[[Task, Cast], object]]] = [
@@ -211,6 +277,25 @@ HALVES: list[tuple[str, Callable[[Task, Cast], object]]] = [
         course.steer(t.campaign, "closed", by=c["ada"]), again(t, unit_id=factories.EAST))),
     ("task_of_a_closed_campaign_stays", lambda t, c: (
         course.steer(t.campaign, "closed", by=c["ada"]), Task.objects.all().update(state="waived"))),
+    ("task_verified_by_no_stand_in_of_the_claimant", lambda t, c: claimed(
+        t, c["lin"], verified_by=c["su"], verified_at=NOW, verified_for=c["lin"])),
+    ("task_verified_by_no_stand_in_of_the_claimant", lambda t, c: claimed(
+        t, c["lin"], done_for=c["lan"], verified_by=c["su"], verified_at=NOW, verified_for=c["lan"])),
+    ("task_done_or_verified_for_someone_by_someone", lambda t, c: change(t, verified_for=c["lan"])),
+    ("campaign_ladder_is_somebodys_decision", lambda t, c: change(t.campaign, ladder_by=c["mei"])),
+    ("phase_closed_by_someone_at_some_time", lambda t, c: change(phase(t.campaign), closed_by=c["ada"])),
+    ("draw_is_not_changed_afterwards", lambda t, c: change(
+        drawing(t, c, **numbers(c["su"], c["mei"]), drawn_at=NOW), drawn_at=None, number_two="", number_two_by=None)),
+    ("draw_is_not_changed_afterwards", lambda t, c: change(
+        drawing(t, c, number_one="7", number_one_by=c["su"]), number_one="8")),
+    ("draw_numbers_by_two_people", lambda t, c: change(
+        drawing(t, c), number_two="7", number_two_by=c["su"], drawn_at=NOW)),
+    ("finding_fixed_by_someone_at_some_time", lambda t, c: found(t, c, fixed_by=c["lan"], fixed_at=NOW)),
+    ("finding_answered_by_someone", lambda t, c: found(t, c, answered_by=c["lan"], answered_at=NOW)),
+    ("evidence_is_kept_until_it_is_removed", lambda t, c: proof(t, c, removed_by=c["lan"], removed_at=NOW)),
+    ("evidence_is_of_one_thing", lambda t, c: EvidenceUse.objects.create(
+        evidence=proof(t, c), by=c["lan"], task=t, finding=found(t, c))),
+    ("measure_decided_by_someone_with_a_reason", lambda t, c: measure(t, c, decided_by=c["mei"], decided_at=NOW)),
 ]  # fmt: skip
 
 
@@ -248,6 +333,46 @@ def help_asked(task: Task, cast: Cast) -> HelpRequest:
 
 def chase(task: Task, cast: Cast) -> Chase:
     return Chase.objects.create(task=task, by=cast["lin"], on=DAY, at=NOW, reason="尽快完成")
+
+
+def drawing(task: Task, cast: Cast, **fields: Any) -> Draw:
+    one = {"campaign": task.campaign, "number": 1, "title": "抽查", "among_id": factories.COUNTY, "recipe": {}}
+    one |= {"frozen": "list", "secret": "s", "commitment": "c", "announced_by": cast["su"], "announced_at": NOW}
+    return Draw.objects.create(**one | fields)
+
+
+def numbers(one: Cadre, two: Cadre) -> dict[str, Any]:
+    return {"number_one": "7", "number_one_by": one, "number_two": "8", "number_two_by": two}
+
+
+def visit(task: Task, cast: Cast, **fields: Any) -> Round:
+    one = {"campaign": task.campaign, "unit": task.unit, "rhythm": "patrol", "made_by": cast["su"], "made_at": NOW}
+    return Round.objects.create(**one | fields)
+
+
+def seen(task: Task, cast: Cast, **fields: Any) -> Check:
+    one = {"id": uuid.uuid4(), "round": visit(task, cast), "task": task, "result": "holds", "by": cast["su"]}
+    return Check.objects.create(**one | {"was": "done", "at": NOW} | fields)
+
+
+def found(task: Task, cast: Cast, **fields: Any) -> Finding:
+    one = {"campaign": task.campaign, "number": 1, "source": "check", "unit": task.unit, "what": "路灯不亮"}
+    return Finding.objects.create(**one | {"found_on": DAY, "found_by": cast["su"], "due_on": DAY} | fields)
+
+
+def proof(task: Task, cast: Cast, **fields: Any) -> Evidence:
+    one = {"id": uuid.uuid4(), "campaign": task.campaign, "unit": task.unit, "kind": "photo", "name": "1.jpg"}
+    one |= {"stored": "1.jpg", "size": 1, "sha256": "a", "sent_sha256": "a", "by": cast["lan"], "at": NOW}
+    return Evidence.objects.create(**one | fields)
+
+
+def upload(task: Task, cast: Cast) -> Upload:
+    return Upload.objects.create(id=uuid.uuid4(), by=cast["lan"], task=task, name="1.jpg", size=1)
+
+
+def measure(task: Task, cast: Cast, **fields: Any) -> Measure:
+    one = {"campaign": task.campaign, "unit": task.unit, "rung": 1, "grounds": [], "proposed_at": NOW}
+    return Measure.objects.create(**one | fields)
 
 
 def wall_pass(task: Task, cast: Cast) -> WallPass:

@@ -15,7 +15,7 @@ from operator import or_
 from typing import NamedTuple, Protocol
 
 from django.core.exceptions import PermissionDenied
-from django.db.models import Q, TextChoices
+from django.db.models import IntegerChoices, Q, TextChoices
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
@@ -32,6 +32,15 @@ class Role(TextChoices):
     CAMPAIGN_ADMIN = "campaign_admin", _("campaign admin")
     SUPERVISOR = "supervisor", _("supervisor")
     AUDITOR = "auditor", _("auditor")
+
+
+class Height(IntegerChoices):
+    """How high a second look comes from; a higher one always does."""
+
+    LINKED = 1, _("linked cadre or higher")
+    TOWNSHIP = 2, _("township or higher")
+    DEPARTMENT = 3, _("supervisors of the county's departments or higher")
+    COUNTY = 4, _("the county itself")
 
 
 class Grant(NamedTuple):

@@ -2,8 +2,12 @@
 
 from checklists.models.campaign import Campaign, Phase, Responsibility, Template
 from checklists.models.change import Change, Extension
+from checklists.models.draw import Check, Draw, Round
+from checklists.models.evidence import Evidence, EvidenceUse, Upload, UploadPart
+from checklists.models.finding import Finding, FindingEvent, FindingStep
 from checklists.models.help import Chase, HelpRequest
 from checklists.models.item import Item
+from checklists.models.measure import Measure
 from checklists.models.share import Share
 from checklists.models.tally import DayTally, ItemTally, Pulse, Tally
 from checklists.models.task import State, Task, TaskEvent
@@ -12,18 +16,29 @@ __all__ = [
     "Campaign",
     "Change",
     "Chase",
+    "Check",
     "DayTally",
+    "Draw",
+    "Evidence",
+    "EvidenceUse",
     "Extension",
+    "Finding",
+    "FindingEvent",
+    "FindingStep",
     "HelpRequest",
     "Item",
     "ItemTally",
+    "Measure",
     "Phase",
     "Pulse",
     "Responsibility",
+    "Round",
     "Share",
     "State",
     "Tally",
     "Task",
     "TaskEvent",
     "Template",
+    "Upload",
+    "UploadPart",
 ]

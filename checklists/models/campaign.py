@@ -146,6 +146,15 @@ class Campaign(models.Model):
     gates = models.BooleanField(_("a phase shows its gate items until they are done"), default=False)
     ranking = models.BooleanField(_("ranking"), default=False)
     last_places = models.PositiveSmallIntegerField(_("last places that are warned"), default=0)
+    # 通报 → 降等次 → 一票否决: proposed from this day on, each decided by a person (checklists/ladder.py).
+    ladder_from = models.DateField(_("measures are proposed from"), null=True, blank=True)
+    ladder_by = models.ForeignKey(
+        Cadre, models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("decided by")
+    )
+    # How high the second look at a claim must go, unless an item says otherwise.
+    looked_at_by = models.PositiveSmallIntegerField(
+        _("claims are checked by"), choices=access.Height.choices, default=access.Height.LINKED, db_default=1
+    )
     decided_by = models.ForeignKey(
         Cadre, models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("decided by")
     )
@@ -180,6 +189,14 @@ class Campaign(models.Model):
             models.CheckConstraint(
                 name="campaign_veto_and_ranking_are_somebodys_decision",
                 condition=Q(vetoes=False, ranking=False) | Q(decided_by__isnull=False),
+            ),
+            models.CheckConstraint(
+                name="campaign_ladder_is_somebodys_decision",
+                condition=Q(ladder_from__isnull=True, ladder_by__isnull=True)
+                | Q(ladder_from__isnull=False, ladder_by__isnull=False),
+            ),
+            models.CheckConstraint(
+                name="campaign_looked_at_by_a_known_height", condition=Q(looked_at_by__in=access.Height.values)
             ),
             models.CheckConstraint(
                 name="campaign_closed_by_someone_at_some_time",
@@ -228,12 +245,20 @@ class Phase(models.Model):
     title_en = models.CharField(max_length=200, blank=True)
     starts_on = models.DateField(_("from"))
     ends_on = models.DateField(_("to"))
+    # With gates switched on, a phase is closed by hand, and only once its gate items are done everywhere.
+    closed_at = models.DateTimeField(null=True, blank=True)
+    closed_by = models.ForeignKey(Cadre, models.PROTECT, null=True, blank=True, related_name="+")
 
     class Meta:
         ordering = ["starts_on", "pk"]
         constraints = [
             models.UniqueConstraint(name="phase_once_per_campaign", fields=["campaign", "key"]),
             models.CheckConstraint(name="phase_ends_after_it_starts", condition=Q(ends_on__gte=F("starts_on"))),
+            models.CheckConstraint(
+                name="phase_closed_by_someone_at_some_time",
+                condition=Q(closed_at__isnull=True, closed_by__isnull=True)
+                | Q(closed_at__isnull=False, closed_by__isnull=False),
+            ),
         ]
 
     def __str__(self) -> str:

@@ -8,6 +8,7 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from checklists.models.campaign import Campaign, Phase, in_language
+from villages import access
 from villages.models import Kind
 
 
@@ -63,6 +64,11 @@ class Item(models.Model):
     veto = models.BooleanField(_("veto"), default=False)
     proof = models.CharField(_("what shows it"), max_length=120, blank=True)
     proof_en = models.CharField(max_length=200, blank=True)
+    needs_proof = models.BooleanField(_("verified only with a file that shows it"), default=False, db_default=False)
+    # How high the second look must go; None: as the campaign says.
+    looked_at_by = models.PositiveSmallIntegerField(
+        _("checked by"), choices=access.Height.choices, null=True, blank=True
+    )
 
     class Meta:
         verbose_name = _("item")
@@ -80,6 +86,10 @@ class Item(models.Model):
             models.CheckConstraint(
                 name="item_statistic_has_no_target",
                 condition=Q(statistic=False) | Q(target__isnull=True, total__isnull=True),
+            ),
+            models.CheckConstraint(
+                name="item_looked_at_by_a_known_height",
+                condition=Q(looked_at_by__isnull=True) | Q(looked_at_by__in=access.Height.values),
             ),
             models.CheckConstraint(name="item_is_owed_by_someone", condition=Q(owed_by__len__gt=0)),
             models.CheckConstraint(

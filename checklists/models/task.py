@@ -108,6 +108,9 @@ class Task(models.Model):
     done_at = models.DateTimeField(null=True, blank=True)
     verified_by = models.ForeignKey(Cadre, models.PROTECT, null=True, blank=True, related_name="+", db_index=False)
     verified_at = models.DateTimeField(null=True, blank=True)
+    # Whose right it was, if it was a stand-in who ticked or verified: neither of the two checks the other's claim.
+    done_for = models.ForeignKey(Cadre, models.PROTECT, null=True, blank=True, related_name="+", db_index=False)
+    verified_for = models.ForeignKey(Cadre, models.PROTECT, null=True, blank=True, related_name="+", db_index=False)
 
     objects = TaskQuerySet.as_manager()
 
@@ -130,6 +133,17 @@ class Task(models.Model):
             models.CheckConstraint(
                 name="task_verified_by_someone_else",
                 condition=Q(verified_by__isnull=True) | ~Q(verified_by=F("done_by")),
+            ),
+            models.CheckConstraint(
+                name="task_verified_by_no_stand_in_of_the_claimant",
+                condition=(Q(verified_by__isnull=True) | Q(done_for__isnull=True) | ~Q(verified_by=F("done_for")))
+                & (Q(verified_for__isnull=True) | ~Q(verified_for=F("done_by")))
+                & (Q(verified_for__isnull=True) | Q(done_for__isnull=True) | ~Q(verified_for=F("done_for"))),
+            ),
+            models.CheckConstraint(
+                name="task_done_or_verified_for_someone_by_someone",
+                condition=(Q(done_for__isnull=True) | Q(done_by__isnull=False))
+                & (Q(verified_for__isnull=True) | Q(verified_by__isnull=False)),
             ),
         ]
         indexes = [

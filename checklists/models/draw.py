@@ -1,0 +1,219 @@
+"""Draws, the rounds that follow from them, and what was seen on a round."""
+
+from typing import Self
+
+import pgtrigger
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
+
+from checklists.models.campaign import Campaign
+from checklists.models.item import Item
+from checklists.models.task import State, Task
+from villages import access
+from villages.models import Cadre, Unit
+
+
+class DrawQuerySet(models.QuerySet["Draw"]):
+    """Sentences about draws."""
+
+    def visible_to(self, user: access.Person) -> Self:
+        """Draws among units in the user's sight, or among which their own are: anyone there can check one."""
+        return self.filter(access.touching("among__code", user))
+
+
+class Draw(models.Model):
+    """随机抽取: a recorded choice of units, items and inspectors that anyone can compute again.
+
+    Its list is frozen and its secret's hash shown before two people each add a number. Nothing of it changes after.
+    """
+
+    campaign = models.ForeignKey(Campaign, models.PROTECT, related_name="draws")
+    number = models.PositiveIntegerField()  # 1, 2, 3 … in its campaign
+    title = models.CharField(pgettext_lazy("campaign", "title"), max_length=120)
+    among = models.ForeignKey(Unit, models.PROTECT, related_name="+", verbose_name=_("among the units of"))
+    recipe = models.JSONField()  # what is taken, as checklists/draws/recipe.py reads it
+    frozen = models.TextField()  # the list it is drawn from, line by line, as it is hashed
+    secret = models.CharField(max_length=64)  # shown to nobody before the draw
+    commitment = models.CharField(max_length=64)  # SHA-256 of the secret, shown from the beginning
+    announced_by = models.ForeignKey(Cadre, models.PROTECT, related_name="+")
+    announced_at = models.DateTimeField(db_default=Now())
+    number_one = models.CharField(max_length=40, blank=True)
+    number_one_by = models.ForeignKey(Cadre, models.PROTECT, null=True, blank=True, related_name="+")
+    number_two = models.CharField(max_length=40, blank=True)
+    number_two_by = models.ForeignKey(Cadre, models.PROTECT, null=True, blank=True, related_name="+")
+    drawn_at = models.DateTimeField(null=True, blank=True)
+    # A draw is never made again quietly: another one stands beside it and says why.
+    instead_of = models.OneToOneField("self", models.PROTECT, null=True, blank=True, related_name="replaced_by")
+    reason = models.CharField(_("reason"), max_length=400, blank=True)
+
+    objects = DrawQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("draw")
+        ordering = ["campaign", "number"]
+        constraints = [
+            models.UniqueConstraint(name="draw_number_once_in_a_campaign", fields=["campaign", "number"]),
+            models.CheckConstraint(
+                name="draw_numbers_are_digits",
+                condition=Q(number_one__regex=r"^[0-9]{0,40}$", number_two__regex=r"^[0-9]{0,40}$"),
+            ),
+            models.CheckConstraint(
+                name="draw_number_is_somebodys",
+                condition=(
+                    Q(number_one="", number_one_by__isnull=True) | (~Q(number_one="") & Q(number_one_by__isnull=False))
+                )
+                & (Q(number_two="", number_two_by__isnull=True) | (~Q(number_two="") & Q(number_two_by__isnull=False))),
+            ),
+            models.CheckConstraint(
+                name="draw_numbers_by_two_people",
+                condition=Q(number_two_by__isnull=True)
+                | (Q(number_one_by__isnull=False) & ~Q(number_one_by=F("number_two_by"))),
+            ),
+            models.CheckConstraint(
+                name="draw_drawn_once_both_numbers_are_there",
+                condition=Q(drawn_at__isnull=True, number_two_by__isnull=True)
+                | Q(drawn_at__isnull=False, number_two_by__isnull=False),
+            ),
+            models.CheckConstraint(
+                name="draw_made_again_gives_a_reason", condition=Q(instead_of__isnull=True) | ~Q(reason="")
+            ),
+        ]
+        triggers = [
+            pgtrigger.Protect(name="draw_stays", operation=pgtrigger.Delete),
+            # Before the draw only numbers are added, one after the other; after it nothing changes.
+            pgtrigger.Trigger(
+                name="draw_is_frozen",
+                when=pgtrigger.Before,
+                operation=pgtrigger.Update,
+                func="""
+                    IF OLD.drawn_at IS NOT NULL
+                       OR (OLD.number_one <> '' AND (NEW.number_one, NEW.number_one_by_id)
+                           IS DISTINCT FROM (OLD.number_one, OLD.number_one_by_id))
+                       OR (NEW.campaign_id, NEW.number, NEW.among_id, NEW.recipe, NEW.frozen, NEW.secret,
+                           NEW.commitment, NEW.announced_by_id, NEW.announced_at, NEW.instead_of_id, NEW.reason,
+                           NEW.title)
+                          IS DISTINCT FROM
+                          (OLD.campaign_id, OLD.number, OLD.among_id, OLD.recipe, OLD.frozen, OLD.secret,
+                           OLD.commitment, OLD.announced_by_id, OLD.announced_at, OLD.instead_of_id, OLD.reason,
+                           OLD.title) THEN
+                        RAISE EXCEPTION 'A draw is not changed afterwards'
+                            USING ERRCODE = 'check_violation', CONSTRAINT = 'draw_is_not_changed_afterwards';
+                    END IF;
+                    RETURN NEW;
+                """,
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.campaign_id}/{self.number} {self.title}"
+
+    @property
+    def is_drawn(self) -> bool:
+        return self.drawn_at is not None
+
+
+class RoundQuerySet(models.QuerySet["Round"]):
+    """Sentences about rounds."""
+
+    def visible_to(self, user: access.Person) -> Self:
+        """Rounds of units in the user's sight, and those that the user was sent on."""
+        mine = Q(pk__in=Round.inspectors.through.objects.filter(cadre=getattr(user, "pk", None)).values("round"))
+        return self.filter(access.within("unit__code", user) | mine)
+
+    def open(self) -> Self:
+        """Not finished."""
+        return self.filter(finished_at__isnull=True)
+
+
+class Round(models.Model):
+    """检查: one visit to one unit, by one inspector or several."""
+
+    class Rhythm(models.TextChoices):
+        """四种方式: how supervision comes round."""
+
+        PATROL = "patrol", _("patrol")
+        FOCUS = "focus", _("focus")
+        REPEAT = "repeat", _("repeat")
+        TRACK = "track", _("track to the end")
+
+    campaign = models.ForeignKey(Campaign, models.PROTECT, related_name="rounds")
+    unit = models.ForeignKey(Unit, models.PROTECT, related_name="+")
+    draw = models.ForeignKey(Draw, models.PROTECT, null=True, blank=True, related_name="rounds")  # None: nobody drew it
+    rhythm = models.CharField(_("rhythm"), max_length=10, choices=Rhythm.choices)
+    why = models.CharField(_("reason"), max_length=400, blank=True)
+    items = models.ManyToManyField(Item, blank=True, related_name="+")  # empty: all that the unit owes
+    inspectors = models.ManyToManyField(Cadre, related_name="rounds")
+    on = models.DateField(_("planned for"), null=True, blank=True)
+    made_by = models.ForeignKey(Cadre, models.PROTECT, related_name="+")
+    made_at = models.DateTimeField(db_default=Now())
+    finished_by = models.ForeignKey(Cadre, models.PROTECT, null=True, blank=True, related_name="+")
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    objects = RoundQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("round")
+        ordering = ["-made_at", "pk"]
+        constraints = [
+            models.UniqueConstraint(name="round_once_per_draw_and_unit", fields=["draw", "unit"]),
+            models.CheckConstraint(
+                name="round_rhythm_is_known", condition=Q(rhythm__in=("patrol", "focus", "repeat", "track"))
+            ),
+            models.CheckConstraint(
+                name="round_finished_by_someone_at_some_time",
+                condition=Q(finished_by__isnull=True, finished_at__isnull=True)
+                | Q(finished_by__isnull=False, finished_at__isnull=False),
+            ),
+        ]
+        indexes = [models.Index(name="round_by_campaign_and_unit", fields=["campaign", "unit"])]
+        triggers = [pgtrigger.Protect(name="round_stays", operation=pgtrigger.Delete)]
+
+    def __str__(self) -> str:
+        return f"{self.unit_id} {self.get_rhythm_display()}"
+
+
+class CheckQuerySet(models.QuerySet["Check"]):
+    """Sentences about what was seen."""
+
+    def visible_to(self, user: access.Person) -> Self:
+        """About tasks of units in the user's sight."""
+        return self.filter(access.within("task__unit__code", user))
+
+
+class Check(models.Model):
+    """检查结果: what an inspector saw of one task on one round. The database refuses to change or remove it."""
+
+    class Result(models.TextChoices):
+        HOLDS = "holds", _("holds")
+        FAILS = "fails", _("does not hold")
+        UNSEEN = "unseen", _("could not be seen")
+
+    id = models.UUIDField(primary_key=True)  # made on the inspector's device, so that a repeat is known as one
+    round = models.ForeignKey(Round, models.PROTECT, related_name="checks")
+    task = models.ForeignKey(Task, models.PROTECT, related_name="checks")
+    result = models.CharField(_("result"), max_length=10, choices=Result.choices)
+    remark = models.TextField(_("remark"), blank=True)
+    by = models.ForeignKey(Cadre, models.PROTECT, related_name="+")
+    at = models.DateTimeField(db_default=Now())
+    seen_at = models.DateTimeField(null=True, blank=True)  # by the device's clock, which may be wrong
+    was = models.CharField(max_length=10, choices=State.choices)  # where the task stood
+
+    objects = CheckQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["at", "id"]
+        constraints = [
+            models.UniqueConstraint(
+                name="check_decided_once_per_round_and_task", fields=["round", "task"], condition=~Q(result="unseen")
+            ),
+            models.CheckConstraint(name="check_result_is_known", condition=Q(result__in=("holds", "fails", "unseen"))),
+            models.CheckConstraint(name="check_says_what_does_not_hold", condition=Q(result="holds") | ~Q(remark="")),
+            models.CheckConstraint(name="check_was_is_a_state", condition=Q(was__in=State.values)),
+        ]
+        triggers = [pgtrigger.Protect(name="check_append_only", operation=pgtrigger.Update | pgtrigger.Delete)]
+
+    def __str__(self) -> str:
+        return f"{self.task_id} {self.get_result_display()}"

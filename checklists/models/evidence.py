@@ -1,0 +1,151 @@
+"""Proof: files on tasks, checks and findings. Nothing counts them."""
+
+from typing import Self
+
+import pgtrigger
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
+
+from checklists.models.campaign import Campaign
+from checklists.models.draw import Check
+from checklists.models.finding import Finding
+from checklists.models.task import Task
+from villages import access
+from villages.models import Cadre, Unit
+
+
+class EvidenceQuerySet(models.QuerySet["Evidence"]):
+    """Sentences about proof."""
+
+    def visible_to(self, user: access.Person) -> Self:
+        """Files of units in the user's sight."""
+        return self.filter(access.within("unit__code", user))
+
+    def there(self) -> Self:
+        """Not taken away again."""
+        return self.filter(removed_at__isnull=True)
+
+
+class Evidence(models.Model):
+    """佐证材料: one file, kept once, that may serve many tasks of its unit."""
+
+    class Kind(models.TextChoices):
+        PHOTO = "photo", _("photo")
+        PDF = "pdf", "PDF"
+        WORD = "word", "Word"
+        SHEET = "sheet", "Excel"
+        TEXT = "text", _("text")
+
+    id = models.UUIDField(primary_key=True)  # made by whoever sends it: the same one twice is one file
+    campaign = models.ForeignKey(Campaign, models.PROTECT, related_name="+")
+    unit = models.ForeignKey(Unit, models.PROTECT, related_name="+")
+    kind = models.CharField(max_length=10, choices=Kind.choices)
+    name = models.CharField(pgettext_lazy("file", "name"), max_length=120)  # as its sender calls it, made harmless
+    # Names in the storage, ours; empty once the file is taken away.
+    stored = models.CharField(max_length=100, blank=True)
+    thumbnail = models.CharField(max_length=100, blank=True)
+    size = models.PositiveIntegerField()  # bytes, as kept
+    sha256 = models.CharField(max_length=64)  # of what is kept
+    sent_sha256 = models.CharField(max_length=64)  # of what came in: knows the same photo again
+    taken_at = models.DateTimeField(null=True, blank=True)  # by the camera's clock, which may be wrong
+    from_camera = models.BooleanField(
+        null=True, blank=True
+    )  # taken on the spot; False: from the gallery; None: unknown
+    by = models.ForeignKey(Cadre, models.PROTECT, related_name="+")
+    at = models.DateTimeField(db_default=Now())
+    removed_by = models.ForeignKey(Cadre, models.PROTECT, null=True, blank=True, related_name="+")
+    removed_at = models.DateTimeField(null=True, blank=True)
+
+    objects = EvidenceQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("proof")
+        ordering = ["at", "id"]
+        constraints = [
+            models.UniqueConstraint(name="evidence_stored_once", fields=["stored"], condition=~Q(stored="")),
+            models.CheckConstraint(
+                name="evidence_kind_is_known", condition=Q(kind__in=("photo", "pdf", "word", "sheet", "text"))
+            ),
+            models.CheckConstraint(
+                name="evidence_is_kept_until_it_is_removed",
+                condition=(Q(removed_at__isnull=True, removed_by__isnull=True) & ~Q(stored=""))
+                | Q(removed_at__isnull=False, removed_by__isnull=False, stored="", thumbnail=""),
+            ),
+        ]
+        indexes = [
+            models.Index(name="evidence_by_unit", fields=["unit", "campaign", "at"]),
+            models.Index(name="evidence_by_what_was_sent", fields=["sent_sha256"]),
+        ]
+        triggers = [pgtrigger.Protect(name="evidence_stays", operation=pgtrigger.Delete)]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class EvidenceUse(models.Model):
+    """What a file is proof of: one task, one check or one finding."""
+
+    evidence = models.ForeignKey(Evidence, models.PROTECT, related_name="uses")
+    task = models.ForeignKey(Task, models.PROTECT, null=True, blank=True, related_name="proofs")
+    check_seen = models.ForeignKey(Check, models.PROTECT, null=True, blank=True, related_name="proofs")
+    finding = models.ForeignKey(Finding, models.PROTECT, null=True, blank=True, related_name="proofs")
+    by = models.ForeignKey(Cadre, models.PROTECT, related_name="+")
+    at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        ordering = ["at", "pk"]
+        constraints = [
+            models.CheckConstraint(
+                name="evidence_is_of_one_thing",
+                condition=Q(task__isnull=False, check_seen__isnull=True, finding__isnull=True)
+                | Q(task__isnull=True, check_seen__isnull=False, finding__isnull=True)
+                | Q(task__isnull=True, check_seen__isnull=True, finding__isnull=False),
+            ),
+            models.UniqueConstraint(
+                name="evidence_once_per_thing",
+                fields=["evidence", "task", "check_seen", "finding"],
+                nulls_distinct=False,
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.evidence_id} → {self.task_id or self.check_seen_id or self.finding_id}"
+
+
+class Upload(models.Model):
+    """A file on its way: what has come so far lies in the database, so none is ever seen in half."""
+
+    id = models.UUIDField(primary_key=True)  # becomes the id of the `Evidence`
+    by = models.ForeignKey(Cadre, models.CASCADE, related_name="+")
+    task = models.ForeignKey(Task, models.CASCADE, null=True, blank=True, related_name="+")
+    check_seen = models.ForeignKey(Check, models.CASCADE, null=True, blank=True, related_name="+")
+    finding = models.ForeignKey(Finding, models.CASCADE, null=True, blank=True, related_name="+")
+    name = models.CharField(max_length=400)
+    size = models.PositiveIntegerField()  # bytes, as announced
+    sha256 = models.CharField(max_length=64, blank=True)  # as announced; the same announced twice goes on
+    from_camera = models.BooleanField(null=True, blank=True)
+    at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        indexes = [models.Index(name="upload_by_time", fields=["at"])]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class UploadPart(models.Model):
+    """A piece of a file on its way."""
+
+    upload = models.ForeignKey(Upload, models.CASCADE, related_name="parts")
+    start = models.PositiveIntegerField()  # byte offset
+    body = models.BinaryField()
+
+    class Meta:
+        ordering = ["start"]
+        constraints = [models.UniqueConstraint(name="upload_part_once", fields=["upload", "start"])]
+
+    def __str__(self) -> str:
+        return f"{self.upload_id} {self.start}"
