@@ -7,7 +7,7 @@ import pytest
 from django.utils import timezone
 
 from readiness.models import Channel, Notice
-from readiness.reminders import outbox, restored
+from readiness.reminders import calendars, outbox, plan, restored
 from tests import live
 from tests.chaos import size, world
 from tests.chaos.reckoning import Reckoning
@@ -69,8 +69,12 @@ def test_what_another_sender_hands_over_meanwhile_is_no_restore(db: None, monkey
     assert restored.may_send()
 
 
-def test_whoever_sends_again_blindly_doubles(stack: Stack, platform: Platform, tell: Callable[[str], None]) -> None:
-    """The control."""
+def test_whoever_sends_again_blindly_doubles(
+    stack: Stack, platform: Platform, tell: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The control. Planned on Sundays too, as tests/chaos/app.py does."""
+    monkeypatch.setattr(plan, "is_workday", lambda day: True)
+    monkeypatch.setattr(calendars, "is_workday", lambda day: True)
     campaign = world.owed_by(CONTROL)
     world.gateway(Channel.WEBHOOK, platform.host)
     outbox.write(timezone.localdate())
