@@ -29,9 +29,9 @@ class RulesForm(SeenForm):
     A rule counts from today at the earliest: nobody is held to one that they could not know.
     """
 
-    gates_from = DayField(label=_("from"), required=False)
-    vetoes_from = DayField(label=_("from"), required=False)
-    ranking_from = DayField(label=_("from"), required=False)
+    gates_from = DayField(label=_("gates count from"), required=False)
+    vetoes_from = DayField(label=_("vetoes count from"), required=False)
+    ranking_from = DayField(label=_("ranking and warning count from"), required=False)
     ladder_from = DayField(label=_("Measures are proposed from"), required=False)
 
     class Meta:

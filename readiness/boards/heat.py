@@ -75,8 +75,8 @@ class Heat:
             if not row.is_whole:
                 name += self.words["departments"]
         head = f"<h3>{name}</h3>{self.light(row)}"
-        if row.is_whole and row.code in self.standing:
-            word = escape(self.standing[row.code])
+        if row.is_whole and (standing := self.standing.get(row.code or "")):
+            word = escape(standing)
             head += f'<a class="measure" href="{self.measures}?unit={row.code}">{word}</a>'
         if row.code is not None:
             late = ngettext("%(n)s overdue", "%(n)s overdue", row.counts.overdue) % {"n": row.counts.overdue}
@@ -120,7 +120,7 @@ class Heat:
         if not cell.is_own and (word := self.standing.get(cell.code)):
             said += f" · {escape(word)}"
         mark = f"<b>{counts.overdue}</b>" if counts.overdue else f"<b>↩{counts.returned}</b>" if counts.returned else ""
-        name = self.itself if cell.is_own else escape(cell.name)
+        name: str = self.itself if cell.is_own else escape(cell.name)
         if not cell.is_own and cell.code in self.standing:
             name += '<i class="bi bi-flag-fill measure" aria-hidden="true"></i>'
             name += f'<span class="visually-hidden"> {escape(self.standing[cell.code])}</span>'

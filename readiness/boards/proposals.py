@@ -124,8 +124,9 @@ def _so_far(campaign: Campaign, on: date) -> tuple[set[tuple[str, int]], dict[st
     for unit, rung, state, decided_at, answered_at in said.values_list(
         "unit", "rung", "state", "decided_at", "answered_at"
     ):
-        if state == State.APPLIED:
+        last = answered_at or decided_at
+        if state == State.APPLIED and decided_at:
             applied[unit] = (rung, decided_at)
-        elif not ladder.rested(answered_at or decided_at, on):
+        elif last and not ladder.rested(last, on):
             rests.add((unit, rung))
     return rests, applied

@@ -91,7 +91,7 @@ def _unit_page(
     answering = Responsibility.objects.visible_to(user).of_unit(campaign, unit, on=today)
     chases_here = campaign.is_running and access.may_chase(user, unit.pk) and chases.hearers(answering, user)
     against = Measure.objects.visible_to(user).filter(campaign=campaign, unit=unit)
-    against = against.select_related("decided_by", "objected_by", "answered_by") if campaign.ladder_from else []
+    against = against.select_related("decided_by", "objected_by", "answered_by")
     here = reverse("unit_tasks", args=[campaign.pk, code])
     lines = Lines(request, back=here, show_unit=False).all(tasks, said, calls)
     sections: dict[str, list[dict[str, Any]]] = {}
@@ -122,7 +122,7 @@ def _unit_page(
             "has_below": unit.has_below,
             "has_board": figures.has_board(unit.code),
             "above": [(upper.code, upper.name) for upper in above],
-            "measures": measures.shown(against, user, on=today),
+            "measures": measures.shown(against, user, on=today) if campaign.ladder_from else [],
         },
         status=status,
     )

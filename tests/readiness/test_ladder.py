@@ -15,6 +15,7 @@ from checklists import ladder
 from checklists.ladder import OBJECTION, STILL, Refused
 from checklists.models import Campaign, Change, DayTally, Measure, Tally, Task
 from checklists.models.measure import MeasureQuerySet
+from checklists.models.tally import COUNTS
 from checklists.workdays import is_workday, working_days
 from readiness.boards import figures, proposals, tasks
 from readiness.boards.light import Light
@@ -73,10 +74,9 @@ def strict(cast: Cast) -> Campaign:
 def told_since(campaign: Campaign, day: date) -> None:
     """As if all of it had been so since that day."""
     DayTally.objects.filter(campaign=campaign).delete()
-    kept = [field.name for field in Tally._meta.fields if field.name not in ("campaign", "unit", "due_on")]
     DayTally.objects.bulk_create(
         DayTally(campaign=campaign, unit_id=one.unit_id, day=day, due_on=one.due_on,
-                 **{name: getattr(one, name) for name in kept})
+                 **{name: getattr(one, name) for name in COUNTS})
         for one in Tally.objects.filter(campaign=campaign)
     )  # fmt: skip
 
@@ -165,9 +165,16 @@ def test_proposals_repeat_without_doubling(strict: Campaign) -> None:
     assert "红灯" in noted.note
 
 
-def test_celery_proposes_and_decides_nothing(strict: Campaign) -> None:
+def test_celery_proposes_and_decides_nothing(strict: Campaign, cast: Cast) -> None:
     tasks.propose_measures()  # today lies after this campaign
     assert not Measure.objects.exists()
+    today = timezone.localdate()
+    other = factories.campaign(on=today - timedelta(days=9), days=60)
+    on = {"ladder_from": today, "ladder_by": cast["mei"], "vetoes": True, "decided_by": cast["mei"]}
+    Campaign.objects.filter(pk=other.pk).update(**on)
+    Task.objects.filter(campaign=other, unit=MAPLE).update(veto=True, due_on=today - timedelta(days=1))
+    tasks.propose_measures()
+    assert list(Measure.objects.values_list("unit", "rung", "state")) == [(MAPLE, 3, "proposed")]
     assert "readiness.boards.propose_measures" in {one["task"] for one in settings.CELERY_BEAT_SCHEDULE.values()}
 
 
@@ -255,15 +262,13 @@ def test_among_the_last_places_two_weeks_running(strict: Campaign, cast: Cast) -
         changed = Campaign.objects.get(pk=strict.pk)
         setattr(changed, name, value)
         assert of(changed, day) == set(), name
-    # A week ago the West was last.
-    for tally in DayTally.objects.filter(campaign=strict, unit__in=(LAKE, WEST)):
-        DayTally.objects.filter(pk=tally.pk).update(day=day)
-        DayTally.objects.create(campaign=strict, unit_id=tally.unit_id, day=MONDAY, due_on=tally.due_on,
-                                open=tally.verified + tally.open, points=tally.points)  # fmt: skip
-        DayTally.objects.filter(pk=tally.pk).update(points=0, open=-tally.verified)
-    East = Task.objects.filter(campaign=strict, unit=EAST)
-    assert East.exists()
-    assert (WEST, 1) not in of(strict, day)
+    # A week ago the East had all its points, and lost them since: then the West was last.
+    for tally in Tally.objects.filter(campaign=strict, unit=EAST):
+        for then, sign in ((week, 1), (day, -1)):
+            DayTally.objects.create(
+                campaign=strict, unit_id=EAST, day=then, due_on=tally.due_on, points_verified=sign * tally.points
+            )
+    assert of(strict, day) == set()
 
 
 def test_a_veto_says_the_light_before_its_day_as_if_it_were_off(strict: Campaign, cast: Cast) -> None:
