@@ -96,8 +96,8 @@ def table(request: CadreRequest, campaign_id: int) -> HttpResponse:
     """The same measures as a file for a spreadsheet."""
     campaign = get_object_or_404(Campaign.objects.visible_to(request.user), pk=campaign_id)
     form = MeasureFilter(request.GET)
-    header = [_("Unit"), _("Code"), pgettext("ladder", "Measure"), _("State"), _("Proposed"), _("Grounds"), _("Decided by"),
-              _("Decided"), _("Reason"), _("Objection"), _("Answer"), _("Answered by")]  # fmt: skip
+    header = [_("Unit"), _("Code"), pgettext("ladder", "Measure"), _("State"), _("Proposed"), _("Grounds"),
+              _("Decided by"), _("Decided"), _("Reason"), _("Objection"), _("Answer"), _("Answered by")]  # fmt: skip
     rows = [
         [
             one.unit.name,

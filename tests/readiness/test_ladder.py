@@ -13,12 +13,14 @@ from django.utils import timezone
 
 from checklists import ladder
 from checklists.ladder import OBJECTION, STILL, Refused
-from checklists.models import Campaign, Change, DayTally, Measure, Tally, Task
+from checklists.models import Campaign, Change, DayTally, Measure, Responsibility, Tally, Task
 from checklists.models.measure import MeasureQuerySet
 from checklists.models.tally import COUNTS
 from checklists.workdays import is_workday, working_days
 from readiness.boards import figures, proposals, tasks
 from readiness.boards.light import Light
+from readiness.models import Notice
+from readiness.reminders import outbox
 from tests import factories
 from tests.checklists.conftest import Elsewhere, elsewhere, queries
 from tests.factories import COUNTY, EAST, LAKE, MAPLE, MARKET, WEST, WILLOW, line
@@ -374,6 +376,28 @@ def test_an_objection_that_is_not_upheld_leaves_the_measure(strict: Campaign, ca
     assert (measure.state, measure.answer) == ("applied", "维持")
     with pytest.raises(Refused):  # proposed and declined ones are nobody's harm
         ladder.object_to(made(strict, rung=2), by=cast["lan"], objection="缺人", on=MONDAY)
+
+
+def test_who_may_object_hears_of_it_once_and_of_the_answer(today: Campaign, cast: Cast) -> None:
+    """Not who is only proposed, nor who decided."""
+    said = {"first": "lan", "direct": "hong"}
+    Responsibility.objects.filter(campaign=today).delete()
+    for kind, who in said.items():
+        Responsibility.objects.create(campaign=today, unit_id=WILLOW, kind=kind, cadre=cast[who], by_hand=True)
+    measure = made(today)
+    assert outbox.write_news() == 0
+    ladder.decide(measure, by=cast["mei"], to="applied", reason="连续红灯")
+    assert outbox.write_news() == 1
+    assert outbox.write_news() == 0
+    (told,) = Notice.objects.all()
+    assert told.cadre == cast["lan"], "Hong holds no post there"
+    assert "柳村：Mei决定“通报”：连续红灯" in told.body
+    ladder.object_to(measure, by=cast["lin"], objection="断电", on=timezone.localdate())
+    ladder.answer(measure, by=cast["tang"], upheld=True, answer="属实")
+    outbox.write_news(timezone.now() + timedelta(hours=1))
+    answered = Notice.objects.exclude(pk=told.pk).get()
+    assert answered.cadre == cast["lin"]
+    assert "Tang撤销“通报”：属实" in answered.body
 
 
 # ---- Two at once ---------------------------------------------------------------------------------------------------
