@@ -11,6 +11,7 @@ from datetime import date, datetime
 from typing import Any
 
 from django.db.models import F, Q
+from django.utils import timezone
 
 from checklists import ladder
 from checklists.ladder import STILL, Proposal, Rung, State
@@ -43,9 +44,10 @@ def found(campaign: Campaign, *, on: date) -> list[Proposal]:
         if rung == 0:
             proposed[unit, Rung.BULLETIN] = {"rule": "red", "days": STILL, "since": since.isoformat()}
         elif rung < Rung.VETO and decided_at and ladder.rested(decided_at, on):
-            day = decided_at.astimezone().date().isoformat()
+            day = timezone.localdate(decided_at).isoformat()
             proposed[unit, rung + 1] = {"rule": "still", "days": STILL, "since": day}
-    for unit, grounds in _last(campaign, on):
+    for unit, counts, grounds in _last(campaign, on):
+        now.setdefault(unit, counts)
         if unit not in applied:
             proposed.setdefault((unit, Rung.BULLETIN), grounds)
     for unit, items in _vetoes(campaign, on).items():
@@ -62,12 +64,12 @@ def _figures(of: Counts, on: date) -> dict[str, Any]:
 
 
 def _counts(campaign: Campaign, kept: Any, *, on: date, **only: Any) -> dict[str, Counts]:
-    """Unit below the host -> how it stands with all below it, where anything applies. One query."""
+    """Unit below the host -> how it stands with all below it, where anything is overdue or sent back. One query."""
     rows = kept.objects.filter(figures.within([campaign.host_id]), campaign=campaign, **only)
     rows = rows.exclude(unit=campaign.host_id).exclude(unit__code__contains="S")
     adds = figures.sums(on)
-    read = {code: Counts(*numbers) for code, *numbers in rows.values_list("unit").annotate(**adds).order_by()}
-    return {code: counts for code, counts in read.items() if counts.applying}
+    behind = rows.values("unit").annotate(**adds).filter(Q(n_overdue__gt=0) | Q(n_returned__gt=0)).order_by()
+    return {code: Counts(*numbers) for code, *numbers in behind.values_list("unit", *adds)}
 
 
 def _red_since(campaign: Campaign, now: dict[str, Counts], on: date) -> dict[str, date]:
@@ -83,7 +85,7 @@ def _red_since(campaign: Campaign, now: dict[str, Counts], on: date) -> dict[str
     return dict.fromkeys(red, day)
 
 
-def _last(campaign: Campaign, on: date) -> Iterator[tuple[str, dict[str, Any]]]:
+def _last(campaign: Campaign, on: date) -> Iterator[tuple[str, Counts, dict[str, Any]]]:
     """Units that are warned in the ranking now and were a week ago, in the order that the ranking page shows."""
     week = on - places.WEEK
     if not campaign.last_places or campaign.ladder_from is None or week < campaign.ladder_from:
@@ -99,7 +101,8 @@ def _last(campaign: Campaign, on: date) -> Iterator[tuple[str, dict[str, Any]]]:
     for place in order:
         if place.is_warned and place.row.code in warned:
             was = warned[place.row.code]
-            yield place.row.code or "", {"rule": "last", "place": place.place, "of": len(order), "was": was}
+            grounds = {"rule": "last", "place": place.place, "of": len(order), "was": was}
+            yield place.row.code or "", place.row.counts, grounds
 
 
 def _vetoes(campaign: Campaign, on: date) -> dict[str, list[str]]:

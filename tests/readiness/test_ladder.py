@@ -36,7 +36,7 @@ WON = "applied"
 
 
 def at(day: date) -> datetime:
-    return datetime(day.year, day.month, day.day, 9, tzinfo=ZoneInfo(settings.TIME_ZONE))
+    return datetime(day.year, day.month, day.day, 0, 30, tzinfo=ZoneInfo(settings.TIME_ZONE))
 
 
 def later(day: date, working: int) -> date:
