@@ -3,10 +3,12 @@
 from collections.abc import Iterable
 
 from django.db import transaction
+from django.db.models import Count, Q
+from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
-from checklists.models import Campaign, Change, Item, Phase
+from checklists.models import Campaign, Change, Item, Phase, State, Task
 from villages.models import Cadre
 
 
@@ -84,9 +86,60 @@ def put_items(campaign: Campaign, items: Iterable[int], phase: Phase | None, *, 
     return len(moved)
 
 
+@transaction.atomic
+def close(phase: Phase, *, by: Cadre) -> bool:
+    """Closes a phase by hand; False if it is closed already.
+
+    While gates count, only once every unit has its gate items claimed, verified or waived: a gate waits while a task
+    is owed, the same count as on the board. How much of it is only claimed stands in the history. The lock lets ticks
+    under way finish first, so none is undone beside it; the database refuses the same (`gates_hold`).
+
+    Raises:
+        CannotChange: a draft, or units still owe gate items; it names them.
+    """
+    campaign = _held(phase)
+    now = Phase.objects.get(pk=phase.pk)
+    if now.is_closed:
+        return False
+    if campaign.is_draft:
+        raise CannotChange(_("A phase is closed once the campaign runs; this is a draft."))
+    gates = Task.objects.asked_for().filter(item__phase=phase, item__gate=True)
+    if campaign.counts("gates", timezone.localdate()):
+        owed = gates.still_owed().order_by("unit").values_list("unit__name", flat=True).distinct()
+        if units := list(owed[:21]):
+            raise CannotChange(
+                _("This phase cannot close: gate items are still owed by %(units)s.") % {"units": _some(units)}
+            )
+    stood = gates.aggregate(v=Count("pk", filter=Q(state=State.VERIFIED)), d=Count("pk", filter=Q(state=State.DONE)))
+    Phase.objects.filter(pk=phase.pk).update(closed_at=timezone.now(), closed_by=by)
+    said = _("Gate items: %(v)s verified, %(d)s claimed and not yet verified.") % stood
+    _note_closing(now, by, [_("not closed"), _("closed")], said)
+    return True
+
+
+@transaction.atomic
+def reopen(phase: Phase, *, by: Cadre, reason: str) -> bool:
+    """Opens a closed phase again, with a reason; False if it is open already."""
+    _held(phase)
+    if not Phase.objects.filter(pk=phase.pk, closed_at__isnull=False).update(closed_at=None, closed_by=None):
+        return False
+    _note_closing(phase, by, [_("closed"), _("not closed")], reason)
+    return True
+
+
 def described(phase: Phase) -> str:
     """The phase in one line of the history."""
     return f"{phase.title}, {date_format(phase.starts_on)}–{date_format(phase.ends_on)}"
+
+
+def _held(phase: Phase) -> Campaign:
+    """The phase's campaign, locked: each tick takes its share of it, so none is under way beside."""
+    return Campaign.objects.select_for_update(no_key=True).get(pk=phase.campaign_id)
+
+
+def _note_closing(phase: Phase, by: Cadre, pair: list[str], said: str) -> None:
+    fields = {"closing": [f"{phase.title}: {pair[0]}", pair[1]]}
+    Change.objects.create(campaign_id=phase.campaign_id, by=by, what=Change.What.EDITED, fields=fields, note=said)
 
 
 def _some(names: list[str]) -> str:

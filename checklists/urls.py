@@ -24,6 +24,14 @@ urlpatterns = [
         name="setup_remove_phase",
     ),
     path("campaigns/<int:campaign_id>/setup/phases/<int:phase_id>/gates/", phases.gates, name="setup_gates"),
+    path(
+        "campaigns/<int:campaign_id>/setup/phases/<int:phase_id>/close/", phases.close_phase, name="setup_close_phase"
+    ),
+    path(
+        "campaigns/<int:campaign_id>/setup/phases/<int:phase_id>/reopen/",
+        phases.reopen_phase,
+        name="setup_reopen_phase",
+    ),
     path("campaigns/<int:campaign_id>/setup/phases/items/", phases.places, name="setup_places"),
     path("campaigns/<int:campaign_id>/setup/units/", units.units, name="setup_units"),
     path("campaigns/<int:campaign_id>/setup/answers/", answers.answers, name="setup_answers"),

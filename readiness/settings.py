@@ -319,6 +319,9 @@ CELERY_BEAT_SCHEDULE = {
     "confirm": _every(timedelta(minutes=3), "readiness.reminders.confirm"),
     # Vacancies that boards only sum; they change by hand, a few times a day.
     "gaps": _every(timedelta(minutes=15), "readiness.boards.count_gaps"),
+    # The ladder of measures goes by days, and a leader looks at it in the office's hours: whoever comes in the morning
+    # finds what was so at midnight. Not once a day at a set time: a worker that is down then would miss the day.
+    "measures": _every(timedelta(hours=1), "readiness.boards.propose_measures"),
     # Several within HEARTBEAT_LATE, so that one that is late is no alarm.
     "worker lives": _every(timedelta(seconds=29), "readiness.worker_lives"),
 }

@@ -3,7 +3,7 @@
 from django.urls import include, path
 
 from readiness import health
-from readiness.boards import board, passes, unit, wall
+from readiness.boards import board, measures, passes, unit, wall
 from readiness.boards import map as maps
 from readiness.boards import views as boards
 from readiness.reminders import feed, gateways, rules, sent, state, wishes
@@ -28,6 +28,11 @@ urlpatterns = [
     path("campaigns/<int:campaign_id>/passes/<int:pass_id>/revoke/", passes.revoke, name="revoke_pass"),
     path("campaigns/<int:campaign_id>/units/<unit:code>/", unit.unit_page, name="unit_tasks"),
     path("campaigns/<int:campaign_id>/units/<unit:code>/chase/", unit.chase_unit, name="chase_unit"),
+    path("campaigns/<int:campaign_id>/measures/", measures.measures, name="measures"),
+    path("campaigns/<int:campaign_id>/measures/table/", measures.table, name="measures_table"),
+    path("measures/<int:measure_id>/decide/", measures.decide, name="decide_measure"),
+    path("measures/<int:measure_id>/object/", measures.object_to, name="object_to_measure"),
+    path("measures/<int:measure_id>/answer/", measures.answer, name="answer_objection"),
     path("campaigns/<int:campaign_id>/notices/", sent.notices, name="notices"),
     path("campaigns/<int:campaign_id>/notices/resend/", sent.resend, name="resend"),
     path("campaigns/<int:campaign_id>/reminders/", rules.rules, name="reminder_rules"),

@@ -233,10 +233,14 @@ def covers(reach: Reach | None, post: str, codes: Iterable[str]) -> set[str]:
 def mutants(action: Action) -> Iterator[tuple[str, Reach | None]]:
     """A right more, less, or reaching elsewhere; only those that make a difference in this world."""
     codes = set(HOSTS.values()) if action in (Action.RUN, Action.WATCH) else set(PLACES.values())
-    for role, (_, place) in HOLDERS.items():
-        known = [covers(access.RIGHTS[action].get(role), PLACES[place], codes)]
+    for role, (who, place) in HOLDERS.items():
+        # Nobody decides in their own case, whatever their right.
+        own = (
+            {PLACES[at] for at, may in MAY[who].items() if set("otl") & set(may)} if action is Action.DECIDE else set()
+        )
+        known = [covers(access.RIGHTS[action].get(role), PLACES[place], codes) - own]
         for reach in (None, *Reach):
-            covered = covers(reach, PLACES[place], codes)
+            covered = covers(reach, PLACES[place], codes) - own
             if covered not in known:
                 known.append(covered)
                 yield role, reach
@@ -255,6 +259,8 @@ def noticed(world: World, action: Action, who: str) -> bool:
             wrong = violations(world, (cell for cell in cells(who) if cell.route == "people"))
         case Action.CHASE:
             wrong = violations(world, (cell for cell in cells(who) if cell.route in ("chase", "answer_help")))
+        case Action.DECIDE:
+            wrong = violations(world, (cell for cell in cells(who) if cell.route == "decide_measure"))
         case Action.WATCH:
             wrong = violations(world, (cell for cell in cells(who) if cell.route == "notices"))
         case _:

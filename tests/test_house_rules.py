@@ -226,6 +226,13 @@ BREAKS: dict[str, Callable[[Task, Cast], object]] = {
     "measure_decided_by_someone_with_a_reason": lambda t, c: measure(
         t, c, state="applied", decided_by=c["mei"], decided_at=NOW),
     "measure_objected_to_by_someone": lambda t, c: measure(t, c, objection="不公平"),
+    "campaign_gates_are_somebodys_decision": lambda t, c: change(t.campaign, gates=True),
+    "campaign_dates_only_rules_that_are_on": lambda t, c: change(t.campaign, vetoes_from=DAY),
+    "measure_answered_by_someone_else": lambda t, c: measure(
+        t, c, state="applied", decided_by=c["mei"], decided_at=NOW, reason="因为", objection="不公平",
+        objected_by=c["lan"], objected_at=NOW, answer="维持", answered_by=c["mei"], answered_at=NOW),
+    "measure_lifted_by_an_answer": lambda t, c: measure(
+        t, c, state="lifted", decided_by=c["mei"], decided_at=NOW, reason="因为"),
     "measure_answered_by_someone": lambda t, c: measure(t, c, answer="维持", answered_by=c["mei"], answered_at=NOW),
 }  # fmt: skip
 # Lets a task refer to both columns; the key of its table alone refuses what would break it.
@@ -238,6 +245,7 @@ IN_SQL: dict[str, Callable[[Task, Cast], object]] = {
         change(t, points=9),
     ),
     "draw_is_not_changed_afterwards": lambda t, c: change(drawing(t, c), frozen="another list"),
+    "phase_closes_once_its_gates_are_done": lambda t, c: change(gated(t, c), closed_at=NOW, closed_by=c["ada"]),
 }
 # The other half of a rule with two halves: nothing without its pair, nor the pair without it.
 HALVES: list[tuple[str, Callable[[Task, Cast], object]]] = [
@@ -296,6 +304,11 @@ HALVES: list[tuple[str, Callable[[Task, Cast], object]]] = [
     ("evidence_is_of_one_thing", lambda t, c: EvidenceUse.objects.create(
         evidence=proof(t, c), by=c["lan"], task=t, finding=found(t, c))),
     ("measure_decided_by_someone_with_a_reason", lambda t, c: measure(t, c, decided_by=c["mei"], decided_at=NOW)),
+    ("campaign_dates_only_rules_that_are_on", lambda t, c: change(t.campaign, gates_from=DAY)),
+    ("campaign_dates_only_rules_that_are_on", lambda t, c: change(t.campaign, ranking_from=DAY)),
+    ("measure_answered_by_someone_else", lambda t, c: measure(
+        t, c, state="applied", decided_by=c["mei"], decided_at=NOW, reason="因为", objection="不公平",
+        objected_by=c["lan"], objected_at=NOW, answer="维持", answered_by=c["lan"], answered_at=NOW)),
 ]  # fmt: skip
 
 
@@ -383,6 +396,14 @@ def wall_pass(task: Task, cast: Cast) -> WallPass:
 
 def phase(campaign: Campaign) -> Phase:
     return Phase.objects.create(campaign=campaign, key="p-1", title="动员", starts_on=DAY, ends_on=DAY)
+
+
+def gated(task: Task, cast: Cast) -> Phase:
+    """A phase whose gate Willow still owes, in a campaign where gates count."""
+    made = phase(task.campaign)
+    change(task.item, gate=True, phase=made)
+    change(task.campaign, gates=True, gates_from=task.campaign.starts_on, decided_by=cast["mei"])
+    return made
 
 
 def changed(task: Task, **fields: Any) -> None:

@@ -70,6 +70,7 @@ class Action(Enum):
     CALL = "call"  # see telephone numbers in full
     STAFF = "staff"  # say who holds which post, load boundaries
     WATCH = "watch"  # see what a unit's campaigns told to whom, and hear when nothing goes out any more
+    DECIDE = "decide"  # say whether a measure against a unit is applied
 
 
 RIGHTS: dict[Action, dict[str, Reach]] = {
@@ -119,6 +120,8 @@ RIGHTS: dict[Action, dict[str, Reach]] = {
     },
     Action.STAFF: {Role.CAMPAIGN_ADMIN: Reach.ALL},
     Action.WATCH: dict.fromkeys((Role.TOWNSHIP_LEADER, Role.COUNTY_LEADER, Role.CAMPAIGN_ADMIN), Reach.ALL),
+    # Leaders above the unit, never the admin alone; nobody decides about the unit that they lead.
+    Action.DECIDE: dict.fromkeys((Role.TOWNSHIP_LEADER, Role.COUNTY_LEADER), Reach.BELOW),
 }
 
 
@@ -304,6 +307,23 @@ def may_see_notices(user: Person, host: str) -> Verdict:
     if _may(user, Action.WATCH, host):
         return YES
     return Verdict(False, _("Only the campaign admin and the leaders of the host unit see what was sent to whom."))
+
+
+def may_decide(user: Person, unit: str) -> Verdict:
+    """Say whether a measure against the unit is applied, or answer its objection. Nobody decides in their own case."""
+    if may_object(user, unit):
+        return Verdict(False, _("This is about your own unit; a leader above it decides."))
+    if _may(user, Action.DECIDE, unit):
+        return YES
+    return Verdict(False, _("Measures are decided by the leaders above the unit."))
+
+
+def may_object(user: Person, unit: str) -> Verdict:
+    """Object to a measure against the unit: whoever owes or ticks its tasks, or leads it."""
+    leads_it = any(grant.unit == unit and leads(grant.role) for grant in grants(user))
+    if leads_it or _may(user, Action.OWE, unit) or _may(user, Action.TICK, unit):
+        return YES
+    return Verdict(False, _("Objections are for the cadres of the unit that the measure is about."))
 
 
 def watches(user: Person) -> bool:

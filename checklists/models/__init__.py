@@ -1,6 +1,6 @@
 """What must be ready, by when, and what was done about it."""
 
-from checklists.models.campaign import Campaign, Phase, Responsibility, Template
+from checklists.models.campaign import Campaign, Responsibility, Template
 from checklists.models.change import Change, Extension
 from checklists.models.draw import Check, Draw, Round
 from checklists.models.evidence import Evidence, EvidenceUse, Upload, UploadPart
@@ -8,6 +8,7 @@ from checklists.models.finding import Finding, FindingEvent, FindingStep
 from checklists.models.help import Chase, HelpRequest
 from checklists.models.item import Item
 from checklists.models.measure import Measure
+from checklists.models.phase import Phase
 from checklists.models.share import Share
 from checklists.models.tally import DayTally, ItemTally, Pulse, Tally
 from checklists.models.task import State, Task, TaskEvent

@@ -143,9 +143,13 @@ class Campaign(models.Model):
     red_percent = models.PositiveSmallIntegerField(_("red from this share overdue"), default=10)
     # What a speech threatens with is off until a named leader switches it on.
     vetoes = models.BooleanField(_("an overdue veto item makes a unit red"), default=False)
-    gates = models.BooleanField(_("a phase shows its gate items until they are done"), default=False)
+    gates = models.BooleanField(_("a phase closes only once its gate items are done everywhere"), default=False)
     ranking = models.BooleanField(_("ranking"), default=False)
     last_places = models.PositiveSmallIntegerField(_("last places that are warned"), default=0)
+    # From which day each counts; None, of campaigns older than these fields: from the campaign's first.
+    vetoes_from = models.DateField(_("vetoes count from"), null=True, blank=True)
+    gates_from = models.DateField(_("gates count from"), null=True, blank=True)
+    ranking_from = models.DateField(_("ranking and warning count from"), null=True, blank=True)
     # 通报 → 降等次 → 一票否决: proposed from this day on, each decided by a person (checklists/ladder.py).
     ladder_from = models.DateField(_("measures are proposed from"), null=True, blank=True)
     ladder_by = models.ForeignKey(
@@ -191,6 +195,16 @@ class Campaign(models.Model):
                 condition=Q(vetoes=False, ranking=False) | Q(decided_by__isnull=False),
             ),
             models.CheckConstraint(
+                name="campaign_gates_are_somebodys_decision",
+                condition=Q(gates=False) | Q(decided_by__isnull=False),
+            ),
+            models.CheckConstraint(
+                name="campaign_dates_only_rules_that_are_on",
+                condition=(Q(vetoes=True) | Q(vetoes_from__isnull=True))
+                & (Q(gates=True) | Q(gates_from__isnull=True))
+                & (Q(ranking=True) | Q(ranking_from__isnull=True)),
+            ),
+            models.CheckConstraint(
                 name="campaign_ladder_is_somebodys_decision",
                 condition=Q(ladder_from__isnull=True, ladder_by__isnull=True)
                 | Q(ladder_from__isnull=False, ladder_by__isnull=False),
@@ -231,38 +245,13 @@ class Campaign(models.Model):
         """The last day on which the inspection may come."""
         return self.inspects_until or self.inspects_on
 
+    def counts(self, rule: str, on: date) -> bool:
+        """Whether what a leader switched on ("vetoes", "gates" or "ranking") counts on this day."""
+        return getattr(self, rule) and (getattr(self, f"{rule}_from") or self.starts_on) <= on
+
     def days_left(self, on: date) -> int:
         """Whole days from `on` to the inspection day; negative once it is past."""
         return (self.inspects_on - on).days
-
-
-class Phase(models.Model):
-    """阶段: a dated part of a campaign."""
-
-    campaign = models.ForeignKey(Campaign, models.CASCADE, related_name="phases")
-    key = models.SlugField(max_length=40)
-    title = models.CharField(pgettext_lazy("campaign", "title"), max_length=120)
-    title_en = models.CharField(max_length=200, blank=True)
-    starts_on = models.DateField(_("from"))
-    ends_on = models.DateField(_("to"))
-    # With gates switched on, a phase is closed by hand, and only once its gate items are done everywhere.
-    closed_at = models.DateTimeField(null=True, blank=True)
-    closed_by = models.ForeignKey(Cadre, models.PROTECT, null=True, blank=True, related_name="+")
-
-    class Meta:
-        ordering = ["starts_on", "pk"]
-        constraints = [
-            models.UniqueConstraint(name="phase_once_per_campaign", fields=["campaign", "key"]),
-            models.CheckConstraint(name="phase_ends_after_it_starts", condition=Q(ends_on__gte=F("starts_on"))),
-            models.CheckConstraint(
-                name="phase_closed_by_someone_at_some_time",
-                condition=Q(closed_at__isnull=True, closed_by__isnull=True)
-                | Q(closed_at__isnull=False, closed_by__isnull=False),
-            ),
-        ]
-
-    def __str__(self) -> str:
-        return in_language(self.title, self.title_en)
 
 
 def where_held(unit: str, parent: str | None, *, by_hand: bool, looks_above: bool) -> list[str | None]:

@@ -8,8 +8,10 @@ from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
-from checklists.models.campaign import Campaign, Phase, Responsibility
+from checklists.models.campaign import Campaign, Responsibility
 from checklists.models.item import Item
+from checklists.models.measure import Measure
+from checklists.models.phase import Phase
 from checklists.models.task import Task
 from villages import access
 from villages.models import Cadre, Unit
@@ -82,6 +84,8 @@ COUNTED = {
     "weekly_on": _("the week in one message"),
     "at": _("time of the day's message"),
     **dict(Responsibility.Kind.choices),
+    **{f"rung_{rung}": label for rung, label in Measure.Rung.choices},
+    "closing": _("phase closed"),
 }
 
 

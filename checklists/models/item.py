@@ -7,7 +7,8 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from checklists.models.campaign import Campaign, Phase, in_language
+from checklists.models.campaign import Campaign, in_language
+from checklists.models.phase import Phase
 from villages import access
 from villages.models import Kind
 

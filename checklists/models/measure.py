@@ -4,7 +4,7 @@ from typing import Self
 
 import pgtrigger
 from django.db import models
-from django.db.models import Q
+from django.db.models import Case, F, Q, When
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
@@ -20,6 +20,15 @@ class MeasureQuerySet(models.QuerySet["Measure"]):
     def visible_to(self, user: access.Person) -> Self:
         """Measures against units in the user's sight."""
         return self.filter(access.within("unit__code", user))
+
+    def applied(self) -> Self:
+        """Those that stand."""
+        return self.filter(state=Measure.State.APPLIED)
+
+    def waiting_first(self) -> Self:
+        """What somebody has to decide or to answer, then the rest, the latest first."""
+        asks = Q(state=Measure.State.PROPOSED) | (Q(state=Measure.State.APPLIED, answer="") & ~Q(objection=""))
+        return self.order_by(Case(When(asks, then=0), default=1), "-proposed_at", "pk")
 
 
 class Measure(models.Model):
@@ -82,8 +91,21 @@ class Measure(models.Model):
                 condition=Q(answer="", answered_by__isnull=True, answered_at__isnull=True)
                 | (~Q(answer="") & ~Q(objection="") & Q(answered_by__isnull=False, answered_at__isnull=False)),
             ),
+            models.CheckConstraint(
+                name="measure_answered_by_someone_else",
+                condition=Q(answered_by__isnull=True)
+                | (~Q(answered_by=F("decided_by")) & ~Q(answered_by=F("objected_by"))),
+            ),
+            models.CheckConstraint(
+                name="measure_lifted_by_an_answer", condition=~Q(state="lifted") | Q(answered_by__isnull=False)
+            ),
         ]
         triggers = [pgtrigger.Protect(name="measure_stays", operation=pgtrigger.Delete)]
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether nobody has decided yet."""
+        return self.state == self.State.PROPOSED
 
     def __str__(self) -> str:
         return f"{self.unit_id} {self.get_rung_display()}"

@@ -94,6 +94,18 @@ class GatesForm(forms.Form):
         gates.initial = self.seen = [str(item.pk) for item in self.items if item.gate]
 
 
+class ReopenForm(forms.Form):
+    """Why a closed phase opens again."""
+
+    reason = forms.CharField(
+        max_length=400,
+        error_messages={
+            "required": _("Give a reason: it stays in the history."),
+            "max_length": _("A reason has at most %(limit_value)d characters; this one has %(show_value)d."),
+        },
+    )
+
+
 class PlacesForm(forms.Form):
     """Which items go into which phase."""
 
@@ -202,6 +214,32 @@ def remove_phase(request: CadreRequest, campaign_id: int, phase_id: int) -> Http
 
 
 @require_POST
+def close_phase(request: CadreRequest, campaign_id: int, phase_id: int) -> HttpResponse:
+    """Closes a phase; while gates count, once its gate items are done everywhere."""
+    campaign = page.planned(request, campaign_id)
+    found = get_object_or_404(campaign.phases.all(), pk=phase_id)
+    try:
+        verbs.close(found, by=request.user)
+    except verbs.CannotChange as error:
+        return _list(request, campaign, Wrong(phase=found, words=str(error)))
+    said = gettext("The phase is closed.")
+    return page.saved(request, campaign, "setup_phases", at=f"phase-{found.pk}", said=said)
+
+
+@require_POST
+def reopen_phase(request: CadreRequest, campaign_id: int, phase_id: int) -> HttpResponse:
+    """Opens a closed phase again; the reason stays in the history."""
+    campaign = page.planned(request, campaign_id)
+    found = get_object_or_404(campaign.phases.all(), pk=phase_id)
+    form = ReopenForm(request.POST)
+    if not form.is_valid():
+        return _list(request, campaign, Wrong(phase=found, words=str(form.errors["reason"][0])))
+    verbs.reopen(found, by=request.user, **form.cleaned_data)
+    said = gettext("The phase is open again.")
+    return page.saved(request, campaign, "setup_phases", at=f"phase-{found.pk}", said=said)
+
+
+@require_POST
 def gates(request: CadreRequest, campaign_id: int, phase_id: int) -> HttpResponse:
     """Chooses which items of a phase are its gates."""
     campaign = page.planned(request, campaign_id)
@@ -234,7 +272,7 @@ def places(request: CadreRequest, campaign_id: int) -> HttpResponse:
 def _list(request: CadreRequest, campaign: Campaign, wrong: Wrong | None = None) -> HttpResponse:
     """All of it; what was refused stands in its place, with what was typed."""
     wrong = wrong or Wrong()
-    found = list(campaign.phases.all())
+    found = list(campaign.phases.select_related("closed_by"))
     items = list(campaign.items.select_related("phase"))
     asked = [item for item in items if not item.struck]
     due: dict[date, Day] = {}

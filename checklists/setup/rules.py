@@ -1,14 +1,17 @@
 """Step 6: rules, and who decided them."""
 
+from datetime import date
 from typing import Any
 
 from crispy_forms.helper import FormHelper
-from crispy_forms.layout import Layout
+from crispy_forms.layout import Column, Fieldset, Layout, Row
 from django.db import transaction
 from django.http import HttpResponse
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_http_methods
 
+from checklists.days import DayField
 from checklists.models import Campaign
 from checklists.setup import page
 from checklists.setup.seen import SeenForm
@@ -17,22 +20,39 @@ from villages.http import CadreRequest
 from villages.models import Cadre, Post
 
 LEADERS = (Role.COUNTY_LEADER, Role.TOWNSHIP_LEADER)
+SWITCHES = ("gates", "vetoes", "ranking")  # each with the day from which it counts: `gates_from` …
 
 
 class RulesForm(SeenForm):
-    """Where red begins, and what is switched on by whose decision."""
+    """Where red begins, and what is switched on by whose decision, from which day on.
+
+    A rule counts from today at the earliest: nobody is held to one that they could not know.
+    """
+
+    gates_from = DayField(label=_("gates count from"), required=False)
+    vetoes_from = DayField(label=_("vetoes count from"), required=False)
+    ranking_from = DayField(label=_("ranking and warning count from"), required=False)
+    ladder_from = DayField(label=_("Measures are proposed from"), required=False)
 
     class Meta:
         model = Campaign
-        fields = ["red_percent", "gates", "vetoes", "ranking", "last_places", "decided_by"]
+        fields = ["red_percent", "gates", "gates_from", "vetoes", "vetoes_from", "ranking", "ranking_from",
+                  "last_places", "decided_by", "ladder_from", "ladder_by"]  # fmt: skip
         labels = {"red_percent": _("Red from this share overdue (%)")}
         help_texts = {
             "red_percent": _("Of all tasks that apply to a unit. Below it: amber. Nothing overdue or returned: green."),
             "vetoes": _("Which items are a veto is marked in the checklist."),
             "gates": _("Which items are the gate of their phase is marked in the checklist."),
             "ranking": _("Shows townships by their share of points verified. Photos and log-ins count nowhere."),
-            "last_places": _("0: nobody is warned."),
-            "decided_by": _("A leader of the host unit or above. Needed for veto and ranking; stands on the board."),
+            "last_places": _("0: nobody is warned. Whoever shares the highest of these places is warned, too."),
+            "decided_by": _(
+                "A leader of the host unit or above. Needed for gates, veto and ranking; stands on the board."
+            ),
+            "ladder_from": _(
+                "Empty: nothing is proposed. Named in the bulletin, rated a grade lower, vetoed: the software"
+                " proposes, a leader decides, the unit may object."
+            ),
+            "ladder_by": _("A leader of the host unit or above."),
         }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -40,21 +60,59 @@ class RulesForm(SeenForm):
         host = self.instance.host_id
         above = [host[:length] for length in (2, 4, 6, 9) if length <= len(host)]
         held = Post.objects.filter(unit__in=above, role__in=LEADERS, until__isnull=True)
-        leaders: Any = self.fields["decided_by"]
-        leaders.queryset = Cadre.objects.filter(posts__in=held, is_active=True).distinct().order_by("name")
+        for name in ("decided_by", "ladder_by"):
+            leaders: Any = self.fields[name]
+            leaders.queryset = Cadre.objects.filter(posts__in=held, is_active=True).distinct().order_by("name")
+        for name in (*SWITCHES, "ladder"):
+            self.fields[f"{name}_from"].widget.attrs["placeholder"] = timezone.localdate().isoformat()
+        self.fields["ladder_by"].label = _("Switched on by")
         self.helper = FormHelper()
         self.helper.form_tag = False
         self.helper.disable_csrf = True
-        self.helper.layout = Layout(*self.Meta.fields)
+        self.helper.layout = Layout(
+            "red_percent",
+            Fieldset(
+                _("Gates, veto, ranking"),
+                *(
+                    Row(Column(name, css_class="col-md-8"), Column(f"{name}_from", css_class="col-md-4"))
+                    for name in SWITCHES
+                ),
+                "last_places",
+                "decided_by",
+            ),
+            Fieldset(
+                _("Measures"),
+                Row(Column("ladder_from", css_class="col-md-6"), Column("ladder_by", css_class="col-md-6")),
+            ),
+        )
 
     def clean(self) -> dict[str, Any]:
-        """Veto and ranking are a named leader's decision."""
+        """What bites is a named leader's decision with a day; a rule that is off has none."""
         data = super().clean()
-        if (data.get("vetoes") or data.get("ranking")) and not data.get("decided_by"):
-            self.add_error("decided_by", _("Name the leader who decided on veto or ranking."))
+        today = timezone.localdate()
+        if any(data.get(name) for name in SWITCHES) and not data.get("decided_by"):
+            self.add_error("decided_by", _("Name the leader who decided on gates, veto or ranking."))
+        for name in SWITCHES:
+            day = f"{name}_from"
+            if not data.get(name):
+                data[day] = None
+            elif not self.before[name]:  # switched on just now
+                data[day] = data.get(day) or today
+            self._require_ahead(data, day, today)
+        self._require_ahead(data, "ladder_from", today)
+        if data.get("ladder_from") and not data.get("ladder_by"):
+            self.add_error("ladder_by", _("Name the leader who switched it on."))
+        if data.get("ladder_by") and not data.get("ladder_from") and "ladder_from" not in self.errors:
+            self.add_error("ladder_from", _("Say from which day on, or name nobody."))
         if data.get("last_places") and not data.get("ranking"):
             self.add_error("last_places", _("Last places exist only in a ranking; switch it on, or enter 0."))
         return data
+
+    def _require_ahead(self, data: dict[str, Any], name: str, today: date) -> None:
+        """A day that is set anew is not past; one that stands there already may be."""
+        day = data.get(name)
+        if day is not None and day != self.before[name] and day < today:
+            self.add_error(name, _("A rule counts from today at the earliest."))
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -17,6 +17,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_safe
 
+from checklists import ladder
 from checklists.models import Campaign, Item
 from checklists.newer import KINDS
 from readiness.boards import answers, battle, csv, curve, figures, gaps, items, live, places, tables, words
@@ -207,7 +208,8 @@ def place(user: access.Person, campaign_id: int, asked: str) -> tuple[Campaign, 
 def _context(request: CadreRequest, campaign: Campaign, at: str | None, today: date) -> dict[str, Any]:
     user = request.user
     checklist = items.of_campaign(campaign)
-    views = ["battle", "curve", *(["ranking"] if campaign.ranking else []), "weak", "map"]
+    is_ranked = campaign.counts("ranking", today)
+    views = ["battle", "curve", *(["ranking"] if is_ranked else []), "weak", "map"]
     form = BoardFilter(request.GET, campaign=campaign, checklist=checklist, views=views)
     form.is_valid()
     asked = form.cleaned_data
@@ -245,7 +247,7 @@ def _context(request: CadreRequest, campaign: Campaign, at: str | None, today: d
             list(zip(days.days, days.claimed, strict=True)), days.due, until=campaign.inspects_on, is_over=False
         )
     gates = None
-    if campaign.gates and not past:
+    if not past and campaign.counts("gates", on):
         by_due = items.by_due_date(campaign, user, at, on=today)
         gates = sum(items.gates(by_due, [item for item in checklist if chosen is None or item.pk in chosen]).values())
     counted = None if past or at is None or not figures.levels([at]) else gaps.known(campaign, user, at)
@@ -274,15 +276,17 @@ def _context(request: CadreRequest, campaign: Campaign, at: str | None, today: d
         case "ranking":
             reached = places.reached_on(campaign, user, shown)
             week = figures.board(campaign, user, at=at, on=on, as_of=on - places.WEEK)
-            return frame | {"ranking": places.ranking(campaign, shown.rows, reached, week.rows)}
+            standing = ladder.standing(campaign, user)
+            return frame | {"ranking": places.ranking(campaign, shown.rows, reached, week.rows, standing)}
     # Below a township's villages there are no units, but sections there are.
     has_cells = at is None or figures.BELOW[len(at)][1] > 0
     by_sections = not past and (asked.get("by") == "sections" or not has_cells)
     if by_sections:
         shown = items.by_section(campaign, user, shown, checklist, on=on, chosen=chosen)
+    standing = {} if past or by_sections else ladder.standing(campaign, user)
     return (
         frame
-        | _heat(campaign, shown, form, vacancies, by_sections=by_sections)
+        | _heat(campaign, shown, form, vacancies, standing, by_sections=by_sections)
         | {"may_switch": at is not None and has_cells and not past}
         | {"orphans": [item for item in checklist if not item.is_owed] if at == campaign.host_id and not past else []}
     )
@@ -313,10 +317,14 @@ def _battle(
     item_of = {item.pk: item for item in checklist if chosen is None or item.pk in chosen}
     by_due = [line for line in items.by_due_date(campaign, user, at, on=on) if line[0] in item_of]
     tasks = f"{reverse('campaign_tasks', args=[campaign.pk])}?{under}"
-    gates = items.gates(by_due, checklist) if campaign.gates else {}
+    gates = items.gates(by_due, checklist) if campaign.counts("gates", on) else {}
     stages = [
         battle.Stage(
-            str(phase), phase.starts_on, phase.ends_on, gates.get(phase.pk, 0), f"{tasks}&show=gate&phase={phase.pk}"
+            f"{phase} · {_('closed')}" if phase.is_closed else str(phase),
+            phase.starts_on,
+            phase.ends_on,
+            gates.get(phase.pk, 0),
+            f"{tasks}&show=gate&phase={phase.pk}",
         )
         for phase in campaign.phases.all()
     ]
@@ -332,13 +340,20 @@ def _battle(
 
 
 def _heat(
-    campaign: Campaign, shown: Board, form: BoardFilter, vacancies: list[answers.Vacancy], *, by_sections: bool
+    campaign: Campaign,
+    shown: Board,
+    form: BoardFilter,
+    vacancies: list[answers.Vacancy],
+    standing: dict[str, str],
+    *,
+    by_sections: bool,
 ) -> dict[str, Any]:
     light = form.cleaned_data.get("light")
     shown = shown.only(light) if light else shown
     heat = Heat(
         campaign,
         vacant={vacancy.code for vacancy in vacancies},
+        standing=standing,
         sections=_and(_narrowed(form, but="section")) if by_sections else None,
         keeps=_and(form.query(unit=None)),
         narrowed=_and(_narrowed(form)),

@@ -137,7 +137,7 @@ def board(
     owing = set() if levels(where) else {code for code, counts in own.items() if counts.total}
     codes = {code for (row, _), cells in shown.items() for code in (row, *(cell for cell, _ in cells))}
     names, drawn = _names(user, codes | owing, at)
-    rows = [_row(campaign, row, is_whole, cells, names) for (row, is_whole), cells in shown.items()]
+    rows = [_row(campaign, row, is_whole, cells, names, on) for (row, is_whole), cells in shown.items()]
     rows.sort(key=lambda row: need(row.light, row.counts, row.code or ""))
     return Board(at, sum((row.counts for row in rows), Counts()), rows, names, owing, drawn)
 
@@ -168,16 +168,17 @@ def _row(
     is_whole: bool,
     cells: dict[tuple[str, bool], Counts],
     names: dict[str, str],
+    on: date,
 ) -> Row:
     counts = sum(cells.values(), Counts())
     shown = [
-        Cell(cell, names[cell], own, light_of(campaign, own), is_own, not is_own and has_board(cell))
+        Cell(cell, names[cell], own, light_of(campaign, own, on), is_own, not is_own and has_board(cell))
         for (cell, is_own), own in cells.items()
         if (cell, is_own) != (code, False)  # a township's villages are rows without cells
     ]
     shown.sort(key=lambda cell: need(cell.light, cell.counts, cell.code))
     name = names[code] if code is not None else ""
-    return Row(code, name, counts, light_of(campaign, counts), shown, is_whole, is_whole and has_board(code or ""))
+    return Row(code, name, counts, light_of(campaign, counts, on), shown, is_whole, is_whole and has_board(code or ""))
 
 
 def _names(user: access.Person, codes: set[str | None], at: str | None) -> tuple[dict[str, str], set[str]]:
@@ -202,9 +203,9 @@ def need(light: Light, counts: Counts, code: str) -> tuple[int, float, int, str]
     return light.rank, -(counts.overdue / (counts.applying or 1)), -counts.returned, code
 
 
-def light_of(campaign: Campaign, counts: Counts) -> Light:
-    """The colour by the campaign's own rules."""
-    return counts.light(red_percent=campaign.red_percent, vetoes=campaign.vetoes)
+def light_of(campaign: Campaign, counts: Counts, on: date) -> Light:
+    """The colour by the campaign's own rules, those that counted on this day."""
+    return counts.light(red_percent=campaign.red_percent, vetoes=campaign.counts("vetoes", on))
 
 
 def sums(on: date) -> dict[str, Any]:

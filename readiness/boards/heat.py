@@ -4,7 +4,7 @@ A template takes three times as long for as many cells (docs/decisions.md), and 
 Everything that is not a number of ours is escaped.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from urllib.parse import quote
 
 from django.urls import reverse
@@ -30,14 +30,24 @@ class Heat:
     """Writes one board; what all its cells share is looked up once."""
 
     def __init__(
-        self, campaign: Campaign, *, vacant: Collection[str], sections: str | None, keeps: str = "", narrowed: str = ""
+        self,
+        campaign: Campaign,
+        *,
+        vacant: Collection[str],
+        sections: str | None,
+        keeps: str = "",
+        narrowed: str = "",
+        standing: Mapping[str, str] | None = None,
     ) -> None:
         """What links keep: `keeps` those to boards, `narrowed` those to tasks.
 
         `sections`: what those to the tasks of a section keep, where cells are sections; None where they are units.
+        `standing`: unit -> the measure that stands against it.
         """
         self.campaign = campaign
         self.vacant = vacant
+        self.standing = standing or {}
+        self.measures = reverse("measures", args=[campaign.pk])
         self.sections = None if sections is None else escape(sections)
         self.keeps = escape(keeps)
         self.narrowed = escape(narrowed)
@@ -65,6 +75,9 @@ class Heat:
             if not row.is_whole:
                 name += self.words["departments"]
         head = f"<h3>{name}</h3>{self.light(row)}"
+        if row.is_whole and (standing := self.standing.get(row.code or "")):
+            word = escape(standing)
+            head += f'<a class="measure" href="{self.measures}?unit={row.code}">{word}</a>'
         if row.code is not None:
             late = ngettext("%(n)s overdue", "%(n)s overdue", row.counts.overdue) % {"n": row.counts.overdue}
             head += f'<a class="late" href="{self.tasks}?show=overdue&amp;{row.tasks}{self.narrowed}">{late}</a>'
@@ -104,8 +117,13 @@ class Heat:
             href = self.opens(cell.code, has_board=True)
         else:
             href = f"{self.units}{cell.code or '0'}/"
+        if not cell.is_own and (word := self.standing.get(cell.code)):
+            said += f" · {escape(word)}"
         mark = f"<b>{counts.overdue}</b>" if counts.overdue else f"<b>↩{counts.returned}</b>" if counts.returned else ""
-        name = self.itself if cell.is_own else escape(cell.name)
+        name: str = self.itself if cell.is_own else escape(cell.name)
+        if not cell.is_own and cell.code in self.standing:
+            name += '<i class="bi bi-flag-fill measure" aria-hidden="true"></i>'
+            name += f'<span class="visually-hidden"> {escape(self.standing[cell.code])}</span>'
         return (
             f'<li><a class="cell light-{light}" href="{href}" title="{said}">'
             f'<span class="name">{name}</span>{mark}<i class="sign">{self.letters[light]}</i></a></li>'

@@ -56,7 +56,7 @@ def by_section(
     for upper in shown.rows:
         parts = found[upper.code, upper.is_whole]
         cells = [
-            Cell(section, section, parts[section], figures.light_of(campaign, parts[section]))
+            Cell(section, section, parts[section], figures.light_of(campaign, parts[section], on))
             for section in sections
             if section in parts
         ]

@@ -32,6 +32,7 @@ class Place:
     reached_on: date | None  # the last day on which something was verified
     is_warned: bool
     was: int | None  # a week ago
+    standing: str = ""  # the measure that stands against it
 
     @property
     def verified_percent(self) -> int:
@@ -64,7 +65,13 @@ class Weak:
     contacts: list[Contact]
 
 
-def ranking(campaign: Campaign, rows: Iterable[Row], reached: Mapping[str, date], before: Iterable[Row]) -> list[Place]:
+def ranking(
+    campaign: Campaign,
+    rows: Iterable[Row],
+    reached: Mapping[str, date],
+    before: Iterable[Row],
+    standing: Mapping[str, str] | None = None,
+) -> list[Place]:
     """Units by the share of points verified, then claimed, then by who was there earlier. No query.
 
     Units to which nothing applies have no place. The last places that are warned are as many as the campaign says,
@@ -82,6 +89,7 @@ def ranking(campaign: Campaign, rows: Iterable[Row], reached: Mapping[str, date]
             reached.get(row.code or ""),
             place >= worst,
             was.get(row.code),
+            (standing or {}).get(row.code or "", ""),
         )
         for place, row in order
     ]
@@ -102,8 +110,8 @@ def _in_order(rows: Iterable[Row], reached: Mapping[str, date]) -> list[tuple[in
     return [(keys.index(mine) + 1, row) for mine, row in zip(keys, taking_part, strict=True)]
 
 
-def reached_on(campaign: Campaign, user: access.Person, shown: Board) -> dict[str, date]:
-    """Row's unit -> the last day on which something in it was verified. One query."""
+def reached_on(campaign: Campaign, user: access.Person, shown: Board, *, until: date | None = None) -> dict[str, date]:
+    """Row's unit -> the last day (no later than `until`) on which something in it was verified. One query."""
     if shown.at is None:
         rows = {len(row.code) for row in shown.rows if row.code}
         places = max(rows, default=figures.COUNTY_PLACES)
@@ -112,6 +120,8 @@ def reached_on(campaign: Campaign, user: access.Person, shown: Board) -> dict[st
     days: Any = DayTally.objects.visible_to(user).filter(campaign=campaign)
     days = days.filter(figures.within([shown.at or ""])).alias(places=Length("unit_id"))
     days = days.filter(places=max(places, figures.COUNTY_PLACES)).annotate(row=Left("unit_id", places))
+    if until is not None:
+        days = days.filter(day__lte=until)
     return dict(
         days.values_list("row").annotate(last=Max("day", filter=Q(points_verified__gt=0))).filter(last__isnull=False)
     )

@@ -16,9 +16,9 @@ from django.views.decorators.http import require_POST, require_safe
 from checklists import chases, help, ticks
 from checklists.forms import ChaseForm
 from checklists.lines import Lines
-from checklists.models import Campaign, Chase, HelpRequest, Responsibility, State, Task, TaskEvent
+from checklists.models import Campaign, Chase, HelpRequest, Measure, Responsibility, State, Task, TaskEvent
 from checklists.models.task import read_along
-from readiness.boards import figures
+from readiness.boards import figures, measures
 from readiness.boards.light import Counts
 from villages import access
 from villages.http import CadreRequest, back
@@ -90,6 +90,8 @@ def _unit_page(
     late = [task for task in tasks if task.is_overdue(today)]
     answering = Responsibility.objects.visible_to(user).of_unit(campaign, unit, on=today)
     chases_here = campaign.is_running and access.may_chase(user, unit.pk) and chases.hearers(answering, user)
+    against = Measure.objects.visible_to(user).filter(campaign=campaign, unit=unit)
+    against = against.select_related("decided_by", "objected_by", "answered_by")
     here = reverse("unit_tasks", args=[campaign.pk, code])
     lines = Lines(request, back=here, show_unit=False).all(tasks, said, calls)
     sections: dict[str, list[dict[str, Any]]] = {}
@@ -102,7 +104,7 @@ def _unit_page(
             "campaign": campaign,
             "unit": unit,
             "counts": counts,
-            "light": figures.light_of(campaign, counts),
+            "light": figures.light_of(campaign, counts, today),
             "sections": sections,
             "late": [(task, chased.get(task.pk)) for task in late],
             "to_chase": sum(task.pk not in chased for task in late) if chases_here else 0,
@@ -120,6 +122,7 @@ def _unit_page(
             "has_below": unit.has_below,
             "has_board": figures.has_board(unit.code),
             "above": [(upper.code, upper.name) for upper in above],
+            "measures": measures.shown(against, user, on=today) if campaign.ladder_from else [],
         },
         status=status,
     )

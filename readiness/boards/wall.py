@@ -103,7 +103,7 @@ def _context(campaign: Campaign, reader: access.Person, at: str | None, today: d
     coming = forecast(claimed, days.due, until=campaign.inspects_on, is_over=False)
     curve = board.progress(campaign, days, coming, today)
     ranking: list[places.Place] = []
-    if campaign.ranking:
+    if campaign.counts("ranking", today):
         ranking = places.ranking(campaign, shown.rows, places.reached_on(campaign, reader, shown), [])
     titles = [("sum", _("Overview")), ("heat", _("Heat map")), ("weak", _("Weak places")), ("curve", _("Curve"))]
     return {

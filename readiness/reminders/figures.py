@@ -247,7 +247,7 @@ def rule_of(campaign: Campaign) -> Rule:
 
 
 def _drives(campaigns: list[Campaign], items: list[Item], on: date) -> dict[int, Drive]:
-    shown = {campaign.pk for campaign in campaigns if campaign.gates}
+    shown = {campaign.pk for campaign in campaigns if campaign.counts("gates", on)}
     ends = {phase.pk: phase.ends_on for campaign in campaigns for phase in campaign.phases.all()}
     soon = shifted(on, GATES_AHEAD)
     gates = [item.pk for item in items if item.gate and item.campaign_id in shown and ends[item.phase_id or 0] <= soon]
@@ -333,11 +333,11 @@ def _boards(
         board
         for campaign in campaigns
         for unit in sorted(wanted.get(campaign.pk, ()))
-        if (board := _board(campaign, unit, counted.get(campaign.pk, {})))
+        if (board := _board(campaign, unit, counted.get(campaign.pk, {}), on))
     ]
 
 
-def _board(campaign: Campaign, unit: str, counted: dict[str, Counts]) -> Board | None:
+def _board(campaign: Campaign, unit: str, counted: dict[str, Counts], on: date) -> Board | None:
     """A unit's board in small; None if it has no tasks. Above a county it is the sum of counties."""
     if not has_board(unit):
         return None
@@ -355,7 +355,7 @@ def _board(campaign: Campaign, unit: str, counted: dict[str, Counts]) -> Board |
                     below[code[:row]] = below.get(code[:row], Counts()) + counts
     if not total.applying:
         return None
-    percent, vetoes = campaign.red_percent, campaign.vetoes
+    percent, vetoes = campaign.red_percent, campaign.counts("vetoes", on)
     needs = {
         code: need(counts.light(red_percent=percent, vetoes=vetoes), counts, code)
         for code, counts in below.items()

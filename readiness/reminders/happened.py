@@ -1,10 +1,11 @@
-"""What happened to tasks that somebody should hear of, and is still true. A fixed number of queries."""
+"""What happened to tasks and units that somebody should hear of, and is still true. A fixed number of queries."""
 
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection
 
+from checklists.models import Measure
 from readiness.reminders import words
 from readiness.reminders.known import Fact
 
@@ -52,18 +53,32 @@ CHASED = """
           AND t.retired_at IS NULL
     ORDER BY c.id
 """
+# A measure against a unit, for those who may object to it; the answer, for whoever did.
+MEASURED = """
+    SELECT CASE WHEN k.said THEN 'measure-said:' ELSE 'measure:' END || m.id,
+           CASE WHEN NOT k.said THEN 'measured' WHEN m.state = 'lifted' THEN 'lifted' ELSE 'upheld' END,
+           m.campaign_id, m.unit_id, 0, (%(rungs)s::text[])[m.rung],
+           CASE WHEN k.said THEN m.answered_by_id ELSE m.decided_by_id END,
+           CASE WHEN k.said THEN m.answer ELSE m.reason END, NULL::date,
+           CASE WHEN k.said THEN m.objected_by_id END
+    FROM checklists_measure m, (VALUES (false), (true)) k (said)
+    WHERE m.campaign_id = ANY(%(campaigns)s) AND CASE WHEN k.said THEN m.answered_at > %(since)s
+          ELSE m.decided_at > %(since)s AND m.state = 'applied' END
+    ORDER BY m.id, k.said
+"""
 
 
 def since(now: datetime, campaigns: list[int]) -> list[Fact]:
-    """What happened lately in these campaigns, as far as it still matters. Four queries.
+    """What happened lately in these campaigns, as far as it still matters. Five queries.
 
     Args:
         now: local.
     """
-    values: dict[str, Any] = {"since": now - RECENT, "on": now.date(), "campaigns": campaigns}
+    rungs = [str(label) for label in Measure.Rung.labels]
+    values: dict[str, Any] = {"since": now - RECENT, "on": now.date(), "campaigns": campaigns, "rungs": rungs}
     found = []
     with connection.cursor() as cursor:
-        for query in (RETURNED, MORE_TIME, HELP, CHASED):
+        for query in (RETURNED, MORE_TIME, HELP, CHASED, MEASURED):
             cursor.execute(query, values)
             for key, what, campaign, unit, task, item, by, said, day, to in cursor.fetchall():
                 found.append(

@@ -89,7 +89,7 @@ class Told(NamedTuple):
 
 
 class Fact(NamedTuple):
-    """Something that happened to a task."""
+    """Something that happened to a task, or to a unit (`task` 0: a measure, which `item` then names)."""
 
     key: str  # under which News remembers who was told
     what: str  # a key of words.FACTS

@@ -42,6 +42,7 @@ HEARERS: dict[str, tuple[str, ...]] = {
     "asked_time": ("linked",),
     "asked_help": ("linked",),
     "help_late": ("lead",),
+    "measured": ("first", "direct"),
 }
 IN_DIGEST = "d:"  # before the key of news that a digest told, which the inbox had at once
 
@@ -375,4 +376,7 @@ class _Planner:
 
 
 def _path_of(facts: list[Fact]) -> str:
-    return reverse("task", args=[facts[0].task]) if len({fact.task for fact in facts}) == 1 else reverse("my_tasks")
+    if len({(fact.task, fact.unit) for fact in facts}) > 1:
+        return reverse("my_tasks")
+    one = facts[0]
+    return reverse("task", args=[one.task]) if one.task else reverse("unit_tasks", args=[one.campaign, one.unit])

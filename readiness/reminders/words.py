@@ -32,6 +32,9 @@ FACTS = {
     "help_late": gettext_noop("%(unit)s: nobody has answered %(who)s, who asked for help with “%(item)s”: %(said)s"),
     "answered_help": gettext_noop("%(unit)s: %(who)s answers about “%(item)s”: %(said)s"),
     "chased": gettext_noop("%(unit)s: %(who)s asks you to get on with “%(item)s”: %(said)s"),
+    "measured": gettext_noop("%(unit)s: “%(item)s”, decided by %(who)s: %(said)s; the unit may object on its page"),
+    "lifted": gettext_noop("%(unit)s: “%(item)s” is lifted, says %(who)s: %(said)s"),
+    "upheld": gettext_noop("%(unit)s: “%(item)s” stays, says %(who)s: %(said)s"),
 }
 
 # The same for a subject.
@@ -44,6 +47,9 @@ KINDS = {
     "help_late": gettext_noop("help asked for, and no answer"),
     "answered_help": gettext_noop("an answer to a call for help"),
     "chased": gettext_noop("you are chased"),
+    "measured": gettext_noop("a measure"),
+    "lifted": gettext_noop("a measure lifted"),
+    "upheld": gettext_noop("an answer to an objection"),
 }
 
 

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 from tests.access.world import HOSTS, NEVER, NEVER_CODES, PLACES, POSTS
 
 # What each person may do at each place: s sees it, o owes its tasks, t ticks, c checks (verifies, returns), w waives,
-# k chases and answers calls for help, p sees telephone numbers in full, a appoints and ends posts. Before that, where
-# their posts are.
+# k chases and answers calls for help, p sees telephone numbers in full, a appoints and ends posts, d decides measures,
+# l leads it (and like whoever owes or ticks there objects to its measures). Before that, where their posts are.
 #
 #   lan    village cadre of Willow      bao   staff of East Township         mei  leader of the county
 #   hong   village cadre of Maple       tang  leader of East Township        ada  campaign admin of the county
@@ -27,10 +27,10 @@ lin     willow,maple   sotcwkp  sotcwkp  sotcwkp  -       -       -       -     
 qin     market         sotp     -        -        -       -       -       -       -       -     -       -       -
 wang    lake           -        -        -        -       sotp    -       -       -       -     -       -       -
 bao     east           stcwkp   stcwkp   stcwkp   sotp    -       -       -       -       -     -       -       -
-tang    east           scwkp    scwkp    scwkp    scwkp   -       -       -       -       -     -       -       -
+tang    east           scwkpd   scwkpd   scwkpd   scwkpl  -       -       -       -       -     -       -       -
 deng    bureau         -        -        -        -       -       -       sotp    -       -     -       -       -
 he      willow,county  sotcp    sotcp    sc       sc      sc      sc      sc      sc      -     -       -       -
-mei     county         skp      skp      skp      skp     skp     skp     skp     skp     -     -       -       -
+mei     county         skpd     skpd     skpd     skpd    skpd    skpd    skpd    skpl    -     -       -       -
 ada     county         scwkpa   scwkpa   scwkpa   scwkpa  scwkpa  scwkpa  scwkpa  scwkpa  -     -       -       -
 su      county         sc       sc       sc       sc      sc      sc      sc      sc      -     -       -       -
 an      county         s        s        s        s       s       s       s       s       -     -       -       -
@@ -238,6 +238,23 @@ def answers_call(who: str, place: object) -> Outcome:
     return 404 if "s" not in may else 422 if "k" in may else 403
 
 
+def decides(who: str, place: object) -> Outcome:
+    """Measures are decided, and objections answered, by leaders above the unit; an empty form is refused."""
+    may = MAY[who].get(place, "")
+    return 404 if "s" not in may else 422 if "d" in may else 403
+
+
+def objects(who: str, place: object) -> Outcome:
+    may = MAY[who].get(place, "")
+    return 404 if "s" not in may else 422 if set("otl") & set(may) else 403
+
+
+def closes_phase(who: str, campaign: object, part: object = None) -> Outcome:
+    """A phase without gates closes; one of a draft does not."""
+    got = sets_up(who, campaign, part, then=302)
+    return 422 if got == 302 and "draft" in str(campaign) else got
+
+
 def chases(who: str, task: object) -> Outcome:
     may = MAY[who].get(task[1], "") if isinstance(task, tuple) else ""
     return 404 if "s" not in may else 422 if "k" in may else 403
@@ -329,6 +346,13 @@ ROUTES = {
     "setup_phase": Route("campaign phase", edits(POST=422)),
     "setup_remove_phase": Route("campaign phase", edits(POST=302)),  # no item uses it
     "setup_gates": Route("campaign phase", edits(POST=302)),
+    "setup_close_phase": Route("campaign phase", writes(closes_phase)),
+    "setup_reopen_phase": Route("campaign phase", edits(POST=422)),
+    "measures": Route("campaign", reads(sees_campaign)),
+    "measures_table": Route("campaign", reads(sees_campaign)),
+    "decide_measure": Route("measure", writes(decides)),
+    "object_to_measure": Route("measure", writes(objects)),
+    "answer_objection": Route("measure", writes(decides)),  # nobody has decided here yet
     "setup_places": Route("step", edits(POST=422)),
     "setup_units": Route("step", edits(GET=200, HEAD=200, POST=422)),
     "setup_answers": Route("step", edits(GET=200, HEAD=200, POST=302)),
@@ -423,6 +447,7 @@ IDS: dict[str, list[tuple[Any, ...]]] = {
     "post": [(place,) for place in (*POSTS, *NEVER)],
     "extension": [(place,) for place in [*PLACES, *NEVER] if place != "city"],
     "help": [(place,) for place in [*PLACES, *NEVER] if place != "city"],
+    "measure": [(place,) for place in [*PLACES, *NEVER] if place != "city"],
     "campaign item": [*((campaign, campaign) for campaign in HOSTS), *PARTS],
     "campaign phase": [*((campaign, campaign) for campaign in HOSTS), *PARTS],
     "campaign pass": [*((campaign, campaign) for campaign in HOSTS), *PARTS],
@@ -443,6 +468,7 @@ FEW: dict[str, list[tuple[Any, ...]]] = {
     "post": [("willow",), (NEVER[0],)],
     "extension": [("willow",), (NEVER[0],)],
     "help": [("willow",), (NEVER[0],)],
+    "measure": [("willow",), (NEVER[0],)],
     "campaign item": [("draft", "draft"), (NEVER[0], "draft")],
     "campaign phase": [("draft", "draft"), (NEVER[0], "draft")],
     "campaign pass": [("draft", "draft"), (NEVER[0], "draft")],
@@ -508,7 +534,7 @@ def relation(who: str, route: str, ids: tuple[Any, ...]) -> tuple[object, ...]:
     """What an address's objects are to a person: what they may do there, and how both lie to each other."""
     found: list[object] = []
     for kind, name in zip(ROUTES[route].of.split(), ids, strict=True):
-        if kind in ("unit", "post", "extension", "help"):
+        if kind in ("unit", "post", "extension", "help", "measure"):
             found.append(to_place(who, name))
         elif kind == "gateway":
             found.append(to_gateway(who, name))

@@ -22,7 +22,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils import timezone
 
 from checklists import course
-from checklists.models import Campaign, Extension, HelpRequest, Phase, State, Task, TaskEvent, Template
+from checklists.models import Campaign, Extension, HelpRequest, Measure, Phase, State, Task, TaskEvent, Template
 from readiness.health import PARTS
 from readiness.models import Channel, Gateway, Heartbeat, Notice, WallPass, Wishes
 from readiness.reminders import sealed
@@ -68,6 +68,8 @@ POSTS = {
 EVERYWHERE = ["village", "site", "township", "department", "county"]
 NOBODYS = 987_654_321  # the id of nothing
 NEVER = (NOBODYS, 0, -1, 10**29)
+GROUNDS = {"rule": "red", "days": 5, "since": "2026-03-04", "on": "2026-03-11", "overdue": 2, "returned": 0,
+           "applying": 3}  # fmt: skip
 NEVER_CODES = ("511504101299", "511504999", "99", "510502001999")
 
 
@@ -84,6 +86,7 @@ class World:
     extensions: dict[str, int]  # a request for more time, by place
     templates: dict[str, int] = field(default_factory=dict)  # a speech, and one of an office's own for some hosts
     helps: dict[str, int] = field(default_factory=dict)  # a call for help, by place
+    measures: dict[str, int] = field(default_factory=dict)  # one that is proposed, by place
     passes: dict[str, int] = field(default_factory=dict)  # one of each campaign, for its host
     gateways: dict[str, int] = field(default_factory=dict)  # a webhook of a place, a robot of a campaign
 
@@ -99,6 +102,7 @@ class World:
             "phase": self.phases,
             "extension": self.extensions,
             "help": self.helps,
+            "measure": self.measures,
             "template": self.templates,
             "pass": self.passes,
             "gateway": self.gateways,
@@ -225,6 +229,10 @@ def _campaigns(world: World) -> None:
             called = HelpRequest(task_id=pk, asked_by=left, obstacle="路不通", need="挖机", reply_by=today)
             called.save()
             world.helps[place] = called.pk
+            world.measures[place] = Measure.objects.create(
+                campaign_id=world.campaigns[campaign_name], unit_id=PLACES[place], rung=1, grounds=GROUNDS
+            ).pk
+    Campaign.objects.filter(pk=world.campaigns["county"]).update(ladder_from=today, ladder_by=world.people["mei"])
     TaskEvent.objects.bulk_create(events(Task.objects.filter(state="done"), by=left))
 
 

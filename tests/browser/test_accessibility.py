@@ -6,10 +6,12 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.contrib.sessions.models import Session
+from django.utils import timezone
 from playwright.sync_api import Page, expect
 
-from checklists.models import Campaign, State
+from checklists.models import Campaign, Measure, State
 from readiness.reminders import outbox
+from tests.access.world import GROUNDS
 from tests.browser.conftest import HEIGHTS, PHONE, Visit, World
 from tests.factories import BUREAU, EAST, LAKE, MAPLE, MARKET, WILLOW
 
@@ -41,7 +43,12 @@ def full(world: World) -> World:
     world.bring("v-3", MAPLE, "done", by="hong", value=95)
     world.bring("v-1", LAKE, "waived", by="ada", note="这个村没有这类场所")
     outbox.write(world.today)
-    Campaign.objects.update(ranking=True, vetoes=True, gates=True, last_places=1, decided_by=world.people["mei"])
+    mei = world.people["mei"]
+    Campaign.objects.update(ranking=True, vetoes=True, gates=True, last_places=1, decided_by=mei)
+    Campaign.objects.update(ladder_from=world.today, ladder_by=mei)
+    Measure.objects.create(campaign=world.campaign, unit_id=MAPLE, rung=1, grounds=GROUNDS)
+    decided = {"state": "applied", "decided_by": mei, "decided_at": timezone.now(), "reason": "连续一周红灯"}
+    Measure.objects.create(campaign=world.campaign, unit_id=WILLOW, rung=1, grounds=GROUNDS, **decided)
     return world
 
 
@@ -67,6 +74,7 @@ def pages(world: World) -> Iterator[tuple[str, str]]:
         yield "mei", f"{campaign}units/{unit}/"
     yield "lan", f"{campaign}units/{WILLOW}/"
     yield "mei", f"{campaign}events/"
+    yield "mei", f"{campaign}measures/"
     yield "ada", "/campaigns/new/"
     item = world.task("v-2").item_id
     steps = ("", "items/", "phases/", "units/", "units/?q=村", f"units/?at={EAST}", "answers/", "rules/", "launch/")

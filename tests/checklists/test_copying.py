@@ -193,6 +193,8 @@ def old(cast: dict[str, Cadre]) -> Campaign:
         ranking=True,
         last_places=3,
         decided_by=cast["mei"],
+        ladder_from=campaign.starts_on,
+        ladder_by=cast["mei"],
         answers={"first": ["linked_cadre"]},
         inspected_by="city",
     )
@@ -220,6 +222,7 @@ def test_a_copy_shifts_every_date_and_decides_nothing(old: Campaign, as_: LogIn)
     assert (copied.red_percent, copied.answers, copied.inspected_by) == (33, {"first": ["linked_cadre"]}, "city")
     decided = (copied.vetoes, copied.gates, copied.ranking, copied.last_places, copied.decided_by)
     assert decided == (False, False, False, 0, None)
+    assert (copied.ladder_from, copied.ladder_by) == (None, None)
     assert not copied.responsibilities.exists()
     assert not copied.tasks.exists()
     assert (copied.status, copied.inspects_until, copied.template) == ("draft", until, old.template)

@@ -836,7 +836,7 @@ def test_a_gate_is_shown_until_it_is_done_and_leads_to_its_tasks(lively: Campaig
     item = Task.objects.filter(campaign=lively).still_owed()[0].item
     Item.objects.filter(pk=item.pk).update(gate=True, phase=phase)
     assert mei.get(address).context["gates"] is None, "switched off"
-    Campaign.objects.update(gates=True)
+    Campaign.objects.update(gates=True, decided_by=world["mei"])
     owed = mei.get(address).context["gates"]
     assert owed == Task.objects.filter(item=item).still_owed().count() > 0
     behind = mei.get(f"{address}tasks/?show=gate&phase={phase.pk}").context["page"].paginator.count

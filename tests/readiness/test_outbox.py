@@ -507,7 +507,7 @@ def test_phases_and_gates(cast: Cast, quiet: Campaign) -> None:
     Phase.objects.create(campaign=quiet, key="a", title="动员", starts_on=TODAY, ends_on=TODAY + timedelta(days=20))
     ends = Phase.objects.create(campaign=quiet, key="b", title="自查", starts_on=TODAY - 9 * ONE, ends_on=TODAY + ONE)
     Item.objects.filter(campaign=quiet, number="v-1").update(phase=ends, gate=True)
-    Campaign.objects.update(gates=True)
+    Campaign.objects.update(gates=True, decided_by=Cadre.objects.get(username="mei"))
     write()
     assert "动员" in body("hong")
     assert "自查" not in body("hong")
