@@ -194,7 +194,7 @@ class NumberForm(forms.Form):
 
 
 def _items(items: list[Item]) -> list[tuple[str, Any]]:
-    found: list[tuple[str, Any]] = [(recipe.ALL, gettext_lazy("all"))]
+    found: list[tuple[str, Any]] = [(recipe.ALL, gettext_lazy("all items"))]
     if any(item.veto for item in items):
         found.append(("veto", gettext_lazy("veto items")))
     sections = dict.fromkeys(item.section for item in items if item.section)

@@ -1,10 +1,11 @@
 """From what somebody wishes to the list that is frozen. A fixed number of queries, whatever the number of units."""
 
+from collections import defaultdict
 from collections.abc import Iterable
 from datetime import date, timedelta
 from typing import Any
 
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import CharField, Exists, ExpressionWrapper, F, OuterRef, Q, Value
 
 from checklists import draws
 from checklists.draws import recipe
@@ -30,27 +31,32 @@ RISKS = {
 def gather(
     campaign: Campaign,
     user: access.Person,
+    wishes: dict[str, Any],
+    items: Iterable[Item],
     *,
     number: int,
     among: Unit,
     on: date,
     instead_of: Draw | None = None,
-    **wishes: Any,
 ) -> FrozenList:
     """The list that a draw would freeze now.
 
     Args:
-        number: of the draw in its campaign.
         wishes: as `DrawForm.wishes` has them.
+        items: as `asked_items` reads them.
+        number: of the draw in its campaign.
+        on: the day that decides what is overdue and which posts are held.
     """
     kind = wishes["kind"]
-    items = list(items_of(campaign, kind, wishes["items"]))
+    looked_at = chosen(items, kind, wishes["items"])
     asked = Task.objects.asked_for().filter(campaign=campaign, unit=OuterRef("pk"))
     if wishes["items"] != ALL:
-        asked = asked.filter(item__in=items)
-    apart = tuple(campaign.excluded.values_list("pk", flat=True))
-    units = Unit.objects.visible_to(user).under(among.code).filter(Exists(asked), kind=kind).order_by("code")
-    named = [(code, name) for code, name in units.values_list("code", "name") if not code.startswith(apart)]
+        asked = asked.filter(item__in=looked_at)
+    code = ExpressionWrapper(OuterRef("code"), CharField())
+    apart = Campaign.excluded.through.objects.filter(campaign=campaign).alias(code=code)
+    apart = apart.filter(code__startswith=F("unit_id"))
+    units = Unit.objects.visible_to(user).under(among.code).filter(Exists(asked), ~Exists(apart), kind=kind)
+    named = list(units.order_by("code").values_list("code", "name"))
     before = drawn_before(campaign, number, wishes["repeat"], wishes["last"], instead_of)
     counts = counts_of(campaign, user, among, kind, on)
     light_of = {code: figures.light_of(campaign, one) for code, one in counts.items()}
@@ -72,18 +78,24 @@ def gather(
         seats=wishes["seats"],
         groups=groups,
         units=tuple(can_be_drawn),
-        items=tuple(recipe.Item(item.pk, item.number, item.title) for item in items),
+        items=tuple(recipe.Item(item.pk, item.number, item.title) for item in looked_at),
         inspectors=inspectors(campaign, among, wishes["roles"], on),
         left_out=tuple((code, short_name(name)) for code, name in named if code in before),
     )
 
 
-def items_of(campaign: Campaign, kind: str, which: str) -> QuerySet[Item]:
+def asked_items(campaign: Campaign) -> list[Item]:
+    """Items that somebody owes. One query."""
+    asked = Task.objects.asked_for().filter(item=OuterRef("pk"))
+    return list(campaign.items.filter(Exists(asked), struck=False))
+
+
+def chosen(items: Iterable[Item], kind: str, which: str) -> list[Item]:
     """Items that units of this kind owe: all, those of a section or a kind, or the vetoes."""
     what, _, name = which.partition(":")
-    narrowed = {"section": {"section": name}, "kind": {"kind": name}, "veto": {"veto": True}}.get(what, {})
-    found = campaign.items.filter(struck=False, owed_by__contains=[kind], **narrowed)
-    return found.filter(Exists(Task.objects.asked_for().filter(item=OuterRef("pk"))))
+    fits = {"section": lambda item: item.section == name, "kind": lambda item: item.kind == name}
+    fits |= {"veto": lambda item: item.veto, ALL: lambda item: True}
+    return [item for item in items if kind in item.owed_by and fits[what](item)]
 
 
 def drawn_before(campaign: Campaign, number: int, repeat: str, last: int | None, instead_of: Draw | None) -> set[str]:
@@ -117,15 +129,17 @@ def inspectors(campaign: Campaign, among: Unit, roles: Iterable[str], on: date) 
     around = among.code if among.code == campaign.host_id else among.parent_id or campaign.host_id
     reach = access.under("unit__code", around) | Q(unit__in=access.above(around))
     held = Post.objects.current(on).filter(reach, role__in=[role for role in roles if access.lets(role, Action.CHECK)])
-    able = dict(held.order_by("cadre").values_list("cadre", "cadre__name").distinct()[: recipe.MOST_INSPECTORS + 1])
-    tied: dict[int, set[str]] = {cadre: set() for cadre in able}
+    able = held.order_by("cadre").values("cadre").distinct()[: recipe.MOST_INSPECTORS + 1]
     posts = Post.objects.filter(Q(until__isnull=True) | Q(until__gt=on - TIED_FOR), cadre__in=able)
-    for cadre, code in posts.values_list("cadre", "unit_id"):
-        tied[cadre].add(township_of(code) or code)
     answering = Responsibility.objects.filter(campaign=campaign, cadre__in=able)
-    for cadre, code in answering.values_list("cadre", "unit_id"):
-        tied[cadre].add(code)
-    return tuple(Inspector(cadre, barred_by(tied[cadre]), name) for cadre, name in able.items())
+    named, tied = dict[int, str](), defaultdict[int, set[str]](set)
+    facts = ("cadre", "cadre__name", "unit_id")
+    for cadre, name, code, is_post in posts.values_list(*facts, Value(True)).union(  # one query
+        answering.values_list(*facts, Value(False))
+    ):
+        named[cadre] = name
+        tied[cadre].add(township_of(code) or code if is_post else code)
+    return tuple(Inspector(cadre, barred_by(tied[cadre]), name) for cadre, name in sorted(named.items()))
 
 
 def barred_by(codes: Iterable[str]) -> tuple[str, ...]:

@@ -57,11 +57,12 @@ def new(request: CadreRequest, campaign_id: int) -> HttpResponse:
         access.require(access.may_draw(request.user, instead_of.among_id))
     places = [instead_of.among] if instead_of else _places(campaign, request.user)
     number = draws.next_number(campaign)
+    items = lists.asked_items(campaign)
     form = DrawForm(
         request.POST if request.method == "POST" else None,
         campaign=campaign,
         units=places,
-        items=list(campaign.items.filter(struck=False)),
+        items=items,
         again=instead_of is not None,
         initial=_usual(number, instead_of),
     )
@@ -70,7 +71,7 @@ def new(request: CadreRequest, campaign_id: int) -> HttpResponse:
         among = next(unit for unit in places if unit.code == form.cleaned_data["among"])
         on = timezone.localdate()
         frozen = lists.gather(
-            campaign, request.user, number=number, among=among, on=on, instead_of=instead_of, **form.wishes
+            campaign, request.user, form.wishes, items, number=number, among=among, on=on, instead_of=instead_of
         )
         try:
             recipe.check(frozen)

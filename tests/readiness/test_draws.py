@@ -13,13 +13,14 @@ import pytest
 from django.core.management import call_command
 from django.db import IntegrityError, connection, transaction
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from checklists import course, draws
 from checklists.draws import recipe
 from checklists.models import Campaign, Check, Draw, Responsibility, Round, Task
 from tests import factories
-from tests.checklists.conftest import Elsewhere, queries
+from tests.checklists.conftest import queries
 from tests.factories import COUNTY, EAST, LAKE, MAPLE, WEST, WILLOW
 from villages.access import Role
 from villages.models import Cadre, Post, Unit
@@ -174,7 +175,7 @@ def test_one_person_cannot_give_both_numbers(campaign: Campaign, as_: As) -> Non
     assert give(draw, su, "17").status_code == 302  # a double tap
     answer = give(draw, su, "18")
     assert answer.status_code == 409
-    assert "别人" in complaints(answer)[0] or "另一" in complaints(answer)[0]
+    assert complaints(answer) == ["第一个数是您给的，第二个数须由别人给。"]
     draw.refresh_from_db()
     assert (draw.number_one, draw.is_drawn) == ("17", False)
 
@@ -201,15 +202,13 @@ def test_a_stand_in_is_no_second_person(campaign: Campaign, as_: As, cast: Cast,
     assert Draw.objects.get(pk=draw.pk).is_drawn
 
 
-@pytest.mark.parametrize(
-    "number", ["", " ", "1" * 41, "7" * 10_000, "-1", "1.5", "1e9", "1 2", "0x7", "七", "１２３ａ", "1\n", "1\0"]
-)
+NO_NUMBERS = ["", " ", "1" * 41, "7" * 10_000, "-1", "1.5", "1e9", "1 2", "0x7", "七", "１２３ａ", "1\0"]
+
+
+@pytest.mark.parametrize("number", NO_NUMBERS, ids=lambda number: repr(number[:50]))
 def test_what_is_no_number_is_refused_in_words(campaign: Campaign, as_: As, number: str) -> None:
     draw = announced(campaign, as_("ada"))
     answer = give(draw, as_("su"), number)
-    if number == "1\n":  # browsers' line breaks around a word are no part of it
-        assert answer.status_code == 302
-        return
     assert answer.status_code == 422
     assert len(complaints(answer)[0]) > 5
     assert Draw.objects.get(pk=draw.pk).number_one == ""
@@ -236,30 +235,6 @@ def test_numbers_are_given_by_leaders_too_but_only_where_they_lead(campaign: Cam
     assert give(east, as_("tang"), "1").status_code == 302
     for who, status in (("lan", 403), ("bao", 403), ("an", 403), ("chen", 404), ("nobody", 404)):
         assert give(east, as_(who), "1").status_code == status, who
-
-
-def test_two_second_numbers_at_once_make_one_draw(elsewhere: Elsewhere) -> None:
-    factories.units()
-    people = factories.cast()
-    campaign = factories.campaign(on=timezone.localdate())
-    client = Client()
-    client.force_login(people["ada"])
-    draw = announced(campaign, client)
-    draws.give_number(draw, "1", by=people["ada"])
-    elsewhere.run("SELECT FROM checklists_campaign WHERE id = %s FOR UPDATE", campaign.pk)
-
-    def second(who: str) -> str:
-        try:
-            draws.give_number(draw, "2", by=people[who])
-        except draws.Refused:
-            return "refused"
-        return "drawn"
-
-    both = [elsewhere.start(lambda who=who: second(who)) for who in ("su", "mei")]  # type: ignore[misc]
-    elsewhere.wait_for_waiting(2)
-    elsewhere.commit()
-    assert sorted(one.result() for one in both) == ["drawn", "refused"]
-    assert Round.objects.count() == 2
 
 
 # ---- The form ------------------------------------------------------------------------------------------------------
@@ -397,7 +372,7 @@ def test_nobody_is_sent_where_they_have_a_tie(campaign: Campaign, as_: As, cast:
     factories.appoint(gone, Role.VILLAGE_CADRE, LAKE, until=today - timedelta(days=300))
     long_gone = factories.cadre("Long", Role.SUPERVISOR, COUNTY)
     factories.appoint(long_gone, Role.VILLAGE_CADRE, LAKE, until=today - timedelta(days=400), since=today - timedelta(800))
-    Responsibility.objects.create(campaign=campaign, unit_id=MAPLE, kind="lead", cadre=cast["su"], by_hand=True)
+    Responsibility.objects.filter(campaign=campaign, unit=MAPLE, kind="lead").update(cadre=cast["su"], by_hand=True)
     far = factories.cadre("Far", Role.SUPERVISOR, factories.OTHER_COUNTY)
     ended = factories.cadre("Ended", Role.SUPERVISOR, COUNTY, until=today)
     draw = announced(campaign, as_("ada"), roles=roles, take="1")
@@ -507,11 +482,9 @@ def test_pages_cost_the_same_for_two_units_and_for_two_hundred(
     assert max(after) <= 12
 
     def preview(take: str) -> int:
-        from django.test.utils import CaptureQueriesContext
-
         with CaptureQueriesContext(connection) as captured:
             assert new(campaign, ada, groups="township", chances="risk", repeat="none", take=take).status_code == 200
         return len(captured)
 
-    assert preview("2") == preview("200")
+    assert preview("2") == preview("200") <= 12
     tell(f"draws: list, draw, its file, form: {after} queries at 2 and at 200 units; the preview {preview('2')}")
