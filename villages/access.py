@@ -359,7 +359,9 @@ def may_draw(user: Person, among: str) -> Verdict:
 def may_draw_some(user: Person, host: str) -> Verdict:
     """Announce a draw among some units of the host. Twin in SQL: `reached` with units below the host."""
     rights = RIGHTS[Action.DRAW]
-    if any(grant.role in rights and (grant.unit.startswith(host) or host.startswith(grant.unit)) for grant in grants(user)):
+    if any(
+        grant.role in rights and (grant.unit.startswith(host) or host.startswith(grant.unit)) for grant in grants(user)
+    ):
         return YES
     return Verdict(False, _("Draws are announced by campaign admins and supervisors."))
 

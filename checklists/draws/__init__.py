@@ -74,7 +74,9 @@ def announce(
         if earlier and (earlier.announced_by_id, earlier.title, earlier.among_id) == (by.pk, title, among.pk):
             return earlier
         if earlier or number != next_number(campaign):
-            raise Refused(_("Another draw was announced meanwhile. Look at it, and at the list below, before you go on."))
+            raise Refused(
+                _("Another draw was announced meanwhile. Look at it, and at the list below, before you go on.")
+            )
         if instead_of and Draw.objects.filter(instead_of=instead_of).exists():
             raise Refused(_("This draw has been replaced already."))
         secret = secrets.token_hex(SECRET_BYTES)
@@ -119,7 +121,10 @@ def give_number(draw: Draw, number: str, *, by: Cadre) -> Draw:
             raise Refused(_("You gave the first number. Somebody else has to give the second one."))
         if _acts_for(by) & _acts_for(draw.number_one_by):
             raise Refused(
-                _("You and %(name)s stand in for each other or for the same person. Somebody else has to give a number.")
+                _(
+                    "You and %(name)s stand in for each other or for the same person. "
+                    "Somebody else has to give a number."
+                )
                 % {"name": draw.number_one_by.name}
             )
         draw.number_two, draw.number_two_by, draw.drawn_at = number, by, timezone.now()

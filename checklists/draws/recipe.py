@@ -1,17 +1,17 @@
-"""随机抽取: a frozen list, and what follows from it with a secret and two numbers. Pure: no database, no clock, no chance.
+"""随机抽取: a frozen list, and what follows from it with a secret and two numbers. Pure: no database, no clock.
 
-The list is text: a line for each fact, its parts between tabs, UTF-8, LF at the end of each line, units in the order of
-their codes. Whoever has it, the secret and the numbers gets the same result, here or with `sha256sum` (shell.py).
+The list is text: a line for each fact, its parts between tabs, UTF-8, LF at the end of each line, units in the order
+of their codes. Whoever has it, the secret and the numbers gets the same result, here or with `sha256sum` (shell.py).
 
-How a unit's chance follows from its lots. The key of a lot is SHA-256 of "<secret> <one> <two> <code> <lot>". As long as
-nobody knows all of these beforehand, keys are independent and uniform, so lots in the order of their keys are balls taken
-blindly from an urn, one by one. A unit's place is that of its first ball, the smallest of its keys. Given the units that
-have come so far, each ball of the others is equally likely to come next of theirs, so unit i is next with chance
-lots_i / (lots of all units that have not come). That is successive sampling with chances in proportion to size, without
-replacement: Rosén, Asymptotic Theory for Successive Sampling with Varying Probabilities Without Replacement, Annals of
-Mathematical Statistics 43 (1972); the same by keys: Efraimidis and Spirakis, Weighted Random Sampling with a
-Reservoir, Information Processing Letters 97 (2006). With one lot each it is a plain random sample. Within a group the order
-is that of such a sample too, since the urn without the other groups' balls is again an urn.
+How a unit's chance follows from its lots. The key of a lot is SHA-256 of "<secret> <one> <two> <code> <lot>". As long
+as nobody knows all of these beforehand, keys are independent and uniform, so lots in the order of their keys are balls
+taken blindly from an urn, one by one. A unit's place is that of its first ball, the smallest of its keys. Given the
+units that have come so far, each ball of the others is equally likely to be the next of theirs, so unit i is next with
+chance lots_i / (lots of all units that have not come). That is successive sampling with chances in proportion to size,
+without replacement: Rosén, Asymptotic Theory for Successive Sampling with Varying Probabilities Without Replacement,
+Annals of Mathematical Statistics 43 (1972); the same by keys: Efraimidis and Spirakis, Weighted Random Sampling with a
+Reservoir, Information Processing Letters 97 (2006). With one lot each it is a plain random sample. Within a group the
+order is that of such a sample too, since the urn without the other groups' balls is again an urn.
 """
 
 import re
@@ -109,7 +109,7 @@ class Drawn:
 class Unfit(Exception):
     """A list that nothing can be drawn from as it is wanted.
 
-    `what` is one of none, many, crowd, take, least, parts, items, seats; `numbers` go into the words, and `names` is where.
+    `what` is one of none, many, crowd, take, least, parts, items, seats; `numbers` go into the words, `names` says where.
     """
 
     def __init__(self, what: str, *, names: Iterable[str] = (), **numbers: int) -> None:
@@ -134,7 +134,7 @@ def read(text: str) -> FrozenList:
             least=int(found["least"][0][0]),
             take_items=int(found["items"][0][0]),
             seats=int(found["seats"][0][0]),
-            groups={key: name for key, name in found.get("group", [])},
+            groups={parts[0]: parts[1] for parts in found.get("group", [])},
             units=tuple(
                 Unit(code, group, int(lots), _several(risks, "+"), name)
                 for code, group, lots, risks, name in found.get("unit", [])

@@ -114,10 +114,14 @@ class DrawForm(forms.Form):
         self._offer("among", [(unit.written_code, unit.short_name) for unit in units])
         self._offer("kind", [(kind, Kind(kind).label) for kind in kinds])
         self._offer("items", _items(items))
-        self._offer("roles", [(role.value, role.label) for role in access.Role if access.lets(role, access.Action.CHECK)])
+        self._offer(
+            "roles", [(role.value, role.label) for role in access.Role if access.lets(role, access.Action.CHECK)]
+        )
         if again:
             self.fields["reason"].required = True
-            self.fields["reason"].error_messages["required"] = _("Say why it is drawn again: it stays beside both draws.")
+            self.fields["reason"].error_messages["required"] = _(
+                "Say why it is drawn again: it stays beside both draws."
+            )
         else:
             del self.fields["reason"]
 

@@ -65,7 +65,9 @@ def gather(
     for code, name in named:
         if code in before:
             continue
-        group = {"township": township_of(code) or recipe.NONE, "light": str(light_of.get(code, Light.NONE))}.get(wishes["groups"], ALL)
+        group = {"township": township_of(code) or recipe.NONE, "light": str(light_of.get(code, Light.NONE))}.get(
+            wishes["groups"], ALL
+        )
         risks = tuple(risk for risk, holds in RISKS.items() if by_risk and holds(counts.get(code, Counts())))
         can_be_drawn.append(recipe.Unit(code, group, 1 + len(risks), risks, short_name(name)))
     groups = names_of({unit.group for unit in can_be_drawn}, wishes["groups"])

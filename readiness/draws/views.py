@@ -53,7 +53,9 @@ def new(request: CadreRequest, campaign_id: int) -> HttpResponse:
     instead_of: Draw | None = None
     if asked := (request.POST or request.GET).get("instead_of", ""):
         known = Draw.objects.visible_to(request.user).filter(campaign=campaign).select_related("among")
-        instead_of = get_object_or_404(known, pk=int(asked) if asked.isascii() and asked.isdigit() and len(asked) < 19 else 0)
+        instead_of = get_object_or_404(
+            known, pk=int(asked) if asked.isascii() and asked.isdigit() and len(asked) < 19 else 0
+        )
         access.require(access.may_draw(request.user, instead_of.among_id))
     places = [instead_of.among] if instead_of else _places(campaign, request.user)
     number = draws.next_number(campaign)
@@ -175,7 +177,9 @@ def _whole(seen: Any) -> Any:
 def _places(campaign: Campaign, user: Cadre) -> list[Unit]:
     """Units among which the user may draw, the highest first."""
     units = Unit.objects.visible_to(user).under(campaign.host_id).filter(kind__in=HOLDS_UNITS)
-    return list(units.filter(access.reached("code", user, access.Action.DRAW)).order_by(Length("code"), "code")[:MOST_PLACES])
+    return list(
+        units.filter(access.reached("code", user, access.Action.DRAW)).order_by(Length("code"), "code")[:MOST_PLACES]
+    )
 
 
 def _usual(number: int, instead_of: Draw | None) -> dict[str, Any]:

@@ -20,25 +20,25 @@ from tests.access.world import HOSTS, NEVER, NEVER_CODES, PLACES, POSTS
 # Without a post that counts today: nobody never had one, left and gone had one until today and until yesterday,
 # early gets one tomorrow.
 AT_PLACES = """
-        post           market    willow    maple     east      lake      west      bureau    county    city  bridge  street  river
-lan     willow         sotp      sotp      -         -         -         -         -         -         -     -       -       -
-hong    maple          -         -         sotp      -         -         -         -         -         -     -       -       -
-lin     willow,maple   sotcwkp   sotcwkp   sotcwkp   -         -         -         -         -         -     -       -       -
-qin     market         sotp      -         -         -         -         -         -         -         -     -       -       -
-wang    lake           -         -         -         -         sotp      -         -         -         -     -       -       -
-bao     east           stcwkp    stcwkp    stcwkp    sotp      -         -         -         -         -     -       -       -
-tang    east           scwkpn    scwkpn    scwkpn    scwkpn    -         -         -         -         -     -       -       -
-deng    bureau         -         -         -         -         -         -         sotp      -         -     -       -       -
-he      willow,county  sotcpdn   sotcpdn   scdn      scdn      scdn      scdn      scdn      scdn      -     -       -       -
-mei     county         skpn      skpn      skpn      skpn      skpn      skpn      skpn      skpn      -     -       -       -
-ada     county         scwkpadn  scwkpadn  scwkpadn  scwkpadn  scwkpadn  scwkpadn  scwkpadn  scwkpadn  -     -       -       -
-su      county         scdn      scdn      scdn      scdn      scdn      scdn      scdn      scdn      -     -       -       -
-an      county         s         s         s         s         s         s         s         s         -     -       -       -
-chen    bridge         -         -         -         -         -         -         -         -         -     sotp    -       -
-nobody  -              -         -         -         -         -         -         -         -         -     -       -       -
-left    willow         -         -         -         -         -         -         -         -         -     -       -       -
-gone    county         -         -         -         -         -         -         -         -         -     -       -       -
-early   county         -         -         -         -         -         -         -         -         -     -       -       -
+       post          market   willow   maple    east     lake     west     bureau   county   city bridge street river
+lan    willow        sotp     sotp     -        -        -        -        -        -        -    -      -      -
+hong   maple         -        -        sotp     -        -        -        -        -        -    -      -      -
+lin    willow,maple  sotcwkp  sotcwkp  sotcwkp  -        -        -        -        -        -    -      -      -
+qin    market        sotp     -        -        -        -        -        -        -        -    -      -      -
+wang   lake          -        -        -        -        sotp     -        -        -        -    -      -      -
+bao    east          stcwkp   stcwkp   stcwkp   sotp     -        -        -        -        -    -      -      -
+tang   east          scwkpn   scwkpn   scwkpn   scwkpn   -        -        -        -        -    -      -      -
+deng   bureau        -        -        -        -        -        -        sotp     -        -    -      -      -
+he     willow,county sotcpdn  sotcpdn  scdn     scdn     scdn     scdn     scdn     scdn     -    -      -      -
+mei    county        skpn     skpn     skpn     skpn     skpn     skpn     skpn     skpn     -    -      -      -
+ada    county        scwkpadn scwkpadn scwkpadn scwkpadn scwkpadn scwkpadn scwkpadn scwkpadn -    -      -      -
+su     county        scdn     scdn     scdn     scdn     scdn     scdn     scdn     scdn     -    -      -      -
+an     county        s        s        s        s        s        s        s        s        -    -      -      -
+chen   bridge        -        -        -        -        -        -        -        -        -    sotp   -      -
+nobody -             -        -        -        -        -        -        -        -        -    -      -      -
+left   willow        -        -        -        -        -        -        -        -        -    -      -      -
+gone   county        -        -        -        -        -        -        -        -        -    -      -      -
+early  county        -        -        -        -        -        -        -        -        -    -      -      -
 """
 
 # What each person may do with a campaign: s sees it, l looks at what was sent to whom, r runs (closes) it. "east" is

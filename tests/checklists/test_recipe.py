@@ -88,7 +88,9 @@ def within(count: int, bounds: tuple[int, int]) -> bool:
 
 @pytest.mark.parametrize("lots", [EVEN, UNEVEN], ids=["a lot each", "several lots"])
 @pytest.mark.parametrize("least", [0, 1])
-def test_each_unit_comes_as_often_as_its_lots_say(lots: dict[str, int], least: int, tell: Callable[[str], None]) -> None:
+def test_each_unit_comes_as_often_as_its_lots_say(
+    lots: dict[str, int], least: int, tell: Callable[[str], None]
+) -> None:
     listed = frozen(lots, take=3, least=least)
     expected = chances(lots, take=3, least=least)
     assert sum(expected.values()) == pytest.approx(3)
@@ -193,7 +195,9 @@ def test_a_list_that_cannot_be_drawn_from_is_known_before(what: str) -> None:
     assert refused.value.what == what
 
 
-def test_nothing_is_drawn_from_a_list_of_none_or_from_more_than_a_page_can_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_drawn_from_a_list_of_none_or_from_more_than_a_page_can_hold(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     with pytest.raises(Unfit, match="take"):
         recipe.check(frozen(EVEN, take=0))
     monkeypatch.setattr(recipe, "MOST_UNITS", 6)
@@ -204,7 +208,7 @@ def test_nothing_is_drawn_from_a_list_of_none_or_from_more_than_a_page_can_hold(
 def test_a_unit_that_no_inspector_may_go_to_is_named() -> None:
     ours = (Inspector(1, (EAST,), "Bao"), Inspector(2, (WEST,), "Wu"), Inspector(3, (), "Su"))
     with pytest.raises(Unfit) as refused:
-        recipe.check(frozen(EVEN, take=3, seats=2, inspectors=ours[:2] + (Inspector(3, (EAST,), "Su"),)))
+        recipe.check(frozen(EVEN, take=3, seats=2, inspectors=(*ours[:2], Inspector(3, (EAST,), "Su"))))
     assert refused.value.names == [f"{code}村" for code in EVEN if code.startswith(EAST)]
     recipe.check(frozen(EVEN, take=3, seats=2, inspectors=ours))
 
@@ -212,7 +216,9 @@ def test_a_unit_that_no_inspector_may_go_to_is_named() -> None:
 # ---- The list as text, and the same in bash ------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("spoilt", ["", "take\t3\n", "unit\t1\n", "draw\t1/1\ntake\tmany\nleast\t0\nitems\t0\nseats\t1\n"])
+@pytest.mark.parametrize(
+    "spoilt", ["", "take\t3\n", "unit\t1\n", "draw\t1/1\ntake\tmany\nleast\t0\nitems\t0\nseats\t1\n"]
+)
 def test_what_is_no_list_is_not_read_as_one(spoilt: str) -> None:
     with pytest.raises(ValueError):
         recipe.read(spoilt)

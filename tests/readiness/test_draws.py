@@ -318,7 +318,9 @@ def test_the_same_form_twice_is_one_draw_and_another_ones_number_is_told(campaig
 
 
 @pytest.mark.parametrize("status", ["draft", "paused", "closed"])
-def test_nothing_is_drawn_unless_the_campaign_is_under_way(campaign: Campaign, as_: As, cast: Cast, status: str) -> None:
+def test_nothing_is_drawn_unless_the_campaign_is_under_way(
+    campaign: Campaign, as_: As, cast: Cast, status: str
+) -> None:
     draw = announced(campaign, as_("ada"))
     if status == "closed":
         course.steer(campaign, "closed", by=cast["ada"])
@@ -371,7 +373,9 @@ def test_nobody_is_sent_where_they_have_a_tie(campaign: Campaign, as_: As, cast:
     gone = factories.cadre("Gone", Role.SUPERVISOR, COUNTY)
     factories.appoint(gone, Role.VILLAGE_CADRE, LAKE, until=today - timedelta(days=300))
     long_gone = factories.cadre("Long", Role.SUPERVISOR, COUNTY)
-    factories.appoint(long_gone, Role.VILLAGE_CADRE, LAKE, until=today - timedelta(days=400), since=today - timedelta(800))
+    factories.appoint(
+        long_gone, Role.VILLAGE_CADRE, LAKE, until=today - timedelta(days=400), since=today - timedelta(800)
+    )
     Responsibility.objects.filter(campaign=campaign, unit=MAPLE, kind="lead").update(cadre=cast["su"], by_hand=True)
     far = factories.cadre("Far", Role.SUPERVISOR, factories.OTHER_COUNTY)
     ended = factories.cadre("Ended", Role.SUPERVISOR, COUNTY, until=today)
@@ -467,9 +471,7 @@ def test_pages_cost_the_same_for_two_units_and_for_two_hundred(
     before = queries(mei, [pages[0].format(campaign.pk), *(page.format(few.pk) for page in pages[2:])])
     before += queries(ada, [pages[1].format(campaign.pk)])
 
-    Unit.objects.bulk_create(
-        [Unit(code=f"{WEST}{n}", name=f"村{n}", parent_id=WEST) for n in range(300, 500)]
-    )
+    Unit.objects.bulk_create([Unit(code=f"{WEST}{n}", name=f"村{n}", parent_id=WEST) for n in range(300, 500)])
     for n in range(12):
         factories.cadre(f"Su{n}", Role.SUPERVISOR, COUNTY)
     campaign = factories.campaign(on=timezone.localdate())
