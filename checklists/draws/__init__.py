@@ -129,7 +129,7 @@ def give_number(draw: Draw, number: str, *, by: Cadre) -> Draw:
             )
         draw.number_two, draw.number_two_by, draw.drawn_at = number, by, timezone.now()
         draw.save(update_fields=["number_two", "number_two_by", "drawn_at"])
-        _make_rounds(draw)
+        _make_rounds(draw, by=by)
         return draw
 
 
@@ -186,7 +186,7 @@ def _names_items(draw: Draw) -> bool:
     return draw.recipe["items"] != "all" or recipe.read(draw.frozen).take_items > 0
 
 
-def _make_rounds(draw: Draw) -> None:
+def _make_rounds(draw: Draw, *, by: Cadre) -> None:
     """One for each unit drawn, with the items and who is sent there."""
     drawn = result(draw)
     rounds = Round.objects.bulk_create(
@@ -197,7 +197,7 @@ def _make_rounds(draw: Draw) -> None:
             rhythm=draw.recipe["rhythm"],
             why=draw.title,
             on=draw.recipe["on"],
-            made_by_id=draw.number_two_by_id,
+            made_by=by,
         )
         for unit in drawn.units
     )

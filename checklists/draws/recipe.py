@@ -109,7 +109,7 @@ class Drawn:
 class Unfit(Exception):
     """A list that nothing can be drawn from as it is wanted.
 
-    `what` is one of none, many, crowd, take, least, parts, items, seats; `numbers` go into the words, `names` says where.
+    `what` is none, many, crowd, take, least, parts, items or seats; `numbers` go into the words, `names` say where.
     """
 
     def __init__(self, what: str, *, names: Iterable[str] = (), **numbers: int) -> None:

@@ -47,7 +47,7 @@ class DrawForm(forms.Form):
     among = forms.TypedChoiceField(
         label=gettext_lazy("Among the units of"), coerce=code_of, widget=forms.Select(attrs={"class": "form-select"})
     )
-    kind = _choice(gettext_lazy("What is drawn"), ())
+    kind = _choice(gettext_lazy("Sort of unit"), ())
     chances = _choice(
         gettext_lazy("Chances"),
         [
@@ -72,7 +72,7 @@ class DrawForm(forms.Form):
             ("light", gettext_lazy("by light")),
         ],
     )
-    take = _count(gettext_lazy("How many"), 1)
+    take = _count(gettext_lazy("Units to draw"), 1)
     counted = _choice(
         gettext_lazy("Counted"), [("all", gettext_lazy("in all")), ("group", gettext_lazy("from each group"))]
     )
@@ -153,11 +153,6 @@ class DrawForm(forms.Form):
     def parts(self) -> list[tuple[Any, list[forms.BoundField]]]:
         """The fields as the page shows them."""
         return [(legend, [self[name] for name in names]) for legend, names in self.PARTS]
-
-    def show_number(self, number: int) -> None:
-        """Shown again, the form is about the draw with this number."""
-        self.data = self.data.copy()
-        self.data["number"] = str(number)
 
     def refuse(self, unfit: recipe.Unfit) -> None:
         """Says at which field why nothing can be drawn."""

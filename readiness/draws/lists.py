@@ -1,7 +1,7 @@
 """From what somebody wishes to the list that is frozen. A fixed number of queries, whatever the number of units."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import date, timedelta
 from typing import Any
 
@@ -20,7 +20,7 @@ from villages.models import Post, Unit, short_name
 TOWNSHIP_PLACES = 9
 TIED_FOR = timedelta(days=365)  # a post that ended within this time still ties
 # What a unit has one more lot for, each told by its tallies.
-RISKS = {
+RISKS: dict[str, Callable[[Counts], bool]] = {
     "overdue": lambda counts: counts.overdue > 0,
     "returned": lambda counts: counts.returned > 0,
     "veto": lambda counts: counts.vetoes > 0,
@@ -52,9 +52,9 @@ def gather(
     asked = Task.objects.asked_for().filter(campaign=campaign, unit=OuterRef("pk"))
     if wishes["items"] != ALL:
         asked = asked.filter(item__in=looked_at)
-    code = ExpressionWrapper(OuterRef("code"), CharField())
-    apart = Campaign.excluded.through.objects.filter(campaign=campaign).alias(code=code)
-    apart = apart.filter(code__startswith=F("unit_id"))
+    its = ExpressionWrapper(OuterRef("code"), CharField())
+    apart = Campaign.excluded.through.objects.filter(campaign=campaign).alias(its_code=its)
+    apart = apart.filter(its_code__startswith=F("unit_id"))  # type: ignore[misc]  # the alias
     units = Unit.objects.visible_to(user).under(among.code).filter(Exists(asked), ~Exists(apart), kind=kind)
     named = list(units.order_by("code").values_list("code", "name"))
     before = drawn_before(campaign, number, wishes["repeat"], wishes["last"], instead_of)
@@ -95,8 +95,11 @@ def asked_items(campaign: Campaign) -> list[Item]:
 def chosen(items: Iterable[Item], kind: str, which: str) -> list[Item]:
     """Items that units of this kind owe: all, those of a section or a kind, or the vetoes."""
     what, _, name = which.partition(":")
-    fits = {"section": lambda item: item.section == name, "kind": lambda item: item.kind == name}
-    fits |= {"veto": lambda item: item.veto, ALL: lambda item: True}
+    fits: dict[str, Callable[[Item], bool]] = {
+        "section": lambda item: item.section == name,
+        "kind": lambda item: item.kind == name,
+    }
+    fits |= {"veto": lambda item: item.veto, ALL: lambda _: True}
     return [item for item in items if kind in item.owed_by and fits[what](item)]
 
 

@@ -66,7 +66,7 @@ def new(request: CadreRequest, campaign_id: int) -> HttpResponse:
         units=places,
         items=items,
         again=instead_of is not None,
-        initial=_usual(number, instead_of),
+        initial=_usual(instead_of),
     )
     frozen = None
     if form.is_valid():
@@ -95,8 +95,7 @@ def new(request: CadreRequest, campaign_id: int) -> HttpResponse:
             form.refuse(unfit)
         except draws.Refused as refused:
             form.add_error(None, str(refused.message))
-            form.show_number(number)
-    context: dict[str, Any] = {"campaign": campaign, "form": form, "instead_of": instead_of}
+    context: dict[str, Any] = {"campaign": campaign, "form": form, "number": number, "instead_of": instead_of}
     if frozen and not form.errors:
         context |= {"frozen": frozen, "sizes": _sizes(frozen), "lots": _lots(frozen)}
     return render(request, "draws/new.html", context, status=422 if form.errors else 200)
@@ -182,7 +181,7 @@ def _places(campaign: Campaign, user: Cadre) -> list[Unit]:
     )
 
 
-def _usual(number: int, instead_of: Draw | None) -> dict[str, Any]:
+def _usual(instead_of: Draw | None) -> dict[str, Any]:
     """What a new draw starts with: what the one it replaces was made by, else the usual."""
     usual = {
         "kind": Kind.VILLAGE,
@@ -194,7 +193,7 @@ def _usual(number: int, instead_of: Draw | None) -> dict[str, Any]:
         "rhythm": Round.Rhythm.PATROL,
     }
     kept = {"title": instead_of.title, **instead_of.recipe} if instead_of else {}
-    return usual | kept | {"number": number}
+    return usual | kept
 
 
 def _sizes(frozen: recipe.FrozenList) -> list[tuple[str, int]]:
