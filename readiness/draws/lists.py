@@ -96,10 +96,11 @@ def chosen(items: Iterable[Item], kind: str, which: str) -> list[Item]:
     """Items that units of this kind owe: all, those of a section or a kind, or the vetoes."""
     what, _, name = which.partition(":")
     fits: dict[str, Callable[[Item], bool]] = {
+        ALL: lambda _: True,
         "section": lambda item: item.section == name,
         "kind": lambda item: item.kind == name,
+        "veto": lambda item: item.veto,
     }
-    fits |= {"veto": lambda item: item.veto, ALL: lambda _: True}
     return [item for item in items if kind in item.owed_by and fits[what](item)]
 
 
