@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from checklists.days import DayField
 from checklists.draws import recipe
 from checklists.models import Campaign, Item, Round
+from readiness.draws import words
 from villages import access
 from villages.models import Kind, Unit, code_of
 
@@ -206,7 +207,7 @@ def _items(items: list[Item]) -> list[tuple[str, Any]]:
 def _words(unfit: recipe.Unfit) -> tuple[str, str]:
     """The field, and what is wrong, where, and what to do."""
     numbers: dict[str, Any] = {**unfit.numbers}
-    numbers["names"] = "、".join(unfit.names[:5]) + (" …" if len(unfit.names) > 5 else "")
+    numbers["names"] = "、".join(words.group(name) for name in unfit.names[:5]) + (" …" if len(unfit.names) > 5 else "")
     match unfit.what:
         case "none" if numbers["left"]:
             return "repeat", _("All units were drawn before (%(left)d). Let some be drawn again.") % numbers

@@ -167,5 +167,5 @@ def names_of(groups: set[str], by: str) -> dict[str, str]:
             named = dict(Unit.objects.filter(code__in=groups).order_by("code").values_list("code", "name"))
             return {code: named.get(code, recipe.NONE) for code in sorted(groups)}
         case "light":
-            return {str(light): light.label for light in Light if light in groups}
+            return {str(light): str(light) for light in Light if light in groups}  # named as the reader says it
     return dict.fromkeys(sorted(groups), recipe.NONE)

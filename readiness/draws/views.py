@@ -157,7 +157,13 @@ def _page(request: CadreRequest, draw: Draw, *, form: NumberForm | None = None, 
         rounds = {one.unit_id: one for one in draws.with_standing(Round.objects.filter(draw=draw))}
         context |= {
             "lines": [
-                (unit, frozen.groups[unit.group], words.why(unit.risks), drawn.sent[unit.code], rounds.get(unit.code))
+                (
+                    unit,
+                    words.group(frozen.groups[unit.group]),
+                    words.why(unit.risks),
+                    drawn.sent[unit.code],
+                    rounds.get(unit.code),
+                )
                 for unit in drawn.units
             ],
             "items": drawn.items if frozen.take_items else (),
@@ -199,7 +205,11 @@ def _usual(instead_of: Draw | None) -> dict[str, Any]:
 def _sizes(frozen: recipe.FrozenList) -> list[tuple[str, int]]:
     """How many units each group has, by name; nothing where there are no groups."""
     sizes = frozen.sizes
-    return [] if list(frozen.groups) == [recipe.ALL] else [(name, sizes[key]) for key, name in frozen.groups.items()]
+    return (
+        []
+        if list(frozen.groups) == [recipe.ALL]
+        else [(words.group(name), sizes[key]) for key, name in frozen.groups.items()]
+    )
 
 
 def _lots(frozen: recipe.FrozenList) -> list[tuple[int, int]]:

@@ -7,6 +7,7 @@ from django.utils.translation import gettext_lazy, ngettext, pgettext
 
 from checklists.draws.recipe import FrozenList
 from checklists.models import Draw
+from readiness.boards.light import Light
 from villages.models import Kind
 
 RISKS = {
@@ -70,6 +71,11 @@ def recipe_of(draw: Draw, frozen: FrozenList) -> list[str]:
         % numbers
     )
     return said
+
+
+def group(name: str) -> str:
+    """A group as the reader says it: the list names lights by their code, and townships as they are called."""
+    return Light(name).label if name in set(Light) else name
 
 
 def why(risks: tuple[str, ...]) -> str:

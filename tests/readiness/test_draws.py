@@ -364,6 +364,7 @@ def test_lights_make_groups(campaign: Campaign, as_: As) -> None:
     listed = recipe.read(draw.frozen)
     assert {unit.code: unit.group for unit in listed.units} == {WILLOW: "red", MAPLE: "green", LAKE: "green"}
     assert (listed.take, listed.least) == (2, 1)
+    assert re.findall(r"<li>(\S+) <b>(\d)</b></li>", page_of(draw, as_("lan"))) == [("红灯", "1"), ("绿灯", "2")]
 
 
 def test_nobody_is_sent_where_they_have_a_tie(campaign: Campaign, as_: As, cast: Cast) -> None:
