@@ -204,12 +204,10 @@ def _usual(instead_of: Draw | None) -> dict[str, Any]:
 
 def _sizes(frozen: recipe.FrozenList) -> list[tuple[str, int]]:
     """How many units each group has, by name; nothing where there are no groups."""
+    if list(frozen.groups) == [recipe.ALL]:
+        return []
     sizes = frozen.sizes
-    return (
-        []
-        if list(frozen.groups) == [recipe.ALL]
-        else [(words.group(name), sizes[key]) for key, name in frozen.groups.items()]
-    )
+    return [(words.group(name), sizes[key]) for key, name in frozen.groups.items()]
 
 
 def _lots(frozen: recipe.FrozenList) -> list[tuple[int, int]]:
