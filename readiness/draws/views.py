@@ -104,13 +104,15 @@ def new(request: CadreRequest, campaign_id: int) -> HttpResponse:
 @require_safe
 def draw(request: CadreRequest, draw_id: int) -> HttpResponse:
     """How a draw stands: announced, waiting for its second number, or drawn."""
-    return _page(request, get_object_or_404(_whole(Draw.objects.visible_to(request.user)), pk=draw_id))
+    seen = _whole(Draw.objects.visible_to(request.user))
+    return _page(request, get_object_or_404(seen, pk=draw_id))
 
 
 @require_POST
 def give_number(request: CadreRequest, draw_id: int) -> HttpResponse:
     """Adds a number; the second one draws."""
-    found = get_object_or_404(_whole(Draw.objects.visible_to(request.user)), pk=draw_id)
+    seen = _whole(Draw.objects.visible_to(request.user))
+    found = get_object_or_404(seen, pk=draw_id)
     access.require(access.may_give_number(request.user, found.among_id))
     form = NumberForm(request.POST)
     if not form.is_valid():
@@ -119,7 +121,7 @@ def give_number(request: CadreRequest, draw_id: int) -> HttpResponse:
         after = draws.give_number(found, form.cleaned_data["number"], by=request.user)
     except draws.Refused as refused:
         form.add_error("number", str(refused.message))
-        return _page(request, _whole(Draw.objects.visible_to(request.user)).get(pk=draw_id), form=form, status=409)
+        return _page(request, seen.get(pk=draw_id), form=form, status=409)
     messages.success(request, _("The draw is made.") if after.is_drawn else _("Your number is kept."))
     return redirect("draw", draw_id)
 

@@ -15,10 +15,13 @@ from django.db import IntegrityError, connection, transaction
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from checklists import course, draws
 from checklists.draws import recipe
 from checklists.models import Campaign, Check, Draw, Responsibility, Round, Task
+from readiness.draws import lists
 from tests import factories
 from tests.checklists.conftest import queries
 from tests.factories import COUNTY, EAST, LAKE, MAPLE, WEST, WILLOW
@@ -344,6 +347,66 @@ def test_no_repeat_leaves_out_what_was_drawn_and_says_so(campaign: Campaign, as_
     latest = announced(campaign, as_("ada"), take="1", repeat="last", last="1")
     (later,) = draws.result(second).units
     assert [code for code, _ in recipe.read(latest.frozen).left_out] == [later.code]
+
+
+@given(
+    plan=st.lists(
+        st.tuples(st.sampled_from(["all", "last", "none"]), st.integers(1, 3), st.integers(1, 2), st.booleans()),
+        min_size=2,
+        max_size=5,
+    )
+)
+@settings(max_examples=20, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_unit_comes_again_where_it_shall_not(
+    campaign: Campaign, cast: Cast, plan: list[tuple[str, int, int, bool]]
+) -> None:
+    """Draw after draw, some replaced by the next: what is left out is what a plain list of them says."""
+    stand: list[tuple[Draw, set[str]]] = []  # those that nobody replaced
+    among, today = Unit.objects.get(pk=COUNTY), timezone.localdate()
+    kept = {"kind": "village", "chances": "same", "groups": "none", "counted": "all", "least": 0, "items": "all"}
+    kept |= {"take_items": None, "roles": [Role.SUPERVISOR], "seats": 1, "rhythm": "patrol", "on": None}
+    with transaction.atomic():
+        for number, (repeat, last, take, again) in enumerate(plan, start=1):
+            replaced = stand.pop()[0] if again and stand else None
+            counted = {"all": stand, "last": stand[-last:], "none": []}[repeat]
+            gone = {code for _, codes in counted for code in codes}
+            wishes = kept | {"repeat": repeat, "last": last, "take": take}
+            items = lists.asked_items(campaign)
+            frozen = lists.gather(
+                campaign, cast["ada"], wishes, items, number=number, among=among, on=today, instead_of=replaced
+            )
+            assert {code for code, _ in frozen.left_out} == gone
+            try:
+                draw = draws.announce(
+                    campaign, frozen, number=number, title="抽查", among=among, wishes=wishes, by=cast["ada"],
+                    instead_of=replaced, reason="换" if replaced else "",
+                )  # fmt: skip
+            except recipe.Unfit:
+                assert take > 3 - len(gone)
+                break
+            draws.give_number(draw, str(number), by=cast["su"])
+            draw = draws.give_number(draw, "7", by=cast["mei"])
+            codes = {one.unit_id for one in draw.rounds.all()}
+            assert len(codes) == take
+            assert not codes & gone
+            stand.append((draw, codes))
+        transaction.set_rollback(True)
+
+
+TIES = st.lists(
+    st.sampled_from([WILLOW, MAPLE, LAKE, EAST, WEST, factories.MARKET, COUNTY, factories.BUREAU]), max_size=4
+)
+
+
+@given(ties=st.lists(st.sampled_from(PLACES), max_size=4))
+@settings(deadline=None, derandomize=True)
+def test_who_is_tied_to_a_unit_goes_nowhere_in_its_township(ties: list[str]) -> None:
+    sent = recipe.Inspector(1, lists.barred_by(lists.township_of(code) or code for code in ties), "Su")
+    for code in (WILLOW, MAPLE, LAKE, EAST, factories.MARKET, factories.BUREAU):
+        tied = any(code[:9] == tie[:9] for tie in ties if tie not in (COUNTY, factories.BUREAU)) or (
+            code == factories.BUREAU in ties
+        )
+        assert sent.may_go_to(code) is not tied
 
 
 def test_risk_gives_more_lots_and_says_why(campaign: Campaign, as_: As, cast: Cast) -> None:
