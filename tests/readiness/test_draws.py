@@ -393,9 +393,7 @@ def test_no_unit_comes_again_where_it_shall_not(
         transaction.set_rollback(True)
 
 
-TIES = st.lists(
-    st.sampled_from([WILLOW, MAPLE, LAKE, EAST, WEST, factories.MARKET, COUNTY, factories.BUREAU]), max_size=4
-)
+PLACES = [WILLOW, MAPLE, LAKE, EAST, WEST, COUNTY, factories.MARKET, factories.BUREAU]
 
 
 @given(ties=st.lists(st.sampled_from(PLACES), max_size=4))
