@@ -6,6 +6,7 @@ from readiness import health
 from readiness.boards import board, measures, passes, unit, wall
 from readiness.boards import map as maps
 from readiness.boards import views as boards
+from readiness.draws import views as draws
 from readiness.reminders import feed, gateways, rules, sent, state, wishes
 from readiness.reminders import views as reminders
 from villages import urls as front_door  # registers the <unit:…> converter
@@ -50,6 +51,11 @@ urlpatterns = [
     path("gateways/<int:gateway_id>/remove/", gateways.remove, name="remove_gateway"),
     path("gateways/<int:gateway_id>/test/", gateways.test, name="test_gateway"),
     path("campaigns/<int:campaign_id>/robots/", gateways.robots, name="robots"),
+    path("campaigns/<int:campaign_id>/draws/", draws.of_campaign, name="draws"),
+    path("campaigns/<int:campaign_id>/draws/new/", draws.new, name="new_draw"),
+    path("draws/<int:draw_id>/", draws.draw, name="draw"),
+    path("draws/<int:draw_id>/number/", draws.give_number, name="give_number"),
+    path("draws/<int:draw_id>/list.txt", draws.list_file, name="draw_list"),
     path("healthz", health.healthz, name="healthz"),
     path("", include("checklists.urls")),
     path("", include(front_door)),

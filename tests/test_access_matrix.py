@@ -206,6 +206,21 @@ def test_lists_show_exactly_what_lies_in_sight(world: World, who: str) -> None:
     assert list(wrong_lists(world, who)) == []
 
 
+def wrong_draws(world: World, who: str) -> Iterator[str]:
+    """A form for draws that does not offer exactly the units among which the table lets this person draw."""
+    page = world.ask(who, "GET", f"/campaigns/{world.campaigns['county']}/draws/new/").content.decode()
+    among = re.search(r'<select name="among".*?</select>', page, re.DOTALL)
+    offered = set(re.findall(r'value="(\w+)"', among[0])) if among else set()
+    wanted = {PLACES[place] for place in ("county", "east", "west") if "r" in MAY[who][place]}
+    if offered != wanted:
+        yield f"{who} may draw among {offered} instead of {wanted}"
+
+
+@pytest.mark.parametrize("who", MEMBERS)
+def test_draws_are_announced_among_the_units_in_the_table(world: World, who: str) -> None:
+    assert list(wrong_draws(world, who)) == []
+
+
 # ---- Control runs: a broken policy is noticed ---------------------------------------------------------------------
 
 # Whose cells notice a role's wrong rights, and the unit of their post.
@@ -233,6 +248,8 @@ def covers(reach: Reach | None, post: str, codes: Iterable[str]) -> set[str]:
 def mutants(action: Action) -> Iterator[tuple[str, Reach | None]]:
     """A right more, less, or reaching elsewhere; only those that make a difference in this world."""
     codes = set(HOSTS.values()) if action in (Action.RUN, Action.WATCH) else set(PLACES.values())
+    if action is Action.DRAW:  # among the units of these; a village has none
+        codes = {PLACES[place] for place in ("county", "east", "west")}
     for role, (who, place) in HOLDERS.items():
         # Nobody decides in their own case, whatever their right.
         own = (
@@ -261,6 +278,10 @@ def noticed(world: World, action: Action, who: str) -> bool:
             wrong = violations(world, (cell for cell in cells(who) if cell.route in ("chase", "answer_help")))
         case Action.DECIDE:
             wrong = violations(world, (cell for cell in cells(who) if cell.route == "decide_measure"))
+        case Action.DRAW:
+            wrong = wrong_draws(world, who)
+        case Action.NUMBER:
+            wrong = violations(world, (cell for cell in cells(who) if cell.route == "give_number"))
         case Action.WATCH:
             wrong = violations(world, (cell for cell in cells(who) if cell.route == "notices"))
         case _:

@@ -69,6 +69,8 @@ class Action(Enum):
     RUN = "run"  # set up, launch and close campaigns of this unit
     CALL = "call"  # see telephone numbers in full
     STAFF = "staff"  # say who holds which post, load boundaries
+    DRAW = "draw"  # announce draws among the units below
+    NUMBER = "number"  # give one of the two numbers that a draw follows from
     WATCH = "watch"  # see what a unit's campaigns told to whom, and hear when nothing goes out any more
     DECIDE = "decide"  # say whether a measure against a unit is applied
 
@@ -119,6 +121,10 @@ RIGHTS: dict[Action, dict[str, Reach]] = {
         Role.CAMPAIGN_ADMIN: Reach.ALL,
     },
     Action.STAFF: {Role.CAMPAIGN_ADMIN: Reach.ALL},
+    Action.DRAW: dict.fromkeys((Role.CAMPAIGN_ADMIN, Role.SUPERVISOR), Reach.ALL),
+    Action.NUMBER: dict.fromkeys(
+        (Role.CAMPAIGN_ADMIN, Role.SUPERVISOR, Role.TOWNSHIP_LEADER, Role.COUNTY_LEADER), Reach.ALL
+    ),
     Action.WATCH: dict.fromkeys((Role.TOWNSHIP_LEADER, Role.COUNTY_LEADER, Role.CAMPAIGN_ADMIN), Reach.ALL),
     # Leaders above the unit, never the admin alone; nobody decides about the unit that they lead.
     Action.DECIDE: dict.fromkeys((Role.TOWNSHIP_LEADER, Role.COUNTY_LEADER), Reach.BELOW),
@@ -361,6 +367,32 @@ def may_load_boundaries(user: Person, unit: str) -> Verdict:
 def staffed_by(path: str, user: Person) -> Q:
     """The condition that a unit code at `path` is one whose posts the user may give. Twin of `may_staff`."""
     return reached(path, user, Action.STAFF)
+
+
+def may_draw(user: Person, among: str) -> Verdict:
+    """Announce a draw among the units of this one."""
+    if _may(user, Action.DRAW, among):
+        return YES
+    return Verdict(False, _("Draws are announced by the campaign admin and by supervisors of this unit or above it."))
+
+
+def may_draw_some(user: Person, host: str) -> Verdict:
+    """Announce a draw among some units of the host. Twin in SQL: `reached` with units below the host."""
+    rights = RIGHTS[Action.DRAW]
+    if any(
+        grant.role in rights and (grant.unit.startswith(host) or host.startswith(grant.unit)) for grant in grants(user)
+    ):
+        return YES
+    return Verdict(False, _("Draws are announced by campaign admins and supervisors."))
+
+
+def may_give_number(user: Person, among: str) -> Verdict:
+    """Give one of the two numbers of a draw among the units of this one."""
+    if _may(user, Action.NUMBER, among):
+        return YES
+    return Verdict(
+        False, _("Numbers are given by the leaders, the campaign admin and supervisors of this unit or above it.")
+    )
 
 
 def lets(role: str, action: Action) -> bool:

@@ -9,7 +9,8 @@ from tests.access.world import HOSTS, NEVER, NEVER_CODES, PLACES, POSTS
 
 # What each person may do at each place: s sees it, o owes its tasks, t ticks, c checks (verifies, returns), w waives,
 # k chases and answers calls for help, p sees telephone numbers in full, a appoints and ends posts, d decides measures,
-# l leads it (and like whoever owes or ticks there objects to its measures). Before that, where their posts are.
+# l leads it (and like whoever owes or ticks there objects to its measures), r announces draws among its units, n gives
+# numbers for them. Before that, where their posts are.
 #
 #   lan    village cadre of Willow      bao   staff of East Township         mei  leader of the county
 #   hong   village cadre of Maple       tang  leader of East Township        ada  campaign admin of the county
@@ -20,25 +21,25 @@ from tests.access.world import HOSTS, NEVER, NEVER_CODES, PLACES, POSTS
 # Without a post that counts today: nobody never had one, left and gone had one until today and until yesterday,
 # early gets one tomorrow.
 AT_PLACES = """
-        post           market   willow   maple    east    lake    west    bureau  county  city  bridge  street  river
-lan     willow         sotp     sotp     -        -       -       -       -       -       -     -       -       -
-hong    maple          -        -        sotp     -       -       -       -       -       -     -       -       -
-lin     willow,maple   sotcwkp  sotcwkp  sotcwkp  -       -       -       -       -       -     -       -       -
-qin     market         sotp     -        -        -       -       -       -       -       -     -       -       -
-wang    lake           -        -        -        -       sotp    -       -       -       -     -       -       -
-bao     east           stcwkp   stcwkp   stcwkp   sotp    -       -       -       -       -     -       -       -
-tang    east           scwkpd   scwkpd   scwkpd   scwkpl  -       -       -       -       -     -       -       -
-deng    bureau         -        -        -        -       -       -       sotp    -       -     -       -       -
-he      willow,county  sotcp    sotcp    sc       sc      sc      sc      sc      sc      -     -       -       -
-mei     county         skpd     skpd     skpd     skpd    skpd    skpd    skpd    skpl    -     -       -       -
-ada     county         scwkpa   scwkpa   scwkpa   scwkpa  scwkpa  scwkpa  scwkpa  scwkpa  -     -       -       -
-su      county         sc       sc       sc       sc      sc      sc      sc      sc      -     -       -       -
-an      county         s        s        s        s       s       s       s       s       -     -       -       -
-chen    bridge         -        -        -        -       -       -       -       -       -     sotp    -       -
-nobody  -              -        -        -        -       -       -       -       -       -     -       -       -
-left    willow         -        -        -        -       -       -       -       -       -     -       -       -
-gone    county         -        -        -        -       -       -       -       -       -     -       -       -
-early   county         -        -        -        -       -       -       -       -       -     -       -       -
+       post          market   willow   maple    east     lake     west     bureau   county   city bridge street river
+lan    willow        sotp     sotp     -        -        -        -        -        -        -    -      -      -
+hong   maple         -        -        sotp     -        -        -        -        -        -    -      -      -
+lin    willow,maple  sotcwkp  sotcwkp  sotcwkp  -        -        -        -        -        -    -      -      -
+qin    market        sotp     -        -        -        -        -        -        -        -    -      -      -
+wang   lake          -        -        -        -        sotp     -        -        -        -    -      -      -
+bao    east          stcwkp   stcwkp   stcwkp   sotp     -        -        -        -        -    -      -      -
+tang   east          scwkpdn  scwkpdn  scwkpdn  scwkpln  -        -        -        -        -    -      -      -
+deng   bureau        -        -        -        -        -        -        sotp     -        -    -      -      -
+he     willow,county sotcprn  sotcprn  scrn     scrn     scrn     scrn     scrn     scrn     -    -      -      -
+mei    county        skpdn    skpdn    skpdn    skpdn    skpdn    skpdn    skpdn    skpln    -    -      -      -
+ada    county        scwkparn scwkparn scwkparn scwkparn scwkparn scwkparn scwkparn scwkparn -    -      -      -
+su     county        scrn     scrn     scrn     scrn     scrn     scrn     scrn     scrn     -    -      -      -
+an     county        s        s        s        s        s        s        s        s        -    -      -      -
+chen   bridge        -        -        -        -        -        -        -        -        -    sotp   -      -
+nobody -             -        -        -        -        -        -        -        -        -    -      -      -
+left   willow        -        -        -        -        -        -        -        -        -    -      -      -
+gone   county        -        -        -        -        -        -        -        -        -    -      -      -
+early  county        -        -        -        -        -        -        -        -        -    -      -      -
 """
 
 # What each person may do with a campaign: s sees it, l looks at what was sent to whom, r runs (closes) it. "east" is
@@ -265,6 +266,26 @@ def chases_unit(who: str, campaign: object, place: object) -> Outcome:
     return seen if seen == 404 else 422 if "k" in MAY[who][str(place)] else 403
 
 
+def sees_draw(who: str, place: object) -> Outcome:
+    """A draw is there for who sees the unit whose units it is among, or has a post below it."""
+    holds_post = any("s" in may for may in MAY[who].values())
+    below = holds_post and place in PLACES and any(post.startswith(PLACES[str(place)]) for post in AT[who])
+    return 200 if below else sees_unit(who, place)
+
+
+def gives_number(who: str, place: object) -> Outcome:
+    may = MAY[who].get(place, "")
+    return 404 if sees_draw(who, place) == 404 else 422 if "n" in may else 403
+
+
+def announces(who: str, campaign: object, *, then: Outcome) -> Outcome:
+    """Draws are announced by who may somewhere, while the campaign is under way."""
+    if sees_campaign(who, campaign) == 404:
+        return 404
+    draws = any("r" in may for may in MAY[who].values())
+    return then if draws and campaign not in ("draft", "closed", "far_draft") else 403
+
+
 def sees_unit_in_campaign(who: str, campaign: object, place: object) -> Outcome:
     both = sees_campaign(who, campaign) == sees_unit(who, place) == 200
     return 200 if both and place in UNDER[str(campaign)] else 404
@@ -408,6 +429,11 @@ ROUTES = {
     "remove_gateway": Route("gateway", writes(partial(connects, then=302))),
     "test_gateway": Route("gateway", writes(partial(connects, then=302))),  # nothing may leave here: it says so
     "robots": Route("step", reads(partial(saves, then=200)) | writes(partial(saves, then=422))),
+    "draws": Route("campaign", reads(sees_campaign)),
+    "new_draw": Route("campaign", reads(partial(announces, then=200)) | writes(partial(announces, then=422))),
+    "draw": Route("draw", reads(sees_draw)),
+    "give_number": Route("draw", writes(gives_number)),
+    "draw_list": Route("draw", reads(sees_draw)),
     "healthz": Route("", reads(page), public=True),
     # Django's own views: they answer OPTIONS, and PUT like POST (an empty form: nothing is saved).
     "login": Route("", dict.fromkeys(["GET", "HEAD", "POST", "PUT", "OPTIONS"], only_strangers),
@@ -448,6 +474,7 @@ IDS: dict[str, list[tuple[Any, ...]]] = {
     "extension": [(place,) for place in [*PLACES, *NEVER] if place != "city"],
     "help": [(place,) for place in [*PLACES, *NEVER] if place != "city"],
     "measure": [(place,) for place in [*PLACES, *NEVER] if place != "city"],
+    "draw": [(place,) for place in [*PLACES, *NEVER] if place != "city"],
     "campaign item": [*((campaign, campaign) for campaign in HOSTS), *PARTS],
     "campaign phase": [*((campaign, campaign) for campaign in HOSTS), *PARTS],
     "campaign pass": [*((campaign, campaign) for campaign in HOSTS), *PARTS],
@@ -469,6 +496,7 @@ FEW: dict[str, list[tuple[Any, ...]]] = {
     "extension": [("willow",), (NEVER[0],)],
     "help": [("willow",), (NEVER[0],)],
     "measure": [("willow",), (NEVER[0],)],
+    "draw": [("willow",), (NEVER[0],)],
     "campaign item": [("draft", "draft"), (NEVER[0], "draft")],
     "campaign phase": [("draft", "draft"), (NEVER[0], "draft")],
     "campaign pass": [("draft", "draft"), (NEVER[0], "draft")],
@@ -534,7 +562,7 @@ def relation(who: str, route: str, ids: tuple[Any, ...]) -> tuple[object, ...]:
     """What an address's objects are to a person: what they may do there, and how both lie to each other."""
     found: list[object] = []
     for kind, name in zip(ROUTES[route].of.split(), ids, strict=True):
-        if kind in ("unit", "post", "extension", "help", "measure"):
+        if kind in ("unit", "post", "extension", "help", "measure", "draw"):
             found.append(to_place(who, name))
         elif kind == "gateway":
             found.append(to_gateway(who, name))

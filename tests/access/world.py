@@ -22,7 +22,19 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils import timezone
 
 from checklists import course
-from checklists.models import Campaign, Extension, HelpRequest, Measure, Phase, State, Task, TaskEvent, Template
+from checklists.draws import recipe
+from checklists.models import (
+    Campaign,
+    Draw,
+    Extension,
+    HelpRequest,
+    Measure,
+    Phase,
+    State,
+    Task,
+    TaskEvent,
+    Template,
+)
 from readiness.health import PARTS
 from readiness.models import Channel, Gateway, Heartbeat, Notice, WallPass, Wishes
 from readiness.reminders import sealed
@@ -89,6 +101,7 @@ class World:
     measures: dict[str, int] = field(default_factory=dict)  # one that is proposed, by place
     passes: dict[str, int] = field(default_factory=dict)  # one of each campaign, for its host
     gateways: dict[str, int] = field(default_factory=dict)  # a webhook of a place, a robot of a campaign
+    draws: dict[str, int] = field(default_factory=dict)  # one that is announced, among the units of a place
 
     def number(self, kind: str, name: Any) -> Any:
         """What stands in an address for a campaign, a unit or a task; a name of nothing stands for itself."""
@@ -106,6 +119,7 @@ class World:
             "template": self.templates,
             "pass": self.passes,
             "gateway": self.gateways,
+            "draw": self.draws,
             "secret": {name: f"secret-{name}" for name in self.people},
             "token": {name: f"token-{name}" for name in self.campaigns},
         }
@@ -141,6 +155,7 @@ def build() -> Iterator[World]:
         world = World(people, {}, {}, {}, {}, {}, {})
         _campaigns(world)
         _gateways(world)
+        _draws(world)
         for who in people:
             Notice.objects.create(
                 cadre=people[who],
@@ -234,6 +249,23 @@ def _campaigns(world: World) -> None:
             ).pk
     Campaign.objects.filter(pk=world.campaigns["county"]).update(ladder_from=today, ladder_by=world.people["mei"])
     TaskEvent.objects.bulk_create(events(Task.objects.filter(state="done"), by=left))
+
+
+def _draws(world: World) -> None:
+    """One among the units of each place, waiting for its numbers."""
+    kept = {"title": "抽查", "secret": "s", "commitment": "c", "announced_by": world.people["ada"]}
+    kept["recipe"] = {"kind": "village", "chances": "same", "groups": "none", "items": "all"}
+    unit = recipe.Unit(factories.WILLOW, recipe.ALL, 1, (), "柳村")
+    inspector = recipe.Inspector(world.people["su"].pk, (), "Su")
+    for number, (place, code) in enumerate(PLACES.items(), start=1):
+        if place != "city":
+            campaign = world.campaigns["far" if code.startswith(factories.OTHER_COUNTY) else "county"]
+            of = f"{campaign}/{number}"
+            frozen = recipe.FrozenList(of, 1, 0, 0, 1, {recipe.ALL: recipe.NONE}, (unit,), (), (inspector,))
+            made = Draw.objects.create(
+                campaign_id=campaign, number=number, among_id=code, frozen=frozen.write(), **kept
+            )
+            world.draws[place] = made.pk
 
 
 def _gateways(world: World) -> None:

@@ -1,0 +1,211 @@
+"""随机抽取: the verbs on a draw. It is announced, two people each add a number, and the second one draws."""
+
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from django.db import transaction
+from django.db.models import BooleanField, Exists, ExpressionWrapper, Max, OuterRef, Q
+from django.db.models.functions import Coalesce
+from django.utils import timezone
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+
+from checklists.draws import recipe
+from checklists.draws.recipe import Drawn, FrozenList
+from checklists.models import Campaign, Check, Draw, Round
+from checklists.models.draw import RoundQuerySet
+from villages import access
+from villages.models import Cadre, Post, Unit
+
+SECRET_BYTES = 32
+
+
+class Refused(Exception):
+    """Nothing was changed, and why."""
+
+    def __init__(self, message: "str | Promise") -> None:
+        super().__init__(message)
+        self.message = message
+
+
+def may_announce(user: Cadre, campaign: Campaign) -> access.Verdict:
+    """Announce a draw in this campaign, somewhere."""
+    if not (verdict := access.may_draw_some(user, campaign.host_id)):
+        return verdict
+    if not campaign.is_running:
+        return access.Verdict(False, _("Draws are made while the campaign is under way."))
+    return access.YES
+
+
+def next_number(campaign: Campaign) -> int:
+    """The number that the campaign's next draw gets."""
+    last: int = Draw.objects.filter(campaign=campaign).aggregate(last=Coalesce(Max("number"), 0))["last"]
+    return last + 1
+
+
+def announce(
+    campaign: Campaign,
+    frozen: FrozenList,
+    *,
+    number: int,
+    title: str,
+    among: Unit,
+    wishes: dict[str, Any],
+    by: Cadre,
+    instead_of: Draw | None = None,
+    reason: str = "",
+) -> Draw:
+    """Freezes the list and hides a fresh secret behind its hash, under the number that the announcer's page showed.
+
+    Sent twice by the same person it is one draw.
+
+    Args:
+        wishes: what the list was made by, and the rhythm and day of the rounds.
+
+    Raises:
+        Refused: another draw has this number, the one to be replaced has been replaced, or the campaign does not run.
+        recipe.Unfit: nothing can be drawn from this list.
+    """
+    recipe.check(frozen)
+    with _running(campaign):
+        earlier = Draw.objects.filter(campaign=campaign, number=number).select_related("announced_by").first()
+        if earlier and (earlier.announced_by_id, earlier.title, earlier.among_id) == (by.pk, title, among.pk):
+            return earlier
+        if earlier or number != next_number(campaign):
+            raise Refused(
+                _("Another draw was announced meanwhile. Look at it, and at the list below, before you go on.")
+            )
+        if instead_of and Draw.objects.filter(instead_of=instead_of).exists():
+            raise Refused(_("This draw has been replaced already."))
+        secret = secrets.token_hex(SECRET_BYTES)
+        return Draw.objects.create(
+            campaign=campaign,
+            number=number,
+            title=title,
+            among=among,
+            recipe=wishes,
+            frozen=frozen.write(),
+            secret=secret,
+            commitment=recipe.hashed(secret),
+            announced_by=by,
+            announced_at=timezone.now(),
+            instead_of=instead_of,
+            reason=reason,
+        )
+
+
+def give_number(draw: Draw, number: str, *, by: Cadre) -> Draw:
+    """Adds a number. The second one draws, in the same transaction, and makes a round for each unit drawn.
+
+    The same number by the same person once more changes nothing.
+
+    Raises:
+        Refused: it is drawn or replaced, the campaign does not run, or it would not be two people's numbers.
+    """
+    with _running(draw.campaign):
+        held = Draw.objects.select_for_update(of=("self",), no_key=True).select_related("campaign", "number_one_by")
+        draw = held.get(pk=draw.pk)
+        if (by.pk, number) in ((draw.number_one_by_id, draw.number_one), (draw.number_two_by_id, draw.number_two)):
+            return draw
+        if draw.is_drawn:
+            raise Refused(_("Both numbers were given already, and the draw is made."))
+        if Draw.objects.filter(instead_of=draw).exists():
+            raise Refused(_("This draw was replaced by another one before it was made."))
+        if draw.number_one_by is None:
+            draw.number_one, draw.number_one_by = number, by
+            draw.save(update_fields=["number_one", "number_one_by"])
+            return draw
+        if draw.number_one_by == by:
+            raise Refused(_("You gave the first number. Somebody else has to give the second one."))
+        if _acts_for(by) & _acts_for(draw.number_one_by):
+            raise Refused(
+                _(
+                    "You and %(name)s stand in for each other or for the same person. "
+                    "Somebody else has to give a number."
+                )
+                % {"name": draw.number_one_by.name}
+            )
+        draw.number_two, draw.number_two_by, draw.drawn_at = number, by, timezone.now()
+        draw.save(update_fields=["number_two", "number_two_by", "drawn_at"])
+        _make_rounds(draw, by=by)
+        return draw
+
+
+def result(draw: Draw) -> Drawn:
+    """What a draw that is made chose, computed anew from what the database keeps of it."""
+    return recipe.draw(recipe.read(draw.frozen), draw.secret, draw.number_one, draw.number_two)
+
+
+def with_standing(rounds: RoundQuerySet) -> RoundQuerySet:
+    """With whether anybody has `begun`, and whether it `is_replaced`: not begun when another draw took its place."""
+    checks = Check.objects.filter(round=OuterRef("pk"))
+    replaced = Q(draw__replaced_by__drawn_at__isnull=False, finished_at__isnull=True) & ~Exists(checks)
+    return rounds.annotate(begun=Exists(checks), is_replaced=ExpressionWrapper(replaced, BooleanField()))
+
+
+def differences(draw: Draw) -> list[str]:
+    """Where the rounds that the database keeps are not what secret, numbers and list say; empty: nothing is amiss."""
+    found = []
+    if recipe.hashed(draw.secret) != draw.commitment:
+        found.append("the secret is not the one whose hash was shown")
+    drawn = result(draw)
+    rounds = {one.unit_id: one for one in draw.rounds.prefetch_related("items", "inspectors")}
+    codes = [unit.code for unit in drawn.units]
+    found += [f"{code} was drawn and has no round" for code in codes if code not in rounds]
+    found += [f"{code} has a round and was not drawn" for code in sorted({*rounds} - {*codes})]
+    items = {item.id for item in drawn.items} if _names_items(draw) else set()
+    for code in codes:
+        if code not in rounds:
+            continue
+        if {item.pk for item in rounds[code].items.all()} != items:
+            found.append(f"{code} has other items")
+        if {one.pk for one in rounds[code].inspectors.all()} != {one.id for one in drawn.sent[code]}:
+            found.append(f"{code} has other inspectors")
+    return found
+
+
+@contextmanager
+def _running(campaign: Campaign) -> Iterator[None]:
+    """One transaction, in which the campaign stays under way and gets no other draw."""
+    with transaction.atomic():
+        if not Campaign.objects.select_for_update(no_key=True).get(pk=campaign.pk).is_running:
+            raise Refused(_("Draws are made while the campaign is under way."))
+        yield
+
+
+def _acts_for(cadre: Cadre) -> set[int]:
+    """The person, and those whose work they do for a while."""
+    posts = Post.objects.current(timezone.localdate()).filter(cadre=cadre, stands_in_for__isnull=False)
+    return {cadre.pk, *posts.values_list("stands_in_for__cadre", flat=True)}
+
+
+def _names_items(draw: Draw) -> bool:
+    """Whether rounds name their items; else they are about all that the unit owes."""
+    return draw.recipe["items"] != "all" or recipe.read(draw.frozen).take_items > 0
+
+
+def _make_rounds(draw: Draw, *, by: Cadre) -> None:
+    """One for each unit drawn, with the items and who is sent there."""
+    drawn = result(draw)
+    rounds = Round.objects.bulk_create(
+        Round(
+            campaign_id=draw.campaign_id,
+            unit_id=unit.code,
+            draw=draw,
+            rhythm=draw.recipe["rhythm"],
+            why=draw.title,
+            on=draw.recipe["on"],
+            made_by=by,
+        )
+        for unit in drawn.units
+    )
+    sent, looked_at = Round.inspectors.through, Round.items.through
+    sent.objects.bulk_create(
+        sent(round_id=one.pk, cadre_id=inspector.id) for one in rounds for inspector in drawn.sent[one.unit_id]
+    )
+    if _names_items(draw):
+        looked_at.objects.bulk_create(
+            looked_at(round_id=one.pk, item_id=item.id) for one in rounds for item in drawn.items
+        )
