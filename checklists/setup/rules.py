@@ -11,7 +11,7 @@ from django.views.decorators.http import require_http_methods
 
 from checklists.models import Campaign
 from checklists.setup import page
-from checklists.setup.seen import SeenForm
+from checklists.setup.seen import HeightField, SeenForm
 from villages.access import Role
 from villages.http import CadreRequest
 from villages.models import Cadre, Post
@@ -22,9 +22,13 @@ LEADERS = (Role.COUNTY_LEADER, Role.TOWNSHIP_LEADER)
 class RulesForm(SeenForm):
     """Where red begins, and what is switched on by whose decision."""
 
+    looked_at_by = HeightField(
+        label=_("Claims are checked by"), help_text=_("An item can ask for another height."), required=False
+    )
+
     class Meta:
         model = Campaign
-        fields = ["red_percent", "gates", "vetoes", "ranking", "last_places", "decided_by"]
+        fields = ["red_percent", "looked_at_by", "gates", "vetoes", "ranking", "last_places", "decided_by"]
         labels = {"red_percent": _("Red from this share overdue (%)")}
         help_texts = {
             "red_percent": _("Of all tasks that apply to a unit. Below it: amber. Nothing overdue or returned: green."),
@@ -50,6 +54,7 @@ class RulesForm(SeenForm):
     def clean(self) -> dict[str, Any]:
         """Veto and ranking are a named leader's decision."""
         data = super().clean()
+        data["looked_at_by"] = data.get("looked_at_by") or self.before["looked_at_by"]
         if (data.get("vetoes") or data.get("ranking")) and not data.get("decided_by"):
             self.add_error("decided_by", _("Name the leader who decided on veto or ranking."))
         if data.get("last_places") and not data.get("ranking"):
