@@ -92,10 +92,10 @@ class LooksForm(EventForm):
     def clean(self) -> dict[str, Any]:
         """Returning needs a reason."""
         data = super().clean() or {}
-        data["state"] = State.VERIFIED if data.pop("so", "") else data.get("state")
-        if not data["state"] and "state" not in self.errors:
+        data["state"] = state = State.VERIFIED if data.pop("so", "") else data.get("state")
+        if not state and "state" not in self.errors:
             self.add_error("state", _("Say what to do with the tasks."))
-        if data["state"] == State.RETURNED and not data.get("note") and "note" not in self.errors:
+        if state == State.RETURNED and not data.get("note") and "note" not in self.errors:
             self.add_error("note", _("Give a reason: it stays in the history."))
         return data
 
