@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 from django.core.exceptions import PermissionDenied
 from django.utils.formats import date_format
@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from checklists import ticks
 from checklists.models import Campaign, State, Task, TaskEvent
-from checklists.models.task import TaskQuerySet, read_along
+from checklists.models.task import read_along
 from villages.models import Cadre
 
 SHORT = 60  # characters of a standard that are shown at once
@@ -83,7 +83,7 @@ def several(chosen: Mapping[int, int], *, by: Cadre, event: uuid.UUID, state: st
         note: what all of them are told; `returned` needs it.
     """
     looked = Looked()
-    found = cast(TaskQuerySet, Task.objects.visible_to(by).for_list().filter(pk__in=chosen))
+    found = Task.objects.visible_to(by).for_list().filter(pk__in=chosen)
     for task in found.order_by("pk"):
         mine = uuid.uuid5(event, str(task.pk))
         try:
