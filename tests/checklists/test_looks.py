@@ -14,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from django.utils.translation import override
 
-from checklists import looks, ticks
+from checklists import catalog, copying, launch, looks, newer, ticks
 from checklists.models import Campaign, Item, State, Task, TaskEvent
 from tests import factories
 from tests.checklists.conftest import Elsewhere, queries
@@ -22,7 +22,7 @@ from tests.checklists.test_tallies import drift
 from tests.factories import COUNTY, EAST, LAKE, MAPLE, WILLOW
 from villages import access
 from villages.access import Height, Role
-from villages.models import Cadre, Post
+from villages.models import Cadre, Post, Unit
 
 Cast = dict[str, Cadre]
 LogIn = Callable[[str], Client]
@@ -529,3 +529,38 @@ def test_the_heights_are_chosen_on_the_rules_step_and_in_an_items_form(
         assert answer.status_code in (200, 302), answer.content.decode()
         item.refresh_from_db()
         assert item.looked_at_by == height
+
+
+def test_a_height_travels_with_the_speech_the_copy_and_the_newer_version(cast: Cast, as_: LogIn) -> None:
+    county = Unit.objects.get(pk=COUNTY)
+    body = factories.template().body | {
+        "items": [factories.line("v-1", looked_at_by="department"), factories.line("v-2")]
+    }
+    drafted = launch.draft(catalog.save(body), county, inspects_on=TODAY + timedelta(days=40), on=TODAY)
+    assert dict(drafted.items.values_list("number", "looked_at_by")) == {"v-1": Height.DEPARTMENT, "v-2": None}
+    assert "县级部门督查及以上" in as_("ada").get(f"/templates/{drafted.template_id}/").content.decode()
+    Campaign.objects.filter(pk=drafted.pk).update(looked_at_by=Height.TOWNSHIP)
+    drafted.refresh_from_db()
+    copied = copying.copy(drafted, county, inspects_on=TODAY + timedelta(days=60), on=TODAY)
+    assert copied.looked_at_by == Height.TOWNSHIP
+    assert list(copied.items.values_list("looked_at_by", flat=True)) == [Height.DEPARTMENT, None]
+    assert [line.get("looked_at_by") for line in copying.body_of(drafted)["items"]] == ["department", None]
+    later = catalog.save(
+        body | {"items": [factories.line("v-1", looked_at_by="county"), factories.line("v-2", looked_at_by="linked")]}
+    )
+    found = newer.lines(drafted, later)
+    assert [(line.number, line.field, line.before, line.after) for line in found] == [
+        ("v-1", "looked_at_by", "县级部门督查及以上", "县级本级"),
+        ("v-2", "looked_at_by", "", "包村干部及以上"),
+    ]
+
+
+@pytest.mark.parametrize("height", ["linked", "township", "department", "county", "province", 2, ""])
+def test_the_catalogs_schema_knows_the_heights_by_name(height: Any) -> None:
+    body = catalog.read(sorted(catalog.CATALOG.glob("*.yaml"))[0])
+    body["items"][0]["looked_at_by"] = height
+    if height in [name.lower() for name in Height.names]:
+        catalog.check(body, "speech")
+    else:
+        with pytest.raises(catalog.BadTemplate):
+            catalog.check(body, "speech")

@@ -6,6 +6,7 @@ the policy (villages/access.py).
 """
 
 import contextlib
+import os
 import uuid
 from collections.abc import Iterator
 from datetime import timedelta
@@ -62,7 +63,7 @@ class TwoPeople(Undone):
         self.all_tasks = Task.objects.count()
         self.claims: dict[int, Said] = {}
         self.written: dict[uuid.UUID, tuple[Any, ...]] = {}
-        # So that every run has something to look at: two claims of Lin's, who checks there too, and one of Lin's stand-in.
+        # So that every run has something to look at: claims of Lin's, who checks there too, and of Lin's stand-in.
         lin, nobody = (names.index(name) for name in ("lin", "nobody"))
         post = self.people[lin].posts.get(unit=MAPLE)
         self._appoint(nobody, post.role, MAPLE, stands_in_for=post, until=self.today + timedelta(days=1))
@@ -224,7 +225,7 @@ class TwoPeople(Undone):
 
 # A failure is printed as it was found: making it shorter takes minutes. Add Phase.shrink when there is one.
 SEQUENCES = settings(
-    max_examples=40,
+    max_examples=int(os.environ.get("TWO_PEOPLE", "25")),  # by hand: a few hundred
     stateful_step_count=30,
     deadline=None,
     database=None,
