@@ -11,6 +11,7 @@ from django.utils.translation import override
 
 from checklists import catalog, launch
 from checklists.models import Campaign, Change, Item, Phase, Template
+from villages.access import Height
 from villages.models import Cadre, Unit
 
 SAVED_FROM = _("Saved from “%(title)s” of %(host)s, inspected on %(day)s.")
@@ -101,6 +102,7 @@ def _item_line(item: Item, campaign: Campaign, phases: dict[str, Phase], told: d
         "phase": item.phase.key if item.phase else "",
         "gate": item.gate and item.phase is not None,
         "veto": item.veto,
+        "looked_at_by": Height(item.looked_at_by).name.lower() if item.looked_at_by else "",
     }
     line |= {key: value for key, value in optional.items() if value}
     if item.points != 1:
@@ -206,6 +208,7 @@ def copy(
         inspects_until=inspects_until,
         inspected_by=old.inspected_by,
         red_percent=old.red_percent,
+        looked_at_by=old.looked_at_by,
         answers=old.answers,
         created_by=by,
     )

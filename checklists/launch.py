@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 
 from checklists import answers, sync
 from checklists.models import Campaign, Change, Item, Phase, Template
+from villages.access import Height
 from villages.models import Cadre, Unit
 
 OWN_NUMBER = re.compile(r"own-([0-9]{1,9})")
@@ -256,6 +257,7 @@ def item_of(campaign: Campaign, position: int, line: dict[str, Any], phases: dic
         target_is_stated=target.get("basis") == "stated",
         gate=line.get("gate", False),
         veto=line.get("veto", False),
+        looked_at_by=Height[line["looked_at_by"].upper()] if "looked_at_by" in line else None,
         proof=line.get("proof", ""),
         proof_en=line.get("proof_en", ""),
     )

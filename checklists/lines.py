@@ -92,7 +92,7 @@ class Lines:
             button = f'btn btn-tick"><i class="bi bi-check-lg" aria-hidden="true"></i><span>{self.done}</span>{spoken}'
             first = self.tap(task, "done", button, value)
             last = f'<a class="btn btn-sm btn-outline-secondary" href="{link}#obstacle">{self.help}{spoken}</a>'
-        elif "verified" in choices:
+        elif "verified" in choices and task.state == State.DONE:
             look = f'btn btn-tick btn-verify"><i class="bi bi-eye" aria-hidden="true"></i><span>{self.verified}</span>'
             first = self.tap(task, "verified", look + spoken)
             last = (
@@ -113,7 +113,8 @@ class Lines:
 
     def choices(self, task: Task) -> set[str]:
         """What the reader may do, worked out once for tasks that are alike in all that `access.OwedTask` says."""
-        alike = (task.campaign_id, task.unit_id, task.state, task.retired_at is None, task.done_by_id == self.user.pk)
+        where = (task.campaign_id, task.unit_id, task.height)
+        alike = (*where, task.state, task.retired_at is None, task.done_by_id, task.done_for_id)
         if alike not in self.known:
             self.known[alike] = ticks.choices(self.user, task)
         return self.known[alike]

@@ -45,6 +45,7 @@ FIELDS: dict[str, tuple[tuple[str, ...], "str | Promise"]] = {
     "every": (("every",), gettext_lazy("reported every")),
     "gate": (("gate",), gettext_lazy("gate")),
     "veto": (("veto",), gettext_lazy("veto")),
+    "looked_at_by": (("looked_at_by",), gettext_lazy("checked by")),
     "proof": (("proof", "proof_en"), gettext_lazy("what shows it")),
 }
 KINDS = {
@@ -209,6 +210,8 @@ def _in_words(item: Item, field: str, topics: dict[str, list[str]]) -> str:
             return "、".join(item.departments)
         case "every":
             return str(item.get_every_display())
+        case "looked_at_by":
+            return str(item.get_looked_at_by_display() or "")
         case "gate" | "veto":
             return _("yes") if getattr(item, field) else _("no")
         case "metric":

@@ -35,6 +35,7 @@ class Verb(Enum):
     RESTORE = "restore"  # it does apply after all
     VERIFY = "verify"
     RETURN = "return"
+    LOOK = "look"  # at what is verified: still so
 
 
 # Every change there is. What is not here is a conflict: the task is not where the sender thinks.
@@ -52,6 +53,7 @@ VERBS: dict[tuple[str, str], Verb] = {
     (State.DONE, State.VERIFIED): Verb.VERIFY,
     (State.DONE, State.RETURNED): Verb.RETURN,
     (State.VERIFIED, State.RETURNED): Verb.RETURN,
+    (State.VERIFIED, State.VERIFIED): Verb.LOOK,
 }
 # Who may make which change.
 MAY = {
@@ -62,6 +64,7 @@ MAY = {
     Verb.RESTORE: access.may_waive,
     Verb.VERIFY: access.may_check,
     Verb.RETURN: access.may_check,
+    Verb.LOOK: access.may_check,
 }
 
 
@@ -112,7 +115,9 @@ class _Anywhere:
     """A task of this unit, whoever ticked it."""
 
     unit_id: str
+    height: int
     done_by_id: None = None
+    done_for_id: None = None
 
 
 def may(user: Cadre, task: Task, state: str) -> access.Verdict:
@@ -120,7 +125,7 @@ def may(user: Cadre, task: Task, state: str) -> access.Verdict:
 
     Who ticked it does not count here: a repeat must be answered alike even if its sender ticked since.
     """
-    where = _Anywhere(task.unit_id)
+    where = _Anywhere(task.unit_id, task.height)
     verdicts = [MAY[verb](user, where) for verb in Verb if any(VERBS[way] is verb for way in VERBS if way[1] == state)]
     return next((verdict for verdict in verdicts if verdict), verdicts[0])
 
@@ -183,7 +188,9 @@ def _changed(task: Task, event: TaskEvent, *, as_of: date | None, seen: int | No
         raise Conflict(_("This campaign is closed and takes no more changes. Your entry was not saved."), task)
     if task.retired_at is not None:
         raise Conflict(_("This task is no longer asked for. Your entry was not saved."), task)
-    if task.state == state and value is None and not event.note and state != State.RETURNED:
+    # Only who says what they saw can have looked again: to others the task was verified without their doing.
+    looks = state == State.VERIFIED and seen is not None and seen == task.version
+    if task.state == state and value is None and not event.note and state != State.RETURNED and not looks:
         return Outcome(task, Result.ALREADY)
     event.as_of = None if value is None else as_of or timezone.localdate()
     if seen is not None and seen != task.version:
@@ -228,12 +235,14 @@ def _write(task: Task, verb: Verb, event: TaskEvent, *, reached: Decimal | None)
     """Compare-and-set and append, in one transaction."""
     now = timezone.now()
     changes: dict[str, object] = {"state": event.to_state, "value": reached, "version": task.version + 1}
+    event.looked_again = verb is Verb.LOOK
     if verb is Verb.TICK:
-        changes |= {"done_by": event.by, "done_at": now}
+        changes |= {"done_by": event.by, "done_at": now, "done_for_id": access.ticks_for(event.by, task)}
     elif verb in (Verb.UNTICK, Verb.WAIVE, Verb.RETURN):
-        changes |= {"done_by": None, "done_at": None, "verified_by": None, "verified_at": None}
-    elif verb is Verb.VERIFY:
-        changes |= {"verified_by": event.by, "verified_at": now}
+        changes |= {"done_by": None, "done_at": None, "done_for_id": None}
+        changes |= {"verified_by": None, "verified_at": None, "verified_for_id": None}
+    elif verb in (Verb.VERIFY, Verb.LOOK):  # the last look counts, so that the database watches over each
+        changes |= {"verified_by": event.by, "verified_at": now, "verified_for_id": access.checks_for(event.by, task)}
     try:
         with transaction.atomic():
             # Its share of the campaign first: whoever brings all tasks up to date (checklists/sync.py) waits for us.

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from checklists import people, views
+from checklists import people, verify, views
 from checklists.setup import answers, items, launching, new, newer, phases, rules, shares, templates, units, what
 
 urlpatterns = [
@@ -47,6 +47,7 @@ urlpatterns = [
     path("posts/<int:post_id>/end/", people.end, name="end_post"),
     path("posts/<int:post_id>/move/", people.move, name="move_post"),
     path("posts/<int:post_id>/stand-in/", people.stand_in, name="stand_in"),
+    path("verify/", verify.verify, name="verify"),
     path("tasks/<int:task_id>/", views.task_page, name="task"),
     path("tasks/<int:task_id>/tick/", views.tick, name="tick"),
     path("tasks/<int:task_id>/more-time/", views.more_time, name="more_time"),

@@ -229,6 +229,9 @@ def _task_page(
         "values": values,
         "next_due": values.next_due(today),
         "answers": answering,
+        "height": access.Height(task.height).label,
+        "looks": [event for event in events if event.is_look],
+        "in_place_of": _in_place_of(task),
         "choices": choices,
         "forms": [
             (verb, uuid.uuid4(), form if form and form.data.get("state") == verb else TickForm(task=task))
@@ -247,6 +250,15 @@ def _task_page(
     }
     context |= {name: beside.get(name, BESIDE[name]()) if takes[name] else None for name in BESIDE}
     return render(request, "checklists/task.html", context, status=status)
+
+
+def _in_place_of(task: Task) -> list[str]:
+    """In whose place a stand-in claimed the task, and in whose place another verified it."""
+    pairs = [(task.done_by_id, task.done_for_id), (task.verified_by_id, task.verified_for_id)]
+    stood = [pair for pair in pairs if pair[1]]
+    names = dict(Cadre.objects.filter(pk__in=[one for pair in stood for one in pair]).values_list("pk", "name"))
+    words = _("%(who)s, in the place of %(other)s")
+    return [words % {"who": names[who or 0], "other": names[other or 0]} for who, other in stood]
 
 
 @require_safe

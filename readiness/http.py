@@ -28,6 +28,7 @@ def page(request: HttpRequest) -> dict[str, Any]:
         "today": timezone.localdate(),
         "unread": cache(lambda: unread(user)),
         "has_tasks": access.owes_tasks(user) or access.checks_tasks(user),
+        "checks": access.checks_tasks(user),
         "watches": access.watches(user),
         "alarm": lambda: alarm(user),
         "may_see_state": access.runs_campaigns(user),

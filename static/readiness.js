@@ -161,3 +161,24 @@ document.addEventListener("click", (event) => {
     part.querySelector("input:not([type=hidden]), textarea").focus();
   }
 });
+
+// The queue of claims: how many are chosen, and the whole page at once.
+const looksForm = document.getElementById("looks");
+if (looksForm) {
+  const boxes = [...looksForm.querySelectorAll(".pick input")];
+  const whole = looksForm.querySelector("[data-everything]");
+  const said = looksForm.querySelector("[data-chosen]");
+  const count = () => {
+    const many = boxes.filter((box) => box.checked).length;
+    said.textContent = many;
+    whole.checked = many === boxes.length;
+    whole.indeterminate = many > 0 && many < boxes.length;
+  };
+  whole.parentElement.hidden = false;
+  looksForm.addEventListener("change", (event) => {
+    if (event.target === whole) boxes.forEach((box) => (box.checked = whole.checked));
+    count();
+  });
+  window.addEventListener("pageshow", count);
+  count();
+}

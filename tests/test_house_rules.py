@@ -148,6 +148,7 @@ BREAKS: dict[str, Callable[[Task, Cast], object]] = {
     "task_verified_by_someone_else": lambda t, c: claimed(t, c["lin"], verified_by=c["lin"], verified_at=NOW),
     "event_states_are_known": lambda t, c: event(t, c["lan"], to_state="nearly"),
     "event_gives_a_reason": lambda t, c: event(t, c["lan"], to_state="waived"),
+    "event_looks_again_at_what_is_verified": lambda t, c: event(t, c["su"], from_state="done", looked_again=True),
     "notice_once_per_cadre_campaign_rule_day_and_channel": lambda t, c: again(notice(c["lan"])),
     "notice_leased_only_while_being_sent": lambda t, c: notice(c["lan"], status="sending"),
     "notice_sent_at_some_time": lambda t, c: notice(c["lan"], status="accepted"),

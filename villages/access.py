@@ -17,6 +17,7 @@ from typing import NamedTuple, Protocol
 from django.core.exceptions import PermissionDenied
 from django.db.models import IntegerChoices, Q, TextChoices
 from django.utils.functional import Promise
+from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
 
@@ -48,6 +49,7 @@ class Grant(NamedTuple):
 
     role: str
     unit: str
+    instead_of: int | None = None  # the cadre whose post this person stands in for
 
 
 class Reach(Enum):
@@ -131,6 +133,17 @@ RIGHTS: dict[Action, dict[str, Reach]] = {
 }
 
 
+# How high a look comes from; `height_of` knows that a post at a township looks from there.
+HEIGHTS: dict[str, Height] = {
+    Role.LINKED: Height.LINKED,
+    Role.TOWNSHIP_STAFF: Height.TOWNSHIP,
+    Role.TOWNSHIP_LEADER: Height.TOWNSHIP,
+    Role.SUPERVISOR: Height.DEPARTMENT,
+    Role.CAMPAIGN_ADMIN: Height.COUNTY,
+}
+TOWNSHIP_PLACES = 9  # digits of a township's code; what has as many is the township or lies below it
+
+
 class Person(Protocol):
     """A cadre, or nobody: strangers hold no post and so see nothing."""
 
@@ -159,6 +172,12 @@ class OwedTask(Protocol):
 
     @property
     def done_by_id(self) -> int | None: ...
+
+    @property
+    def done_for_id(self) -> int | None: ...
+
+    @property
+    def height(self) -> int: ...
 
 
 @dataclass(frozen=True)
@@ -215,16 +234,36 @@ def touching(path: str, user: Person) -> Q:
 def reached(path: str, user: Person, action: Action) -> Q:
     """The condition that a unit code at `path` is one where the user may do this. Twin in SQL of `_may`."""
     rights = RIGHTS[action]
-    conditions = []
+    return _any(_covered(path, grant, rights[grant.role]) for grant in grants(user) if grant.role in rights)
+
+
+def checkable(path: str, user: Person, *, height: str, done_by: str, done_for: str) -> Q:
+    """The condition that a claim at a unit (its code at `path`) is the user's to check. Twin in SQL of `may_check`.
+
+    Args:
+        height: where it stands how high the look must go.
+        done_by: where it stands who claimed it, and `done_for` in whose place.
+    """
+    rights, conditions = RIGHTS[Action.CHECK], []
     for grant in grants(user):
-        match rights.get(grant.role):
-            case Reach.OWN:
-                conditions.append(Q(**{path: grant.unit}) | Q(**{f"{path}__startswith": grant.unit + "S"}))
-            case Reach.BELOW:
-                conditions.append(under(path, grant.unit) & ~Q(**{path: grant.unit}))
-            case Reach.ALL:
-                conditions.append(under(path, grant.unit))
-    return _any(conditions)
+        if grant.role in rights:
+            mine = _covered(path, grant, rights[grant.role]) & Q(**{f"{height}__lte": height_of(grant)})
+            if grant.instead_of is not None:
+                mine &= ~Q(**{done_by: grant.instead_of}) & ~Q(**{done_for: grant.instead_of})
+            conditions.append(mine)
+    me = getattr(user, "pk", None)
+    return _any(conditions) & ~Q(**{done_by: me}) & ~Q(**{done_for: me})
+
+
+def _covered(path: str, grant: Grant, reach: Reach) -> Q:
+    """The condition that a unit code at `path` lies within the grant's reach. Twin in SQL of `_covers`."""
+    match reach:
+        case Reach.OWN:
+            return Q(**{path: grant.unit}) | Q(**{f"{path}__startswith": grant.unit + "S"})
+        case Reach.BELOW:
+            return under(path, grant.unit) & ~Q(**{path: grant.unit})
+        case Reach.ALL:
+            return under(path, grant.unit)
 
 
 def may_see(user: Person, unit: str) -> bool:
@@ -240,12 +279,46 @@ def may_tick(user: Person, task: OwedTask) -> Verdict:
 
 
 def may_check(user: Person, task: OwedTask) -> Verdict:
-    """Verify or return. Who ticked cannot verify: claimed and verified are two people's words."""
-    if not _may(user, Action.CHECK, task.unit_id):
+    """Verify, return, look again: claimed and verified are two people's words.
+
+    Not whoever ticked, nor in whose place they did, nor who only stands in for either of them; and the look must come
+    from as high as the task asks. Twin in SQL: `checkable`.
+    """
+    able = _able(user, Action.CHECK, task.unit_id)
+    if not able:
         return Verdict(False, _("Checking is for linked cadres, the township, the campaign admin and supervisors."))
-    if task.done_by_id is not None and task.done_by_id == getattr(user, "pk", None):
+    high = [grant for grant in able if height_of(grant) >= task.height]
+    if not high:
+        who = Height(task.height).label
+        return Verdict(False, format_lazy(_("Your post is not high enough for this check. It is for: {who}."), who=who))
+    claimants, me = {task.done_by_id, task.done_for_id} - {None}, getattr(user, "pk", None)
+    if task.done_by_id in claimants and task.done_by_id == me:
         return Verdict(False, _("You ticked this task yourself; someone else has to check it."))
+    if me in claimants:
+        return Verdict(False, _("This task was ticked in your place; someone else has to check it."))
+    if all(grant.instead_of in claimants for grant in high):
+        return Verdict(False, _("You stand in for whoever ticked this task; someone else has to check it."))
     return YES
+
+
+def ticks_for(user: Person, task: OwedTask) -> int | None:
+    """In whose place the user ticks this task; None: by a post of their own, which goes first."""
+    return _in_place_of(_able(user, Action.TICK, task.unit_id))
+
+
+def checks_for(user: Person, task: OwedTask) -> int | None:
+    """In whose place the user checks this task, as `ticks_for`; never in that of whoever ticked it."""
+    able = _able(user, Action.CHECK, task.unit_id)
+    claimants = {task.done_by_id, task.done_for_id} - {None}
+    return _in_place_of(
+        grant for grant in able if height_of(grant) >= task.height and grant.instead_of not in claimants
+    )
+
+
+def height_of(grant: Grant) -> Height:
+    """How high a look by this post comes from; a post at a township looks from the township, whatever its role."""
+    height = HEIGHTS[grant.role]
+    return min(height, Height.TOWNSHIP) if len(grant.unit) >= TOWNSHIP_PLACES else height
 
 
 def may_waive(user: Person, task: OwedTask) -> Verdict:
@@ -420,6 +493,13 @@ def checks_tasks(user: Person) -> bool:
     return any(grant.role in RIGHTS[Action.CHECK] for grant in grants(user))
 
 
+def may_check_some(user: Person) -> Verdict:
+    """What is for whoever checks claims of any unit: the queue of those that wait."""
+    if checks_tasks(user):
+        return YES
+    return Verdict(False, _("Checking is for linked cadres, the township, the campaign admin and supervisors."))
+
+
 def gives_time(user: Person) -> bool:
     """Whether requests for more time may wait for the user's word."""
     return any(grant.role in RIGHTS[Action.WAIVE] for grant in grants(user))
@@ -437,16 +517,30 @@ def runs_campaigns(user: Person) -> bool:
 
 def _may(user: Person, action: Action, unit: str) -> bool:
     """Twin in Python of `reached`."""
+    return bool(_able(user, action, unit))
+
+
+def _able(user: Person, action: Action, unit: str) -> list[Grant]:
+    """Which of the user's posts let them do this at the unit."""
     rights = RIGHTS[action]
-    for grant in grants(user):
-        match rights.get(grant.role):
-            case Reach.OWN if unit == grant.unit or unit.startswith(grant.unit + "S"):
-                return True
-            case Reach.BELOW if unit != grant.unit and unit.startswith(grant.unit):
-                return True
-            case Reach.ALL if unit.startswith(grant.unit):
-                return True
-    return False
+    return [grant for grant in grants(user) if grant.role in rights and _covers(grant, rights[grant.role], unit)]
+
+
+def _covers(grant: Grant, reach: Reach, unit: str) -> bool:
+    """Twin in Python of `_covered`."""
+    match reach:
+        case Reach.OWN:
+            return unit == grant.unit or unit.startswith(grant.unit + "S")
+        case Reach.BELOW:
+            return unit != grant.unit and unit.startswith(grant.unit)
+        case Reach.ALL:
+            return unit.startswith(grant.unit)
+
+
+def _in_place_of(able: Iterable[Grant]) -> int | None:
+    """Whose post is used: one's own before any that one only stands in for, and of these the first."""
+    places = [grant.instead_of for grant in able]
+    return None if None in places or not places else places[0]
 
 
 def _any(conditions: Iterable[Q]) -> Q:

@@ -59,6 +59,15 @@ class Migration(migrations.Migration):
             name='verified_for',
             field=models.ForeignKey(blank=True, db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL),
         ),
+        migrations.AddField(
+            model_name='taskevent',
+            name='looked_again',
+            field=models.BooleanField(db_default=False, default=False),
+        ),
+        migrations.AddConstraint(
+            model_name='taskevent',
+            constraint=models.CheckConstraint(condition=models.Q(('looked_again', False), models.Q(('from_state', 'verified'), ('to_state', 'verified')), _connector='OR'), name='event_looks_again_at_what_is_verified'),
+        ),
         migrations.AddConstraint(
             model_name='campaign',
             constraint=models.CheckConstraint(condition=models.Q(models.Q(('ladder_by__isnull', True), ('ladder_from__isnull', True)), models.Q(('ladder_by__isnull', False), ('ladder_from__isnull', False)), _connector='OR'), name='campaign_ladder_is_somebodys_decision'),

@@ -8,7 +8,7 @@ from typing import Self
 
 import pgtrigger
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Exists, ExpressionWrapper, F, OuterRef, Q
 from django.db.models.functions import Coalesce, Now, TruncDate
 from django.urls import reverse
 from django.utils import timezone
@@ -53,8 +53,24 @@ class TaskQuerySet(models.QuerySet["Task"]):
 
     def to_check_by(self, user: access.Person) -> Self:
         """Claimed by somebody else, and waiting for this user's look."""
-        waiting = self.asked_for().filter(access.reached("unit__code", user, access.Action.CHECK), state=State.DONE)
-        return waiting.exclude(done_by=getattr(user, "pk", None))
+        asked = Coalesce("item__looked_at_by", "campaign__looked_at_by")
+        mine = access.checkable("unit__code", user, height="asked_height", done_by="done_by", done_for="done_for")
+        return self.asked_for().filter(state=State.DONE).alias(asked_height=asked).filter(mine)
+
+    def riskiest_first(self) -> Self:
+        """Claims with why they should be looked at, the most pressing first: veto, gate, returned before, of a unit
+        where nobody has verified anything in this campaign, made in the last hour of the deadline; then the oldest.
+        """
+        events = TaskEvent.objects
+        back = events.filter(task=OuterRef("pk"), to_state=State.RETURNED, from_state__in=(State.DONE, State.VERIFIED))
+        looks = events.filter(to_state=State.VERIFIED, from_state=State.DONE)
+        here = looks.filter(task__campaign=OuterRef("campaign"), task__unit=OuterRef("unit"))
+        last_hour = Q(done_at__date=F("due_on"), done_at__hour=23)
+        return self.annotate(
+            came_back=Exists(back),
+            is_new_here=~Exists(here),
+            is_last_hour=ExpressionWrapper(last_hour, models.BooleanField()),
+        ).order_by("-veto", "-item__gate", "-came_back", "-is_new_here", "-is_last_hour", "done_at", "pk")
 
     def under(self, code: str) -> Self:
         """Tasks of the unit and everything below it."""
@@ -187,6 +203,11 @@ class Task(models.Model):
         """
         return self.share is not None or (self.item.target is not None and self.item.target_is_stated)
 
+    @property
+    def height(self) -> int:
+        """How high a second look must go: as the item says, else its campaign. Twin in SQL: `to_check_by`."""
+        return self.item.looked_at_by or self.campaign.looked_at_by
+
     def is_met_by(self, value: Decimal) -> bool:
         """Whether a measured value reaches what this unit is held to."""
         return self.item.reaches(value, self.target)
@@ -241,6 +262,8 @@ class TaskEvent(models.Model):
     value = models.DecimalField(max_digits=16, decimal_places=4, null=True, blank=True)
     as_of = models.DateField(_("as of"), null=True, blank=True)  # the day a value stands for, if not the day of entry
     note = models.TextField(blank=True)
+    # Somebody looked at a verified task again, and it was still so; what else is said of one leaves it unset.
+    looked_again = models.BooleanField(default=False, db_default=False)
 
     objects = TaskEventQuerySet.as_manager()
 
@@ -254,6 +277,10 @@ class TaskEvent(models.Model):
                 # A value entered on a returned task leaves it where it is and needs none.
                 name="event_gives_a_reason",
                 condition=~Q(to_state__in=("waived", "returned")) | Q(from_state=F("to_state")) | ~Q(note=""),
+            ),
+            models.CheckConstraint(
+                name="event_looks_again_at_what_is_verified",
+                condition=Q(looked_again=False) | Q(from_state="verified", to_state="verified"),
             ),
         ]
         indexes = [
@@ -273,6 +300,12 @@ class TaskEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.get_from_state_display()} → {self.get_to_state_display()}"
+
+    @property
+    def is_look(self) -> bool:
+        """Whether somebody looked at what was claimed: verified it, sent it back, or found it still so."""
+        came = self.to_state != self.from_state and self.from_state in (State.DONE, State.VERIFIED)
+        return self.looked_again or (came and self.to_state in (State.VERIFIED, State.RETURNED))
 
     @cached_property
     def day(self) -> date:

@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from checklists.days import DayField, Span
 from checklists.forms import plain_number
 from checklists.models import Campaign, Item
-from checklists.setup.seen import SeenForm
+from checklists.setup.seen import HeightField, SeenForm
 from villages.models import Kind
 
 OWING_KINDS = [(kind.value, kind.label) for kind in Kind if kind not in (Kind.COUNTRY, Kind.PROVINCE)]
@@ -70,13 +70,14 @@ class ItemForm(SeenForm):
     points = forms.IntegerField(label=_("Points"), min_value=0, max_value=MOST_POINTS, initial=1)
     target = ValueField(label=_("Target of each unit"), required=False)
     total = ValueField(label=_("Target of all together"), required=False)
+    looked_at_by = HeightField(label=_("Checked by"), otherwise=_("as the campaign says"))
 
     class Meta:
         model = Item
         fields = [
             *("title", "standard", "section", "owed_by", "due_on", "phase", "points", "responsible", "proof"),
             *("gate", "veto", "metric", "operator", "target", "measured_in", "total", "every", "statistic"),
-            *("title_en", "standard_en", "struck"),
+            *("title_en", "standard_en", "struck", "looked_at_by"),
         ]
         labels = {
             "struck": _("Strike this item"),

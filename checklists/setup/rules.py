@@ -14,7 +14,7 @@ from django.views.decorators.http import require_http_methods
 from checklists.days import DayField
 from checklists.models import Campaign
 from checklists.setup import page
-from checklists.setup.seen import SeenForm
+from checklists.setup.seen import HeightField, SeenForm
 from villages.access import Role
 from villages.http import CadreRequest
 from villages.models import Cadre, Post
@@ -34,10 +34,14 @@ class RulesForm(SeenForm):
     ranking_from = DayField(label=_("ranking and warning count from"), required=False)
     ladder_from = DayField(label=_("Measures are proposed from"), required=False)
 
+    looked_at_by = HeightField(
+        label=_("Claims are checked by"), help_text=_("An item can ask for another height."), required=False
+    )
+
     class Meta:
         model = Campaign
-        fields = ["red_percent", "gates", "gates_from", "vetoes", "vetoes_from", "ranking", "ranking_from",
-                  "last_places", "decided_by", "ladder_from", "ladder_by"]  # fmt: skip
+        fields = ["red_percent", "looked_at_by", "gates", "gates_from", "vetoes", "vetoes_from", "ranking",
+                  "ranking_from", "last_places", "decided_by", "ladder_from", "ladder_by"]  # fmt: skip
         labels = {"red_percent": _("Red from this share overdue (%)")}
         help_texts = {
             "red_percent": _("Of all tasks that apply to a unit. Below it: amber. Nothing overdue or returned: green."),
@@ -71,6 +75,7 @@ class RulesForm(SeenForm):
         self.helper.disable_csrf = True
         self.helper.layout = Layout(
             "red_percent",
+            "looked_at_by",
             Fieldset(
                 _("Gates, veto, ranking"),
                 *(
@@ -89,6 +94,7 @@ class RulesForm(SeenForm):
     def clean(self) -> dict[str, Any]:
         """What bites is a named leader's decision with a day; a rule that is off has none."""
         data = super().clean()
+        data["looked_at_by"] = data.get("looked_at_by") or self.before["looked_at_by"]
         today = timezone.localdate()
         if any(data.get(name) for name in SWITCHES) and not data.get("decided_by"):
             self.add_error("decided_by", _("Name the leader who decided on gates, veto or ranking."))

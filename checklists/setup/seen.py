@@ -6,11 +6,31 @@ from typing import Any, cast
 from django import forms
 from django.db.models import QuerySet
 from django.http import QueryDict
+from django.utils.functional import Promise
 from django.utils.html import format_html_join
 from django.utils.translation import gettext as _
 
 from checklists.models import Campaign, Change, Item
+from villages import access
 from villages.models import Cadre
+
+
+class HeightField(forms.TypedChoiceField):
+    """How high a second look must go; with `otherwise`, the words for leaving it to somebody else."""
+
+    def __init__(self, *, otherwise: "str | Promise" = "", **kwargs: Any) -> None:
+        choices: list[tuple[int | str, Any]] = [("", otherwise)] if otherwise else []
+        super().__init__(
+            choices=[*choices, *access.Height.choices],
+            coerce=int,
+            empty_value=None,
+            **{"required": not otherwise} | kwargs,
+        )
+
+    def to_python(self, value: Any) -> Any:
+        """A number that is one of them; anything else is left for `validate` to refuse."""
+        text = str(super().to_python(value))
+        return next((height.value for height in access.Height if str(height.value) == text), text or None)
 
 
 class SeenForm(forms.ModelForm):  # type: ignore[type-arg]

@@ -17,6 +17,7 @@ from checklists.models import Campaign, Item, Template
 from checklists.models.campaign import in_language
 from checklists.setup import page
 from villages import access
+from villages.access import Height
 from villages.http import CadreRequest
 from villages.models import Kind
 
@@ -125,6 +126,7 @@ def _item(line: dict[str, Any], phases: dict[str, str]) -> dict[str, Any]:
         "target": _target(line.get("target", {})),
         "gate": line.get("gate", False),
         "veto": line.get("veto", False),
+        "height": Height[line["looked_at_by"].upper()].label if "looked_at_by" in line else "",
         "borderline": line.get("certainty") == "borderline",
     }
 

@@ -72,12 +72,16 @@ STEPS_OF_A_TASK = """
           open  done  verified  returned  waived
 open      t     t     -         -         w
 done      t     t     c         c         w
-verified  -     -     =         c         -
+verified  -     -     c         c         -
 returned  -     t     -         t         w
 waived    w     -     -         -         =
 """
 # Whoever has none of these never gets a task to this state and is told so (403), wherever the task stands.
 LEADS_TO = {"open": "tw", "done": "t", "verified": "c", "returned": "ct", "waived": "w"}
+
+
+# From how high a second look by each comes: 1 linked cadre, 2 township, 3 departments of the county, 4 the county.
+LOOKS_FROM = {"lin": 1, "bao": 2, "tang": 2, "su": 3, "he": 3, "ada": 4}
 
 
 def grid(text: str) -> dict[str, dict[str, str]]:
@@ -130,6 +134,11 @@ def no_method(who: str, *ids: object) -> Outcome:
 def only_strangers(who: str) -> Outcome:
     """The log-in page; whoever is logged in is sent on."""
     return 302 if who in MEMBERS else 200
+
+
+def checks_some(who: str, *, then: Outcome) -> Outcome:
+    """The queue of claims is for whoever checks anywhere."""
+    return then if any("c" in may for may in MAY[who].values()) else 403
 
 
 def sees_campaign(who: str, campaign: object) -> Outcome:
@@ -387,6 +396,7 @@ ROUTES = {
     "move_post": Route("post", staffs(GET=200, HEAD=200, POST=422)),
     "stand_in": Route("post", staffs(GET=200, HEAD=200, POST=422)),
     "more_time": Route("task", writes(asks_time)),
+    "verify": Route("", reads(partial(checks_some, then=200)) | writes(partial(checks_some, then=422))),
     "answer_extension": Route("extension", writes(answers_request)),
     "ask_help": Route("task", writes(calls_for_help)),
     "answer_help": Route("help", writes(answers_call)),

@@ -59,6 +59,7 @@ def pages(world: World) -> Iterator[tuple[str, str]]:
     for path in ("/password/", "/tasks/", "/tasks/?show=all", "/tasks/?q=nothing", "/campaigns/", "/inbox/"):
         yield "lan", path
     yield "lin", "/tasks/?show=check"
+    yield "bao", "/verify/"
     for who in ("mei", "lan", "ada"):
         yield who, campaign
     yield "mei", f"{campaign}?light=red"

@@ -100,12 +100,10 @@ def test_a_linked_cadre_verifies_one_and_returns_another_with_a_reason(
     lin = visit("lin", "/tasks/", width=width, js=js)
     lin.click(".to-check a")
     expect(lin.locator(".task")).to_have_count(2)
+    expect(lin.locator(f"#task-{good.pk} .why")).to_contain_text("本单位首次核实")
     lin.click(f"#task-{good.pk} .btn-verify")
-    if js:
-        expect(lin.locator(f"#task-{good.pk}")).to_have_class(re.compile("state-verified"))
-    else:
-        expect(lin.locator(f"#task-{good.pk}")).to_have_count(0)
-    lin.click(f"#task-{poor.pk} > a.btn")
+    expect(lin.locator(f"#task-{good.pk}")).to_have_count(0)
+    lin.click(f"#task-{poor.pk} .act a.btn")
     lin.click("#to-returned button")
     expect(lin.locator("#wrong-returned-note")).to_be_visible()  # not without a reason
     lin.fill("#note-returned", "台账缺三户签字")
@@ -121,6 +119,35 @@ def test_a_linked_cadre_verifies_one_and_returns_another_with_a_reason(
     expect(hong.locator("main")).to_contain_text("Lin")
     assert world.task("v-1", MAPLE).verified_by == world.people["lin"]
     assert world.task("v-2", MAPLE).done_by is None
+
+
+def test_many_claims_are_decided_on_a_phone_in_one_go(visit: Visit, world: World, width: int, js: bool) -> None:
+    tasks = [world.bring(number, unit, "done", by=by) for number in ("v-1", "v-2")
+             for unit, by in ((MAPLE, "hong"), (WILLOW, "lan"))]  # fmt: skip
+    lin = visit("lin", "/verify/", width=width, js=js)
+    lin.click(".decide button[value=verified]")
+    expect(lin.locator(".complaint")).to_be_visible()  # nothing is chosen
+    for task in tasks[:2]:
+        lin.click(f"#task-{task.pk} .pick")
+    if js:
+        expect(lin.locator("[data-chosen]")).to_have_text("2")
+    expect(lin.locator(".decide button[value=verified]")).to_be_in_viewport()
+    lin.click(".decide button[value=returned]")
+    expect(lin.locator(".complaint")).to_be_visible()  # not without a reason
+    expect(lin.locator(".pick input:checked")).to_have_count(2)
+    lin.fill(".decide [name=note]", "照片对不上")
+    lin.click(".decide button[value=returned]")
+    expect(lin.locator(".alert-success")).to_contain_text("已退回2项")
+    expect(lin.locator(".task")).to_have_count(2)
+    if js:
+        lin.click(".everything")
+    else:
+        for task in tasks[2:]:
+            lin.click(f"#task-{task.pk} .pick")
+    lin.click(".decide button[value=verified]")
+    expect(lin.locator(".alert-success")).to_contain_text("已核实2项")
+    expect(lin.locator(".empty")).to_be_visible()
+    assert set(TaskEvent.objects.filter(to_state="returned").values_list("note", flat=True)) == {"照片对不上"}
 
 
 def test_a_claimed_task_can_still_take_a_note(visit: Visit, world: World, js: bool) -> None:

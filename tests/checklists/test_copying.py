@@ -59,7 +59,15 @@ def own(cast: dict[str, Cadre]) -> Campaign:
     Item.objects.create(**common, **measure, number="own-2", title="统计", statistic=True, every="week")
     Item.objects.create(**common, **measure, number="own-3", title="合计", operator=">=", total=Decimal("12.5"))
     Item.objects.create(
-        **common, number="own-4", title="门槛", phase=phase, gate=True, veto=True, proof="照片", points=0
+        **common,
+        number="own-4",
+        title="门槛",
+        phase=phase,
+        gate=True,
+        veto=True,
+        proof="照片",
+        points=0,
+        looked_at_by=3,
     )
     Item.objects.create(**common, number="own-5", title="划掉", struck=True, points=7)
     return campaign

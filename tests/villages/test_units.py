@@ -386,9 +386,11 @@ def test_the_twins_agree_for_any_posts(cast: Cast, held: list[Grant]) -> None:
 class Owed:
     """As much of a task as access asks for."""
 
-    def __init__(self, unit_id: str, done_by_id: int | None = None) -> None:
+    def __init__(self, unit_id: str, done_by_id: int | None = None, done_for_id: int | None = None, height: int = 1):
         self.unit_id = unit_id
         self.done_by_id = done_by_id
+        self.done_for_id = done_for_id
+        self.height = height
 
 
 def test_a_refusal_says_why(cast: Cast) -> None:

@@ -33,7 +33,8 @@ class CadreQuerySet(models.QuerySet["Cadre"]):
 
 # Twin of `PostQuerySet.current`.
 IN_SESSION = """
-    SELECT c.*, ARRAY(SELECT ARRAY[role, unit_id] FROM villages_post p
+    SELECT c.*, ARRAY(SELECT ARRAY[p.role, p.unit_id, stood.cadre_id::text] FROM villages_post p
+                      LEFT JOIN villages_post stood ON stood.id = p.stands_in_for_id
                       WHERE p.cadre_id = c.id AND p.since <= %(on)s AND (p.until IS NULL OR p.until > %(on)s)
                       ORDER BY p.id) AS held
     FROM villages_cadre c WHERE c.id = %(pk)s AND c.is_active
@@ -51,7 +52,7 @@ class CadreManager(BaseUserManager["Cadre"]):
         return self.get_queryset().visible_to(user)
 
     def in_session(self, pk: int) -> "Cadre | None":
-        """The cadre, while they may log in, with role and unit of each current post in the same query.
+        """The cadre, while they may log in, with what decides of each current post in the same query.
 
         Written out, as every request asks it and composing it would take five times as long as reading.
         """
@@ -114,14 +115,14 @@ class Cadre(AbstractBaseUser):
 
     @cached_property
     def grants(self) -> tuple[access.Grant, ...]:
-        """Role and unit of each current post: one query per request."""
+        """Each current post, as far as it decides: one query per request."""
         if not self.is_active:
             return ()
-        held: list[tuple[str, str]] | None = getattr(self, "held", None)
+        held: list[tuple[str, str, str | None]] | None = getattr(self, "held", None)
         if held is not None:
-            return tuple(access.Grant(*post) for post in held)
-        on = timezone.localdate()
-        return tuple(access.Grant(role, unit) for role, unit in self.posts.current(on).values_list("role", "unit_id"))
+            return tuple(access.Grant(role, unit, int(other) if other else None) for role, unit, other in held)
+        current = self.posts.current(timezone.localdate()).order_by("pk")
+        return tuple(access.Grant(*post) for post in current.values_list("role", "unit_id", "stands_in_for__cadre"))
 
 
 # Where a role can be held. A campaign may be run by any level from the township up.
