@@ -70,6 +70,7 @@ class Action(Enum):
     CALL = "call"  # see telephone numbers in full
     STAFF = "staff"  # say who holds which post, load boundaries
     WATCH = "watch"  # see what a unit's campaigns told to whom, and hear when nothing goes out any more
+    INSPECT = "inspect"  # send inspectors on rounds, and see those that are not over
 
 
 RIGHTS: dict[Action, dict[str, Reach]] = {
@@ -119,6 +120,7 @@ RIGHTS: dict[Action, dict[str, Reach]] = {
     },
     Action.STAFF: {Role.CAMPAIGN_ADMIN: Reach.ALL},
     Action.WATCH: dict.fromkeys((Role.TOWNSHIP_LEADER, Role.COUNTY_LEADER, Role.CAMPAIGN_ADMIN), Reach.ALL),
+    Action.INSPECT: dict.fromkeys((Role.CAMPAIGN_ADMIN, Role.SUPERVISOR), Reach.ALL),
 }
 
 
@@ -336,6 +338,31 @@ def may_load_boundaries(user: Person, unit: str) -> Verdict:
     if _may(user, Action.STAFF, unit):
         return YES
     return Verdict(False, _("Only the campaign admin of this unit, or of one above it, loads its boundaries."))
+
+
+def may_inspect(user: Person, unit: str) -> Verdict:
+    """Send inspectors to this unit, and finish a round there in their place."""
+    if _may(user, Action.INSPECT, unit):
+        return YES
+    return Verdict(False, _("Rounds are planned by the campaign admin and supervisors of this unit or of one above it."))
+
+
+def may_inspect_for(user: Person, host: str) -> Verdict:
+    """Send inspectors to some of the units that the host's campaigns reach."""
+    places = [host, *(grant.unit for grant in grants(user) if grant.unit.startswith(host))]
+    return next((verdict for place in places if (verdict := may_inspect(user, place))), may_inspect(user, host))
+
+
+def may_see_rounds(user: Person, host: str) -> Verdict:
+    """See the rounds of the host's campaigns also before they are over: who plans some, and who leads the host."""
+    return YES if _may(user, Action.WATCH, host) else may_inspect_for(user, host)
+
+
+def may_go_on_rounds(user: Person) -> Verdict:
+    """Be an inspector still: in office, wherever that is."""
+    if grants(user):
+        return YES
+    return Verdict(False, _("You hold no post any more, so you inspect no longer. Tell whoever sent you on this round."))
 
 
 def staffed_by(path: str, user: Person) -> Q:

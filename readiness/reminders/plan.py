@@ -38,6 +38,7 @@ URGENT = frozenset({"chased", "asked_help", "help_late", "answered_help"})
 # Who hears of what happened, unless it is meant for one person; if nobody holds a post of these kinds, the next one up.
 HEARERS: dict[str, tuple[str, ...]] = {
     "returned": ("first", "direct"),
+    "failed": ("first", "direct"),
     "chased": ("first", "direct"),
     "asked_time": ("linked",),
     "asked_help": ("linked",),
@@ -375,4 +376,7 @@ class _Planner:
 
 
 def _path_of(facts: list[Fact]) -> str:
-    return reverse("task", args=[facts[0].task]) if len({fact.task for fact in facts}) == 1 else reverse("my_tasks")
+    if {fact.what for fact in facts} == {"sent_out"}:
+        return reverse("rounds")
+    tasks = {fact.task for fact in facts if fact.task}  # a round is about none
+    return reverse("task", args=[tasks.pop()]) if len(tasks) == 1 else reverse("my_tasks")

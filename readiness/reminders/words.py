@@ -32,6 +32,8 @@ FACTS = {
     "help_late": gettext_noop("%(unit)s: nobody has answered %(who)s, who asked for help with “%(item)s”: %(said)s"),
     "answered_help": gettext_noop("%(unit)s: %(who)s answers about “%(item)s”: %(said)s"),
     "chased": gettext_noop("%(unit)s: %(who)s asks you to get on with “%(item)s”: %(said)s"),
+    "sent_out": gettext_noop("%(unit)s: %(who)s sends you on a round: %(said)s"),
+    "failed": gettext_noop("%(unit)s: on a round %(who)s saw that “%(item)s” does not hold: %(said)s"),
 }
 
 # The same for a subject.
@@ -44,6 +46,8 @@ KINDS = {
     "help_late": gettext_noop("help asked for, and no answer"),
     "answered_help": gettext_noop("an answer to a call for help"),
     "chased": gettext_noop("you are chased"),
+    "sent_out": gettext_noop("you go on a round"),
+    "failed": gettext_noop("seen on a round"),
 }
 
 
