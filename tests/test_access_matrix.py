@@ -232,7 +232,7 @@ def covers(reach: Reach | None, post: str, codes: Iterable[str]) -> set[str]:
 
 def mutants(action: Action) -> Iterator[tuple[str, Reach | None]]:
     """A right more, less, or reaching elsewhere; only those that make a difference in this world."""
-    codes = set(HOSTS.values()) if action in (Action.RUN, Action.WATCH) else set(PLACES.values())
+    codes = set(HOSTS.values()) if action in (Action.RUN, Action.WATCH, Action.INSPECT) else set(PLACES.values())
     for role, (_, place) in HOLDERS.items():
         known = [covers(access.RIGHTS[action].get(role), PLACES[place], codes)]
         for reach in (None, *Reach):
@@ -255,6 +255,8 @@ def noticed(world: World, action: Action, who: str) -> bool:
             wrong = violations(world, (cell for cell in cells(who) if cell.route == "people"))
         case Action.CHASE:
             wrong = violations(world, (cell for cell in cells(who) if cell.route in ("chase", "answer_help")))
+        case Action.INSPECT:
+            wrong = violations(world, (cell for cell in cells(who) if cell.route in ("campaign_rounds", "finish_round")))
         case Action.WATCH:
             wrong = violations(world, (cell for cell in cells(who) if cell.route == "notices"))
         case _:

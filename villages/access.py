@@ -375,6 +375,11 @@ def lets(role: str, action: Action) -> bool:
     return role in RIGHTS[action]
 
 
+def onlookers() -> list[str]:
+    """Roles whose holders look at the work of others and do none of it."""
+    return [role for role in Role.values if lets(role, Action.CHECK) and not lets(role, Action.TICK)]
+
+
 def leads(role: str) -> bool:
     """Whether whoever holds this role leads the unit: told every week how it stands, and of what nobody below moves."""
     return role in (Role.TOWNSHIP_LEADER, Role.COUNTY_LEADER)

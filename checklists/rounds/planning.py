@@ -20,7 +20,6 @@ from checklists.rounds import rhythms
 from checklists.rounds.forms import PlanForm
 from checklists.rounds.views import counted
 from villages import access
-from villages.access import Action, Role
 from villages.http import CadreRequest
 from villages.models import Cadre, Post, Unit
 from villages.models.unit import code_of
@@ -104,12 +103,13 @@ def _page(
     }
     if context["plans"]:
         chosen = {int(pk) for pk in sent.getlist("inspector") if pk.isdecimal() and len(pk) < 10}
-        named, others = _people(campaign, user, chosen, request.GET.get("q", "").strip()[:40])
+        words = request.GET.get("q", "").replace("\0", "").strip()[:40]
+        named, others = _people(campaign, user, chosen, words)
         at = _unit(campaign, user, (sent.get("unit") if sent.get("by_hand") else request.GET.get("at")) or "")
         context |= {
             "chosen": named,
             "others": others,
-            "q": request.GET.get("q", "")[:40],
+            "q": words,
             "on": sent.get("on", "")[:10],
             "due": rhythms.due(campaign, user, on=today),
             "too_high": rhythms.is_too_high(campaign, user),
@@ -122,7 +122,7 @@ def _page(
 def _unit(campaign: Campaign, user: Cadre, written: str) -> Unit | None:
     """The unit that a round is planned at by hand, if any."""
     code = code_of(written[:20])
-    if not written or not code.startswith(campaign.host_id) or not access.may_inspect(user, code):
+    if not code.isalnum() or not code.startswith(campaign.host_id) or not access.may_inspect(user, code):
         return None
     return Unit.objects.visible_to(user).filter(pk=code).first()
 
@@ -135,8 +135,7 @@ def _people(campaign: Campaign, user: Cadre, chosen: set[int], words: str) -> tu
     if words:
         others = others.filter(Q(cadre__name__contains=words) | Q(cadre__phone=words) | Q(unit__name__contains=words))
     else:
-        lookers = [role for role in Role.values if access.lets(role, Action.CHECK) and not access.lets(role, Action.TICK)]
-        others = others.filter(role__in=lookers)
+        others = others.filter(role__in=access.onlookers())
     found: dict[int, Post] = {}
     for post in others.order_by(Length("unit_id"), "unit_id", "-principal", "pk")[: 2 * MOST_NAMED]:
         found.setdefault(post.cadre_id, post)

@@ -134,24 +134,26 @@ def _places(campaign: Campaign, user: access.Person, *, on: date, only: str | No
         one = Q(**{path: only}) if only is not None else Q()
         return access.reached(path, user, access.Action.INSPECT) & one
 
-    late = Q(state__in=OWED, due_on__lt=on)
+    late, returned = Q(state__in=OWED, due_on__lt=on), Q(state=State.RETURNED)
+    counts: dict[str, Any] = {
+        "applying": Count("pk"),
+        "overdue": Count("pk", filter=late),
+        "returned": Count("pk", filter=returned),
+        "vetoes": Count("pk", filter=Q(veto=True) & (late | returned)),
+    }
     tasks = Task.objects.asked_for().filter(here("unit__code"), campaign=campaign).exclude(state=State.WAIVED)
-    counted = tasks.order_by().values_list("unit_id").annotate(
-        Count("pk"),
-        Count("pk", filter=late),
-        Count("pk", filter=Q(state=State.RETURNED)),
-        Count("pk", filter=Q(veto=True) & (late | Q(state=State.RETURNED))),
-    )  # fmt: skip
-    places = {code: _Place(code, *counts) for code, *counts in counted}
+    counted = tasks.order_by().values("unit_id").annotate(**counts).values_list("unit_id", *counts)
+    places = {code: _Place(code, *numbers) for code, *numbers in counted}
     unsettled = Finding.objects.unsettled().filter(here("unit__code"), campaign=campaign).order_by()
-    first = Min("due_on", filter=Q(state=Finding.State.OPEN, due_on__lt=on))
-    for code, n, since in unsettled.values_list("unit_id").annotate(Count("pk"), first):
+    late_since = Min("due_on", filter=Q(state=Finding.State.OPEN, due_on__lt=on))
+    grouped: Any = unsettled.values("unit_id").annotate(n=Count("pk"), since=late_since)
+    for code, n, since in grouped.values_list("unit_id", "n", "since"):
         if code in places:
             places[code].unsettled, places[code].late = n, since
     decided, failed = Q(checks__result__in=("holds", "fails")), Q(checks__result="fails")
     visits = Round.objects.filter(here("unit__code"), campaign=campaign).order_by("finished_at", "pk")
-    counts: dict[str, Any] = {"looked": Count("checks", filter=decided), "failed": Count("checks", filter=failed)}
-    for visit in visits.annotate(**counts).values_list("unit_id", "finished_at", "looked", "failed"):
+    looked: dict[str, Any] = {"looked": Count("checks", filter=decided), "failed": Count("checks", filter=failed)}
+    for visit in visits.annotate(**looked).values_list("unit_id", "finished_at", "looked", "failed"):
         code, at, n, bad = visit
         if code in places and at is None:
             places[code].waits = True

@@ -22,7 +22,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils import timezone
 
 from checklists import course
-from checklists.models import Campaign, Extension, HelpRequest, Phase, State, Task, TaskEvent, Template
+from checklists.models import Campaign, Extension, HelpRequest, Phase, Round, State, Task, TaskEvent, Template
 from readiness.health import PARTS
 from readiness.models import Channel, Gateway, Heartbeat, Notice, WallPass, Wishes
 from readiness.reminders import sealed
@@ -65,6 +65,9 @@ POSTS = {
     "county": "mei",
     "bridge": "chen",
 }
+# Rounds by name: where, and whether it is over; and who was sent. Wang comes from the other township.
+ROUNDS = {"willow": ("willow", False), "maple": ("maple", True), "bridge": ("bridge", False)}
+SENT = {"willow": ("wang", "left"), "maple": ("wang", "gone"), "bridge": ("gone",)}
 EVERYWHERE = ["village", "site", "township", "department", "county"]
 NOBODYS = 987_654_321  # the id of nothing
 NEVER = (NOBODYS, 0, -1, 10**29)
@@ -87,6 +90,8 @@ class World:
     passes: dict[str, int] = field(default_factory=dict)  # one of each campaign, for its host
     gateways: dict[str, int] = field(default_factory=dict)  # a webhook of a place, a robot of a campaign
 
+    rounds: dict[str, int] = field(default_factory=dict)  # by name
+
     def number(self, kind: str, name: Any) -> Any:
         """What stands in an address for a campaign, a unit or a task; a name of nothing stands for itself."""
         known: dict[str, dict[Any, Any]] = {
@@ -102,6 +107,7 @@ class World:
             "template": self.templates,
             "pass": self.passes,
             "gateway": self.gateways,
+            "round": self.rounds,
             "secret": {name: f"secret-{name}" for name in self.people},
             "token": {name: f"token-{name}" for name in self.campaigns},
         }
@@ -226,6 +232,17 @@ def _campaigns(world: World) -> None:
             called.save()
             world.helps[place] = called.pk
     TaskEvent.objects.bulk_create(events(Task.objects.filter(state="done"), by=left))
+    for name, (place, is_over) in ROUNDS.items():
+        over = {"finished_by": su, "finished_at": now} if is_over else {}
+        made = Round.objects.create(
+            campaign_id=world.campaigns["far" if place == "bridge" else "county"],
+            unit_id=PLACES[place],
+            rhythm="patrol",
+            made_by=su,
+            **over,
+        )
+        made.inspectors.set([world.people[who] for who in SENT[name]])
+        world.rounds[name] = made.pk
 
 
 def _gateways(world: World) -> None:

@@ -275,7 +275,7 @@ def test_what_takes_nothing_more_says_so(what: str, visit: Round, cast: Cast, as
         case "retired":
             Task.objects.filter(pk=task_of(visit).pk).update(retired_at=timezone.now())
         case _:
-            course.steer(visit.campaign, what, by=cast["ada"])
+            course.steer(visit.campaign, what, by=cast["ada"], note="检查组来了")
     before = everything()
     (answer,) = send(as_("wang"), visit, entry(visit, "fails"))
     assert answer["status"] == 409
@@ -319,7 +319,7 @@ def test_who_plans_rounds_there_can_end_one_whose_inspectors_left(
 
 @pytest.mark.parametrize(
     "body",
-    ["[]", "null", '"x"', "{}", "5", "", "[" * 10_000, '[{"event":"a","event":"b"}]', "[NaN]", "[1e999999]x", "\xff"]
+    ["[]", "null", '"x"', "{}", "5", " ", "[" * 10_000, '[{"event":"a","event":"b"}]', "[NaN]", "[1e999999]x", "\xff"]
     + ["9" * 5000, '[{"task":' + "9" * 5000 + "}]"],
 )
 def test_a_body_that_is_no_list_of_entries_is_refused_as_a_whole(body: str, visit: Round, as_: LogIn) -> None:
