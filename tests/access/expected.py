@@ -374,7 +374,7 @@ ROUTES = {
     "answer_help": Route("help", writes(answers_call)),
     "chase": Route("task", writes(chases)),
     "chase_unit": Route("campaign unit", writes(chases_unit)),
-    "campaign_rounds": Route("step", reads(partial(rounds_of, planned=200)) | writes(partial(rounds_of, planned=422))),
+    "campaign_rounds": Route("campaign", reads(partial(rounds_of, planned=200)) | writes(partial(rounds_of, planned=422))),
     "rounds": Route("", reads(page)),
     "round": Route("round", reads(partial(on_round, sent=200, told=200, done=200))),
     "round_checks": Route("round", writes(partial(on_round, sent=422, told=403, done=403))),
