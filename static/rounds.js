@@ -58,7 +58,7 @@ const takeIn = async (entry, answer) => {
     await drop(entry.event);
     settle(entry);
   } else {
-    await keep({ ...entry, refused: answer.said || String(answer.status) });
+    await keep({ ...entry, refused: answer.said || String(answer.status), status: answer.status });
   }
 };
 
@@ -254,7 +254,10 @@ opened.then(
     addEventListener("online", send);
     document.addEventListener("visibilitychange", () => document.hidden || send());
     setInterval(() => waiting.some((it) => !it.refused) && send(), EVERY);
-    send();
+    // What was refused for want of a right is tried anew whenever a page is opened: the right person may be logged in.
+    mine()
+      .then((all) => Promise.all(all.filter((it) => it.status === 403).map((it) => keep({ ...it, refused: "", status: 0 }))))
+      .then(send);
   },
   () => {}, // nothing can be kept here: forms are sent as forms are
 );

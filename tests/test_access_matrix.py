@@ -256,7 +256,9 @@ def noticed(world: World, action: Action, who: str) -> bool:
         case Action.CHASE:
             wrong = violations(world, (cell for cell in cells(who) if cell.route in ("chase", "answer_help")))
         case Action.INSPECT:
-            wrong = violations(world, (cell for cell in cells(who) if cell.route in ("campaign_rounds", "finish_round")))
+            wrong = violations(
+                world, (cell for cell in cells(who) if cell.route in ("campaign_rounds", "finish_round"))
+            )
         case Action.WATCH:
             wrong = violations(world, (cell for cell in cells(who) if cell.route == "notices"))
         case _:

@@ -344,7 +344,9 @@ def may_inspect(user: Person, unit: str) -> Verdict:
     """Send inspectors to this unit, and finish a round there in their place."""
     if _may(user, Action.INSPECT, unit):
         return YES
-    return Verdict(False, _("Rounds are planned by the campaign admin and supervisors of this unit or of one above it."))
+    return Verdict(
+        False, _("Rounds are planned by the campaign admin and supervisors of this unit or of one above it.")
+    )
 
 
 def may_inspect_for(user: Person, host: str) -> Verdict:
@@ -362,7 +364,9 @@ def may_go_on_rounds(user: Person) -> Verdict:
     """Be an inspector still: in office, wherever that is."""
     if grants(user):
         return YES
-    return Verdict(False, _("You hold no post any more, so you inspect no longer. Tell whoever sent you on this round."))
+    return Verdict(
+        False, _("You hold no post any more, so you inspect no longer. Tell whoever sent you on this round.")
+    )
 
 
 def staffed_by(path: str, user: Person) -> Q:

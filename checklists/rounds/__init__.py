@@ -79,7 +79,7 @@ class _Anywhere:
 
 
 def tasks_of(visit: Round) -> TaskQuerySet:
-    """What the round may be about: the unit's tasks of its items, or of all items if it names none. Retired ones too."""
+    """What the round may be about: the unit's tasks of its items, or of all if it names none. Retired ones too."""
     named = Round.items.through.objects.filter(round=visit.pk)
     tasks = Task.objects.filter(campaign=visit.campaign_id, unit=visit.unit_id)
     return tasks.filter(Q(item__in=named.values("item")) | ~Exists(named))

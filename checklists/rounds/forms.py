@@ -26,8 +26,8 @@ class CheckForm(EventForm):
     task = forms.IntegerField(
         min_value=1,
         max_value=2**63 - 1,
-        error_messages={"required": gettext_lazy("Say which task it is about."), "invalid": gettext_lazy("Say which task it is about.")},
-    )  # fmt: skip
+        error_messages=dict.fromkeys(("required", "invalid"), gettext_lazy("Say which task it is about.")),
+    )
     result = forms.ChoiceField(
         choices=Check.Result.choices,
         error_messages={

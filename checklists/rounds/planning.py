@@ -72,7 +72,9 @@ def _plan(campaign: Campaign, unit: Unit, form: PlanForm, *, by: Cadre) -> Round
         if found is not None:
             why, items = found.why, rhythms.items_for(campaign, found)
         elif not (waits := Round.objects.open().filter(campaign=campaign, unit=unit, rhythm=sent["rhythm"])).exists():
-            raise rounds.Conflict(_("%(unit)s is no longer due for this; look at the proposals again.") % {"unit": unit})
+            raise rounds.Conflict(
+                _("%(unit)s is no longer due for this; look at the proposals again.") % {"unit": unit}
+            )
         else:
             why = waits[0].why
     return rounds.plan(

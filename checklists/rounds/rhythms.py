@@ -186,7 +186,9 @@ def _tracked(place: _Place, _on: date) -> str:
 
 
 def _repeated(place: _Place, on: date) -> str:
-    return _("%(failed)d of %(looked)d did not hold on the last visit (%(visit)s); settled since, not looked at again") % {
+    return _(
+        "%(failed)d of %(looked)d did not hold on the last visit (%(visit)s); settled since, not looked at again"
+    ) % {
         "failed": place.failed,
         "looked": place.looked,
         "visit": _when(place, on),

@@ -41,8 +41,8 @@ gone    county         -        -        -        -       -       -       -     
 early   county         -        -        -        -       -       -       -       -       -     -       -       -
 """
 
-# What each person may do with a campaign: s sees it, l looks at what was sent to whom, r runs (closes) it, i plans rounds. "east" is
-# run by East Township, "far" by the other county; the others by the county and by what is above it.
+# What each person may do with a campaign: s sees it, l looks at what was sent to whom, r runs (closes) it, i plans
+# rounds. "east" is run by East Township, "far" by the other county; the others by the county and what is above it.
 WITH_CAMPAIGNS = """
         county  draft   closed  east    city    province  far   far_draft
 lan     s       -       s       s       s       s         -     -
@@ -374,7 +374,9 @@ ROUTES = {
     "answer_help": Route("help", writes(answers_call)),
     "chase": Route("task", writes(chases)),
     "chase_unit": Route("campaign unit", writes(chases_unit)),
-    "campaign_rounds": Route("campaign", reads(partial(rounds_of, planned=200)) | writes(partial(rounds_of, planned=422))),
+    "campaign_rounds": Route(
+        "campaign", reads(partial(rounds_of, planned=200)) | writes(partial(rounds_of, planned=422))
+    ),
     "rounds": Route("", reads(page)),
     "round": Route("round", reads(partial(on_round, sent=200, told=200, done=200))),
     "round_checks": Route("round", writes(partial(on_round, sent=422, told=403, done=403))),

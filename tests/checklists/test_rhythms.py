@@ -146,7 +146,9 @@ def test_above_a_county_nothing_is_counted(campaign: Campaign, cast: Cast) -> No
     wide = factories.campaign("51", on=timezone.localdate())
     factories.cadre("Wen", Role.SUPERVISOR, "51")
     assert rhythms.is_too_high(wide, Cadre.objects.get(username="wen"))
-    assert not any(due.proposals for due in rhythms.due(wide, Cadre.objects.get(username="wen"), on=timezone.localdate()))
+    assert not any(
+        due.proposals for due in rhythms.due(wide, Cadre.objects.get(username="wen"), on=timezone.localdate())
+    )
     assert not rhythms.is_too_high(wide, cast["su"])
 
 
@@ -228,7 +230,8 @@ def test_a_supervisor_of_a_township_plans_there_and_nowhere_else(campaign: Campa
 
 
 @pytest.mark.parametrize(
-    ("who", "word"), [("lan", "办事"), ("lin", "办事"), ("bao", "办事"), ("left", "不在岗"), ("nobody", "名册"), ("chen", "名册")]
+    ("who", "word"),
+    [("lan", "办事"), ("lin", "办事"), ("bao", "办事"), ("left", "不在岗"), ("nobody", "名册"), ("chen", "名册")],
 )
 def test_nobody_inspects_where_they_work_and_nobody_who_has_left(
     who: str, word: str, campaign: Campaign, cast: Cast, as_: LogIn
@@ -243,8 +246,21 @@ def test_nobody_inspects_where_they_work_and_nobody_who_has_left(
 @pytest.mark.parametrize(
     "sent",
     [
-        *({}, {"unit": "9" * 30}, {"unit": "x"}, {"unit": factories.OTHER_VILLAGE}, {"unit": "51"}, {"rhythm": "waltz"}),
-        *({"inspector": ["x"]}, {"inspector": [10**40]}, {"inspector": [987_654]}, {"on": "2020-01-01"}, {"on": "soon"}),
+        *(
+            {},
+            {"unit": "9" * 30},
+            {"unit": "x"},
+            {"unit": factories.OTHER_VILLAGE},
+            {"unit": "51"},
+            {"rhythm": "waltz"},
+        ),
+        *(
+            {"inspector": ["x"]},
+            {"inspector": [10**40]},
+            {"inspector": [987_654]},
+            {"on": "2020-01-01"},
+            {"on": "soon"},
+        ),
         {"unit": LAKE, "by_hand": "1", "why": "长" * 401},
     ],
 )
@@ -256,7 +272,10 @@ def test_what_makes_no_sense_is_refused(sent: dict[str, Any], campaign: Campaign
     assert not Round.objects.exists()
 
 
-@pytest.mark.parametrize("query", ["inspector=x&inspector=99999999999999", "on=soon&q=%00", "at=9" + "9" * 30, "at=0", "at=511504%00", "page=x"])
+@pytest.mark.parametrize(
+    "query",
+    ["inspector=x&inspector=99999999999999", "on=soon&q=%00", "at=9" + "9" * 30, "at=0", "at=511504%00", "page=x"],
+)
 def test_an_address_that_makes_no_sense_is_a_page(query: str, campaign: Campaign, as_: LogIn) -> None:
     assert as_("su").get(f"/campaigns/{campaign.pk}/rounds/?{query}").status_code == 200
 

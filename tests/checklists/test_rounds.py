@@ -85,9 +85,18 @@ def test_what_does_not_hold_returns_the_claim_and_opens_a_finding(visit: Round, 
     assert (task.state, task.done_by, task.version) == ("returned", None, 1)
     assert (check.was, check.by, check.result) == ("done", cast["wang"], "fails")
     event = task.events.get()
-    assert (event.from_state, event.to_state, event.note, event.by) == (*("done", "returned"), "台账没有签字", cast["wang"])
+    assert (event.from_state, event.to_state, event.note, event.by) == (
+        *("done", "returned"),
+        "台账没有签字",
+        cast["wang"],
+    )
     finding = Finding.objects.get()
-    assert (finding.source, finding.task, finding.check_seen, finding.unit_id) == ("mock", task, check, factories.WILLOW)
+    assert (finding.source, finding.task, finding.check_seen, finding.unit_id) == (
+        "mock",
+        task,
+        check,
+        factories.WILLOW,
+    )
     assert (finding.what, finding.found_by, finding.responsible) == ("台账没有签字", cast["wang"], cast["lan"])
     assert drift() == []
     for page in (task.get_absolute_url(), f"/campaigns/{visit.campaign_id}/units/{factories.WILLOW}/"):
@@ -238,9 +247,8 @@ def test_nobody_looks_at_their_own_claim_nor_at_that_of_whom_they_stand_in_for(
     claim(task_of(visit), wang)
     claim(task_of(visit, "v-2"), ming, done_for=wang)
     claim(task_of(visit, "v-3"), cast["lan"])
-    factories.appoint(
-        wang, Role.VILLAGE_CADRE, factories.WILLOW, until=timezone.localdate() + DAY, stands_in_for=cast["lan"].posts.get()
-    )  # fmt: skip
+    hers = {"until": timezone.localdate() + DAY, "stands_in_for": cast["lan"].posts.get()}
+    factories.appoint(wang, Role.VILLAGE_CADRE, factories.WILLOW, **hers)
     before = everything()
     answers = send(as_("wang"), visit, *(entry(visit, number=number) for number in ("v-1", "v-2", "v-3")))
     assert [answer["status"] for answer in answers] == [403, 403, 403]
@@ -319,8 +327,10 @@ def test_who_plans_rounds_there_can_end_one_whose_inspectors_left(
 
 @pytest.mark.parametrize(
     "body",
-    ["[]", "null", '"x"', "{}", "5", " ", "[" * 10_000, '[{"event":"a","event":"b"}]', "[NaN]", "[1e999999]x", "\xff"]
-    + ["9" * 5000, '[{"task":' + "9" * 5000 + "}]"],
+    [
+        *("[]", "null", '"x"', "{}", "5", " ", "[" * 10_000, '[{"event":"a","event":"b"}]', "[NaN]", "[1e999999]x"),
+        *("\xff", "9" * 5000, '[{"task":' + "9" * 5000 + "}]"),
+    ],
 )
 def test_a_body_that_is_no_list_of_entries_is_refused_as_a_whole(body: str, visit: Round, as_: LogIn) -> None:
     answer = as_("wang").post(f"/rounds/{visit.pk}/checks/", body.encode("latin-1"), content_type="application/json")
@@ -369,9 +379,10 @@ def test_one_bad_entry_among_good_ones_is_answered_by_itself(visit: Round, as_: 
 
 
 @pytest.mark.parametrize(
-    ("at", "kept"), [("2026-11-29T08:00:00Z", True), ("gestern", False), ("9999-12-31T00:00:00+00:00", False), ("", False)]
+    ("at", "kept"),
+    [("2026-11-29T08:00:00Z", True), ("gestern", False), ("9999-12-31T00:00:00+00:00", False), ("", False)],
 )
-def test_the_phones_clock_never_costs_an_entry(at: str, kept: bool, visit: Round, as_: LogIn) -> None:  # noqa: FBT001
+def test_the_phones_clock_never_costs_an_entry(at: str, kept: bool, visit: Round, as_: LogIn) -> None:
     assert send(as_("wang"), visit, entry(visit, at=at))[0]["status"] == 200
     assert (Check.objects.get().seen_at is not None) is kept
 
