@@ -151,7 +151,7 @@ def _places(campaign: Campaign, user: access.Person, *, on: date, only: str | No
         if code in places:
             places[code].unsettled, places[code].late = n, since
     decided, failed = Q(checks__result__in=("holds", "fails")), Q(checks__result="fails")
-    visits = Round.objects.filter(here("unit__code"), campaign=campaign).order_by("finished_at", "pk")
+    visits: Any = Round.objects.filter(here("unit__code"), campaign=campaign).order_by("finished_at", "pk")
     looked: dict[str, Any] = {"looked": Count("checks", filter=decided), "failed": Count("checks", filter=failed)}
     for visit in visits.annotate(**looked).values_list("unit_id", "finished_at", "looked", "failed"):
         code, at, n, bad = visit

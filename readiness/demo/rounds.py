@@ -65,7 +65,8 @@ class Rounds:
 
     def write(self, roster: Roster) -> None:
         """All rounds and checks, and a finding for each that does not hold."""
-        Round.objects.bulk_create([visit for visit, *_rest in (*self.visits, *self.waiting)])
+        waiting = [visit for visit, _people, _items in self.waiting]
+        Round.objects.bulk_create([*(visit for visit, _checks in self.visits), *waiting])
         for visit, checks in self.visits:
             visit.inspectors.set([self.supervisor])
             for check in checks:
