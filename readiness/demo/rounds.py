@@ -12,7 +12,7 @@ from readiness.demo.words import NOT_SO, RETURNED, UNSEEN
 from villages.access import Role
 from villages.models import Cadre
 
-VISITED = 2  # villages of each township
+VISITED = 3  # villages of each township
 LOOKED_AT = 8  # claims on a visit
 FAILING, HIDDEN = 0.08, 0.03  # chances that one does not hold, and that it could not be seen
 WHY = "巡回督查：还没有去检查过"

@@ -199,7 +199,7 @@ class TestDemo(TestCase):
     def test_rounds_were_made_and_some_wait(self) -> None:
         over, waiting = Round.objects.filter(finished_at__isnull=False), Round.objects.open()
         assert over.count() >= 25
-        assert 150 <= Check.objects.count() <= 350
+        assert 120 <= Check.objects.count() <= 300
         for visit in waiting.prefetch_related("inspectors"):
             assert not rounds.cannot_go(visit.inspectors.all(), visit.unit_id, on=self.today)
         assert waiting.filter(inspectors__username="town").exists()
