@@ -47,6 +47,8 @@ class Rounds:
         """One that is over: of what was claimed before that day some is looked at."""
         rng, day = self.story.rng, self.story.on - timedelta(days=ago)
         claims = [task for task in tasks if task.done_at and _last(task) < office_time(day)]
+        if not claims:
+            return
         visit = self._round(code, made_at=self._time(ago + 1), on=day)
         visit.finished_by, visit.finished_at = self.supervisor, office_time(day, DAY_LONG + 1)
         checks = []
