@@ -52,6 +52,7 @@ let waiting = []; // entries that the server does not have yet, or refused
 let trouble = ""; // why nothing gets through, in words
 let sending = false;
 let again = false;
+let leaving = ""; // where to go once nothing waits any more
 
 const takeIn = async (entry, answer) => {
   if (answer.status === 200) {
@@ -198,6 +199,8 @@ const show = async () => {
   document.querySelectorAll(".waits").forEach((box) => (box.closest("#kept li") || box).remove());
   document.querySelectorAll("form.look").forEach((form) => (form.hidden = false));
   waiting.filter((it) => it.round === here).forEach(put);
+  if (leaving && !waiting.some((it) => it.round === here)) location.assign(leaving);
+  leaving = trouble ? "" : leaving;
   document.getElementById("kept").hidden = !document.querySelector("#kept li");
   document.getElementById("looked").textContent = [...document.querySelectorAll(".check")].filter((card) =>
     card.querySelector(".said-here").childElementCount).length;
@@ -243,11 +246,12 @@ opened.then(
       event.preventDefault();
       take(event.target, event.submitter.value);
     });
-    // The round is not ended over entries that are still here.
+    // The round is not ended over entries that are still here: first they are sent.
     document.getElementById("finish")?.addEventListener("click", (event) => {
       if (!waiting.some((it) => it.round === here && !it.refused)) return;
       event.preventDefault();
       line.scrollIntoView({ block: "center" });
+      if (navigator.onLine) leaving = event.currentTarget.href;
       send();
     });
     addEventListener("beforeunload", (event) => waiting.some((it) => !it.refused) && event.preventDefault());

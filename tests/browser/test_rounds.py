@@ -15,6 +15,7 @@ from tests.factories import MAPLE, WILLOW
 from villages.access import Role
 from villages.models import Cadre, Unit
 
+NO_LINE = "internetdisconnected"
 TEN = [f"r-{n}" for n in range(10)]
 
 
@@ -101,13 +102,16 @@ def test_an_answer_that_was_lost_is_sent_again_and_counts_once(visit: Visit, tri
     lost: list[int] = []
 
     def lose(route: Route) -> None:
+        if lost:
+            route.continue_()
+            return
         lost.append(route.fetch().status)  # the server has it by now
-        route.abort() if len(lost) == 1 else route.continue_()
+        route.abort(NO_LINE)
 
     page.route("**/checks/", lose)
     first, second = cards(page)[:2]
     answer(page, first, "fails", "台账没有签字")
-    expect(page.locator("#line")).to_contain_text("未上传 1 条")
+    expect(page.locator("#line")).to_contain_text("网络不通")
     assert Check.objects.count() == 1
     expect(page.locator(f".check[data-task='{first}'] .waits button")).to_have_count(0)  # it may have arrived
     answer(page, second, "holds")
@@ -131,7 +135,7 @@ def test_leaving_warns_while_something_waits_and_it_is_still_there_afterwards(vi
     answer(page, second, "holds")
     page.locator(f".check[data-task='{second}'] .waits button").click()  # a wrong tap
     expect(page.locator("#line")).to_contain_text("未上传 1 条")
-    page.route("**/checks/", lambda route: route.abort())
+    page.route("**/checks/", lambda route: route.abort(NO_LINE))
     offline(page, is_so=False)
     page.goto("/rounds/")
     assert warned == ["beforeunload"]
@@ -145,7 +149,7 @@ def test_leaving_warns_while_something_waits_and_it_is_still_there_afterwards(vi
 
 def test_whoever_logs_in_next_on_the_device_sends_none_of_it(visit: Visit, trip: Round, world: World) -> None:
     wang = visit("wang", trip.get_absolute_url())
-    wang.route("**/checks/", lambda route: route.abort())
+    wang.route("**/checks/", lambda route: route.abort(NO_LINE))
     first = cards(wang)[0]
     answer(wang, first, "fails", "台账没有签字")
     expect(wang.locator("#line")).to_contain_text("未上传 1 条")
@@ -236,7 +240,8 @@ def test_the_pages_are_for_everyone(visit: Visit, trip: Round, world: World, wid
     answer(page, first, "fails")
     look(page)
     answer(page, first, "holds")
-    page.route("**/checks/", lambda route: route.abort())
+    expect(page.locator(f".check[data-task='{first}'] form")).to_have_count(0)
+    page.route("**/checks/", lambda route: route.abort(NO_LINE))
     answer(page, second, "unseen", "锁着" * 150)
     expect(page.locator(".waits")).to_be_visible()
     look(page)
