@@ -1,6 +1,8 @@
 from django.urls import path
 
 from checklists import people, verify, views
+from checklists.rounds import planning
+from checklists.rounds import views as rounds
 from checklists.setup import answers, items, launching, new, newer, phases, rules, shares, templates, units, what
 
 urlpatterns = [
@@ -48,6 +50,11 @@ urlpatterns = [
     path("posts/<int:post_id>/move/", people.move, name="move_post"),
     path("posts/<int:post_id>/stand-in/", people.stand_in, name="stand_in"),
     path("verify/", verify.verify, name="verify"),
+    path("campaigns/<int:campaign_id>/rounds/", planning.campaign_rounds, name="campaign_rounds"),
+    path("rounds/", rounds.mine, name="rounds"),
+    path("rounds/<int:round_id>/", rounds.visit, name="round"),
+    path("rounds/<int:round_id>/checks/", rounds.checks, name="round_checks"),
+    path("rounds/<int:round_id>/finish/", rounds.finish, name="finish_round"),
     path("tasks/<int:task_id>/", views.task_page, name="task"),
     path("tasks/<int:task_id>/tick/", views.tick, name="tick"),
     path("tasks/<int:task_id>/more-time/", views.more_time, name="more_time"),

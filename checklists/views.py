@@ -226,6 +226,7 @@ def _task_page(
     context = {
         "task": task,
         "events": events,
+        "checks": task.checks.select_related("by").order_by("-at", "-id"),
         "values": values,
         "next_due": values.next_due(today),
         "answers": answering,

@@ -14,7 +14,7 @@ from django.template.loader import render_to_string
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from readiness.reminders.state import alarm, unread
+from readiness.reminders.state import alarm, framed
 from villages import access
 from villages.models import Cadre
 
@@ -24,9 +24,11 @@ def page(request: HttpRequest) -> dict[str, Any]:
     user = getattr(request, "user", None)
     if not isinstance(user, Cadre):
         return {"today": timezone.localdate()}
+    frame = cache(lambda: framed(user))
     return {
         "today": timezone.localdate(),
-        "unread": cache(lambda: unread(user)),
+        "unread": lambda: frame().unread,
+        "has_rounds": lambda: frame().has_rounds,
         "has_tasks": access.owes_tasks(user) or access.checks_tasks(user),
         "checks": access.checks_tasks(user),
         "watches": access.watches(user),

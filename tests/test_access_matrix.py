@@ -247,7 +247,7 @@ def covers(reach: Reach | None, post: str, codes: Iterable[str]) -> set[str]:
 
 def mutants(action: Action) -> Iterator[tuple[str, Reach | None]]:
     """A right more, less, or reaching elsewhere; only those that make a difference in this world."""
-    codes = set(HOSTS.values()) if action in (Action.RUN, Action.WATCH) else set(PLACES.values())
+    codes = set(HOSTS.values()) if action in (Action.RUN, Action.WATCH, Action.INSPECT) else set(PLACES.values())
     if action is Action.DRAW:  # among the units of these; a village has none
         codes = {PLACES[place] for place in ("county", "east", "west")}
     for role, (who, place) in HOLDERS.items():
@@ -282,6 +282,10 @@ def noticed(world: World, action: Action, who: str) -> bool:
             wrong = wrong_draws(world, who)
         case Action.NUMBER:
             wrong = violations(world, (cell for cell in cells(who) if cell.route == "give_number"))
+        case Action.INSPECT:
+            wrong = violations(
+                world, (cell for cell in cells(who) if cell.route in ("campaign_rounds", "finish_round"))
+            )
         case Action.WATCH:
             wrong = violations(world, (cell for cell in cells(who) if cell.route == "notices"))
         case _:

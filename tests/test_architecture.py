@@ -102,6 +102,7 @@ NAMES_ROLES = {
     "villages/management/commands/appoint.py": "the choices of the command line",
     "readiness/demo/__init__.py": "the people of the demonstration",
     "readiness/demo/people.py": "the people of the demonstration",
+    "readiness/demo/rounds.py": "the people of the demonstration",
 }
 # Where a guard is let down, and why.
 LETS_IN = {

@@ -75,6 +75,7 @@ class Action(Enum):
     NUMBER = "number"  # give one of the two numbers that a draw follows from
     WATCH = "watch"  # see what a unit's campaigns told to whom, and hear when nothing goes out any more
     DECIDE = "decide"  # say whether a measure against a unit is applied
+    INSPECT = "inspect"  # send inspectors on rounds, and see those that are not over
 
 
 RIGHTS: dict[Action, dict[str, Reach]] = {
@@ -130,6 +131,7 @@ RIGHTS: dict[Action, dict[str, Reach]] = {
     Action.WATCH: dict.fromkeys((Role.TOWNSHIP_LEADER, Role.COUNTY_LEADER, Role.CAMPAIGN_ADMIN), Reach.ALL),
     # Leaders above the unit, never the admin alone; nobody decides about the unit that they lead.
     Action.DECIDE: dict.fromkeys((Role.TOWNSHIP_LEADER, Role.COUNTY_LEADER), Reach.BELOW),
+    Action.INSPECT: dict.fromkeys((Role.CAMPAIGN_ADMIN, Role.SUPERVISOR), Reach.ALL),
 }
 
 
@@ -437,6 +439,35 @@ def may_load_boundaries(user: Person, unit: str) -> Verdict:
     return Verdict(False, _("Only the campaign admin of this unit, or of one above it, loads its boundaries."))
 
 
+def may_inspect(user: Person, unit: str) -> Verdict:
+    """Send inspectors to this unit, and finish a round there in their place."""
+    if _may(user, Action.INSPECT, unit):
+        return YES
+    return Verdict(
+        False, _("Rounds are planned by the campaign admin and supervisors of this unit or of one above it.")
+    )
+
+
+def may_inspect_for(user: Person, host: str) -> Verdict:
+    """Send inspectors to some of the units that the host's campaigns reach."""
+    places = [host, *(grant.unit for grant in grants(user) if grant.unit.startswith(host))]
+    return next((verdict for place in places if (verdict := may_inspect(user, place))), may_inspect(user, host))
+
+
+def may_see_rounds(user: Person, host: str) -> Verdict:
+    """See the rounds of the host's campaigns also before they are over: who plans some, and who leads the host."""
+    return YES if _may(user, Action.WATCH, host) else may_inspect_for(user, host)
+
+
+def may_go_on_rounds(user: Person) -> Verdict:
+    """Be an inspector still: in office, wherever that is."""
+    if grants(user):
+        return YES
+    return Verdict(
+        False, _("You hold no post any more, so you inspect no longer. Tell whoever sent you on this round.")
+    )
+
+
 def staffed_by(path: str, user: Person) -> Q:
     """The condition that a unit code at `path` is one whose posts the user may give. Twin of `may_staff`."""
     return reached(path, user, Action.STAFF)
@@ -471,6 +502,11 @@ def may_give_number(user: Person, among: str) -> Verdict:
 def lets(role: str, action: Action) -> bool:
     """Whether whoever holds this role may do this somewhere."""
     return role in RIGHTS[action]
+
+
+def onlookers() -> list[str]:
+    """Roles whose holders look at the work of others and do none of it."""
+    return [role for role in Role.values if lets(role, Action.CHECK) and not lets(role, Action.TICK)]
 
 
 def leads(role: str) -> bool:

@@ -81,7 +81,7 @@ def form_too_old(request: HttpRequest, reason: str = "") -> HttpResponse:
 
     Shows the typed text again, so that it can be taken along. Also Django's CSRF_FAILURE_VIEW.
     """
-    written = ("value", "note", "obstacle", "need", "answer", "reason", "objection")
+    written = ("value", "note", "obstacle", "need", "answer", "reason", "objection", "remark")
     typed = {name: request.POST[name] for name in written if request.POST.get(name)}
     page = _next_path(request) or reverse("home")
     return render(request, "form_too_old.html", {"typed": typed, "page": page}, status=403)

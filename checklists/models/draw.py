@@ -6,6 +6,7 @@ import pgtrigger
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
+from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
@@ -119,13 +120,24 @@ class RoundQuerySet(models.QuerySet["Round"]):
     """Sentences about rounds."""
 
     def visible_to(self, user: access.Person) -> Self:
-        """Rounds of units in the user's sight, and those that the user was sent on."""
-        mine = Q(pk__in=Round.inspectors.through.objects.filter(cadre=getattr(user, "pk", None)).values("round"))
-        return self.filter(access.within("unit__code", user) | mine)
+        """Rounds that the user was sent on; of units in the user's sight those that are over, and the others for who
+        plans rounds there or leads the campaign's host: nobody is warned of a visit (四不两直).
+        """
+        told = access.reached("unit__code", user, access.Action.INSPECT)
+        told |= access.reached("campaign__host__code", user, access.Action.WATCH)
+        in_sight = access.within("unit__code", user) & (Q(finished_at__isnull=False) | told)
+        return self.filter(self._of(user) | in_sight)
+
+    def of(self, user: access.Person) -> Self:
+        """That the user was sent on."""
+        return self.filter(self._of(user))
 
     def open(self) -> Self:
         """Not finished."""
         return self.filter(finished_at__isnull=True)
+
+    def _of(self, user: access.Person) -> Q:
+        return Q(pk__in=Round.inspectors.through.objects.filter(cadre=getattr(user, "pk", None)).values("round"))
 
 
 class Round(models.Model):
@@ -174,6 +186,13 @@ class Round(models.Model):
     def __str__(self) -> str:
         return f"{self.unit_id} {self.get_rhythm_display()}"
 
+    def get_absolute_url(self) -> str:
+        return reverse("round", args=[self.pk])
+
+    @property
+    def is_over(self) -> bool:
+        return self.finished_at is not None
+
 
 class CheckQuerySet(models.QuerySet["Check"]):
     """Sentences about what was seen."""
@@ -181,6 +200,11 @@ class CheckQuerySet(models.QuerySet["Check"]):
     def visible_to(self, user: access.Person) -> Self:
         """About tasks of units in the user's sight."""
         return self.filter(access.within("task__unit__code", user))
+
+    def found_at(self, campaign: Campaign, unit: Unit) -> Self:
+        """What was seen of the unit's own tasks, the newest first, with what a line shows."""
+        found = self.filter(task__campaign=campaign, task__unit=unit).select_related("by", "task__item__campaign")
+        return found.order_by("-at", "-id")
 
 
 class Check(models.Model):

@@ -235,6 +235,7 @@ def _context(request: CadreRequest, campaign: Campaign, at: str | None, today: d
         "tabs": [(name, label, form.query(show=name)) for name, label in _tabs(views)],
         "may_run": access.may_run(user, campaign.host_id),
         "may_see_notices": access.may_see_notices(user, campaign.host_id),
+        "may_see_rounds": access.may_see_rounds(user, campaign.host_id),
         "csv_url": f"{reverse('board_table', args=[campaign.pk])}?{form.query()}",
         "name": f"{campaign} {shown.names.get(at or '', '')}".strip(),
     }

@@ -16,13 +16,15 @@ from django.views.decorators.http import require_POST, require_safe
 from checklists import chases, help, ticks
 from checklists.forms import ChaseForm
 from checklists.lines import Lines
-from checklists.models import Campaign, Chase, HelpRequest, Measure, Responsibility, State, Task, TaskEvent
+from checklists.models import Campaign, Chase, Check, HelpRequest, Measure, Responsibility, State, Task, TaskEvent
 from checklists.models.task import read_along
 from readiness.boards import figures, measures
 from readiness.boards.light import Counts
 from villages import access
 from villages.http import CadreRequest, back
 from villages.models import Unit
+
+MOST_CHECKS = 30  # of what rounds found, on one page
 
 
 @require_safe
@@ -117,6 +119,8 @@ def _unit_page(
                 if task.pk in calls
             ],
             "blocked": [line for line in lines if line["said"] and line["task"].pk not in calls],
+            "checks": Check.objects.found_at(campaign, unit)[:MOST_CHECKS],
+            "plans_rounds": campaign.is_running and access.may_inspect(user, unit.code),
             "answers": answering,
             "may_call": access.may_call(user, unit.code),
             "has_below": unit.has_below,

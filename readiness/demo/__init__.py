@@ -21,7 +21,8 @@ from checklists import catalog
 from checklists.launch import launch
 from checklists.models import Campaign, Item, Phase, Task, Template
 from checklists.models.tally import tell_days
-from readiness.demo.people import DEPARTMENTS, HOST, LOGINS, PASSWORD, Roster
+from readiness.demo.people import DEPARTMENTS, HOST, LOGINS, PASSWORD, TOWN, Roster
+from readiness.demo.rounds import Rounds
 from readiness.demo.story import MOODS, PACE_OF, PACES, Story, number_of, office_time
 from readiness.models import Notice
 from readiness.reminders import outbox
@@ -106,7 +107,11 @@ def make(*, on: date) -> Made:
         for code, owed in groupby(owed_there, key=lambda task: task.unit_id):
             (pace,) = rng.choices(PACES, mood)
             story.of_unit(code, list(owed), roster.team(code), PACE_OF.get(code, pace), care=care)
+    supervisor = roster.at[HOST, Role.SUPERVISOR][0]
+    visits = Rounds(story, campaign, supervisor, roster.at[HOST, Role.CAMPAIGN_ADMIN][0])
+    visits.tell(tasks, roster.at[TOWN, Role.TOWNSHIP_STAFF][0])
     story.write()
+    visits.write(roster)
     tell_days(campaign)
     notices = sum(_remind(on - timedelta(days=ago), today=on) for ago in range(REMINDED - 1, -1, -1))
     return Made(campaign, Unit.objects.count(), len(roster.cadres), len(tasks), len(story.events), notices)

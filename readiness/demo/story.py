@@ -110,30 +110,30 @@ class Story:
         checker = pick(team.checkers)
         if state == State.OPEN:
             if number in BLOCKED and self.rng.random() < (0.75 if past > 0 else 0.25):
-                self._add(task, State.OPEN, doer, some(1, 6), BLOCKED[number])
+                self.change(task, State.OPEN, doer, some(1, 6), BLOCKED[number])
             return
         if state == State.WAIVED:
             asked = some(4, 12)
-            self._add(task, State.OPEN, doer, asked, "我们这里不涉及，请核")
-            self._add(task, State.WAIVED, team.checkers[0], asked - some(1, 3), WAIVED[number])
+            self.change(task, State.OPEN, doer, asked, "我们这里不涉及，请核")
+            self.change(task, State.WAIVED, team.checkers[0], asked - some(1, 3), WAIVED[number])
             return
         # Claimed so many days ago: around the deadline, or lately where there is still time.
         claimed = some(max(2, past - pace.slips), past + 9) if past > 0 else some(2, 9)
         chance = self.rng.random()
         if chance < 0.1 and number in RETURNED:
-            self._add(task, State.DONE, doer, claimed + some(2, 4), pick(CLAIMED))
-            self._add(task, State.RETURNED, checker, claimed + 1, RETURNED[number])
+            self.change(task, State.DONE, doer, claimed + some(2, 4), pick(CLAIMED))
+            self.change(task, State.RETURNED, checker, claimed + 1, RETURNED[number])
         elif chance > 0.97:
-            self._add(task, State.DONE, doer, claimed + 2)
-            self._add(task, State.OPEN, doer, claimed + 1, "点错了，材料还没交齐")
-        self._add(task, State.DONE, pick(team.doers), claimed, pick(CLAIMED))
+            self.change(task, State.DONE, doer, claimed + 2)
+            self.change(task, State.OPEN, doer, claimed + 1, "点错了，材料还没交齐")
+        self.change(task, State.DONE, pick(team.doers), claimed, pick(CLAIMED))
         if state == State.VERIFIED:
-            self._add(task, State.VERIFIED, checker, some(max(1, claimed - 4), claimed - 1), pick(VERIFIED))
+            self.change(task, State.VERIFIED, checker, some(max(1, claimed - 4), claimed - 1), pick(VERIFIED))
         elif state == State.RETURNED:
-            self._add(task, State.RETURNED, checker, some(max(1, claimed - 4), claimed - 1), RETURNED[number])
+            self.change(task, State.RETURNED, checker, some(max(1, claimed - 4), claimed - 1), RETURNED[number])
 
-    def _add(self, task: Task, state: State, by: Cadre, days_ago: int, note: str = "") -> None:
-        """One change and its event. Twin in memory of ticks._write."""
+    def change(self, task: Task, state: State, by: Cadre, days_ago: int, note: str = "") -> datetime:
+        """One change and its event; when it was. Twin in memory of ticks._write."""
         verb = ticks.VERBS[task.state, state]
         value: Decimal | int | None = None
         if verb is Verb.TICK:
@@ -164,6 +164,7 @@ class Story:
             task.verified_by, task.verified_at = by, at
         elif verb is not Verb.NOTE:
             task.done_by = task.done_at = task.verified_by = task.verified_at = None
+        return at
 
     def write(self) -> None:
         """All events, and every task that has some, in two statements."""

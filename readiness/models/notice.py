@@ -6,7 +6,7 @@ from typing import Self
 
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
-from django.db import connection, models
+from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.db.models.lookups import IsNull
@@ -38,10 +38,6 @@ class NoticeQuerySet(models.QuerySet["Notice"]):
     def of_campaign(self, campaign: Campaign) -> Self:
         """Every notice that says something about a campaign, to whomever. For those who may run it."""
         return self.filter(about__contains=[campaign.pk])
-
-
-# Twin of `visible_to(user).unread()`, written out: the frame of every page asks it.
-UNREAD = "SELECT count(*) FROM readiness_notice WHERE cadre_id = %s AND channel = 'inbox' AND read_at IS NULL"
 
 
 class Notice(models.Model):
@@ -119,13 +115,6 @@ class Notice(models.Model):
 
     def __str__(self) -> str:
         return self.subject
-
-    @staticmethod
-    def unread_of(user: Cadre) -> int:
-        """How many of a person's notices are unread."""
-        with connection.cursor() as cursor:
-            cursor.execute(UNREAD, [user.pk])
-            return int(cursor.fetchone()[0])
 
 
 class News(models.Model):

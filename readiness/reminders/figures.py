@@ -193,10 +193,15 @@ def _posts(on: date, units: Collection[str] | None = None) -> list[tuple[int, st
 
 
 def _still_seen(facts: list[Fact], held: set[tuple[int, str]]) -> list[Fact]:
-    """Without what is meant for somebody who has moved on and does not see the unit any more."""
-    return [
-        fact for fact in facts if fact.to is None or any((fact.to, unit) in held for unit in access.above(fact.unit))
-    ]
+    """Without what is meant for somebody who has moved on and does not see the unit any more.
+
+    Inspectors may come from elsewhere: a round shows itself to them.
+    """
+
+    def sees(fact: Fact) -> bool:
+        return fact.what == "sent_out" or any((fact.to, unit) in held for unit in access.above(fact.unit))
+
+    return [fact for fact in facts if fact.to is None or sees(fact)]
 
 
 def answering(

@@ -66,10 +66,27 @@ MEASURED = """
           ELSE m.decided_at > %(since)s AND m.state = 'applied' END
     ORDER BY m.id, k.said
 """
+# Each inspector of a round that has begun to wait, wherever their posts are.
+SENT_OUT = """
+    SELECT 'round:' || r.id, 'sent_out', r.campaign_id, r.unit_id, 0, '', r.made_by_id, r.why, r."on", x.cadre_id
+    FROM checklists_round r JOIN checklists_round_inspectors x ON x.round_id = r.id
+    WHERE r.made_at > %(since)s AND r.finished_at IS NULL AND r.campaign_id = ANY(%(campaigns)s)
+          AND EXISTS (SELECT FROM villages_post p WHERE p.cadre_id = x.cadre_id AND p.since <= %(on)s
+                      AND (p.until IS NULL OR p.until > %(on)s))
+    ORDER BY r.id, x.cadre_id
+"""
+# What did not hold and sent no claim back, of which RETURNED tells.
+FAILED = """
+    SELECT 'failed:' || c.id, 'failed', t.campaign_id, t.unit_id, t.id, i.title, c.by_id, c.remark, NULL::date, NULL
+    FROM checklists_check c JOIN checklists_task t ON t.id = c.task_id JOIN checklists_item i ON i.id = t.item_id
+    WHERE c.at > %(since)s AND c.result = 'fails' AND c.was NOT IN ('done', 'verified')
+          AND t.state IN ('open', 'returned') AND t.retired_at IS NULL AND t.campaign_id = ANY(%(campaigns)s)
+    ORDER BY c.at, c.id
+"""
 
 
 def since(now: datetime, campaigns: list[int]) -> list[Fact]:
-    """What happened lately in these campaigns, as far as it still matters. Five queries.
+    """What happened lately in these campaigns, as far as it still matters. Seven queries.
 
     Args:
         now: local.
@@ -78,7 +95,7 @@ def since(now: datetime, campaigns: list[int]) -> list[Fact]:
     values: dict[str, Any] = {"since": now - RECENT, "on": now.date(), "campaigns": campaigns, "rungs": rungs}
     found = []
     with connection.cursor() as cursor:
-        for query in (RETURNED, MORE_TIME, HELP, CHASED, MEASURED):
+        for query in (RETURNED, MORE_TIME, HELP, CHASED, MEASURED, SENT_OUT, FAILED):
             cursor.execute(query, values)
             for key, what, campaign, unit, task, item, by, said, day, to in cursor.fetchall():
                 found.append(

@@ -95,7 +95,7 @@ class Fact(NamedTuple):
     what: str  # a key of words.FACTS
     campaign: int
     unit: str
-    task: int
+    task: int  # 0: it is about a whole unit
     item: str
     by: int  # whose doing it was: they are not told
     said: str = ""

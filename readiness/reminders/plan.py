@@ -38,6 +38,7 @@ URGENT = frozenset({"chased", "asked_help", "help_late", "answered_help"})
 # Who hears of what happened, unless it is meant for one person; if nobody holds a post of these kinds, the next one up.
 HEARERS: dict[str, tuple[str, ...]] = {
     "returned": ("first", "direct"),
+    "failed": ("first", "direct"),
     "chased": ("first", "direct"),
     "asked_time": ("linked",),
     "asked_help": ("linked",),
@@ -376,6 +377,8 @@ class _Planner:
 
 
 def _path_of(facts: list[Fact]) -> str:
+    if {fact.what for fact in facts} == {"sent_out"}:
+        return reverse("rounds")
     if len({(fact.task, fact.unit) for fact in facts}) > 1:
         return reverse("my_tasks")
     one = facts[0]

@@ -38,7 +38,8 @@ PARTS: dict[str, tuple["str | Promise", "str | Promise"]] = {
     "sender": (gettext_lazy("the sender"), gettext_lazy("reminders wait and do not go out")),
 }
 # The parts that are silent by the database's clock, with their last sign of life; without a part: the pause. And how
-# many notices a person has not read, which the frame of every page shows beside it; twin of models/notice.py: UNREAD.
+# many notices a person has not read, and whether they go on rounds, which the frame of every page shows beside it; twin
+# of `Notice.objects.visible_to(user).unread()` and `Round.objects.of(user)`.
 # A sign of tomorrow was left before the clock was set back by a day, and says nothing about now.
 ALARM = """
     SELECT part, at, '' FROM unnest(%(parts)s::text[]) part LEFT JOIN readiness_heartbeat USING (part)
@@ -48,7 +49,14 @@ ALARM = """
     UNION ALL
     SELECT 'unread', NULL, count(*)::text FROM readiness_notice
     WHERE cadre_id = %(cadre)s AND channel = 'inbox' AND read_at IS NULL
+    UNION ALL
+    SELECT 'rounds', NULL, '' WHERE EXISTS (SELECT FROM checklists_round_inspectors WHERE cadre_id = %(cadre)s)
     ORDER BY part
+"""
+# The last two alone, where nobody asks for the alarm.
+FRAME = """
+    SELECT (SELECT count(*) FROM readiness_notice WHERE cadre_id = %(cadre)s AND channel = 'inbox' AND read_at IS NULL),
+           EXISTS (SELECT FROM checklists_round_inspectors WHERE cadre_id = %(cadre)s)
 """
 
 
@@ -95,16 +103,28 @@ def alarm(user: access.Person) -> Alarm:
     return kept
 
 
-def unread(user: Cadre) -> int:
-    """How many of a person's notices are unread; read along with the alarm, which comes further down the page."""
+@dataclass(frozen=True)
+class Framed:
+    """What the frame of every page shows of a person: how many notices are unread, whether rounds wait or waited."""
+
+    unread: int
+    has_rounds: bool
+
+
+def framed(user: Cadre) -> Framed:
+    """Read along with the alarm, which comes further down the page; one query for each person of a request."""
     alarm(user)
-    looked: tuple[int, Alarm] | None = vars(user).get(LOOKED)
-    return looked[0] if looked else Notice.unread_of(user)
+    looked: tuple[Framed, Alarm] | None = vars(user).get(LOOKED)
+    if looked is not None:
+        return looked[0]
+    with connection.cursor() as cursor:
+        cursor.execute(FRAME, {"cadre": user.pk})
+        return Framed(*cursor.fetchone())
 
 
-def look(user: Cadre) -> tuple[int, Alarm]:
-    """What is unread, and the alarm as it is now. One query for each person of a request."""
-    looked: tuple[int, Alarm] | None = vars(user).get(LOOKED)
+def look(user: Cadre) -> tuple[Framed, Alarm]:
+    """What the frame shows, and the alarm as it is now. One query for each person of a request."""
+    looked: tuple[Framed, Alarm] | None = vars(user).get(LOOKED)
     if looked is None:
         with connection.cursor() as cursor:
             cursor.execute(
@@ -114,7 +134,8 @@ def look(user: Cadre) -> tuple[int, Alarm]:
         count = next(int(count) for part, _at, count in rows if part == "unread")
         paused = next(((at, because) for part, at, because in rows if not part), (None, ""))
         silent = tuple((part, at) for part, at, _because in rows if part in health.PARTS)
-        looked = vars(user)[LOOKED] = count, Alarm(silent, *paused)
+        frame = Framed(count, any(part == "rounds" for part, _at, _said in rows))
+        looked = vars(user)[LOOKED] = frame, Alarm(silent, *paused)
     return looked
 
 

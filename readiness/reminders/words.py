@@ -35,6 +35,8 @@ FACTS = {
     "measured": gettext_noop("%(unit)s: “%(item)s”, decided by %(who)s: %(said)s; the unit may object on its page"),
     "lifted": gettext_noop("%(unit)s: “%(item)s” is lifted, says %(who)s: %(said)s"),
     "upheld": gettext_noop("%(unit)s: “%(item)s” stays, says %(who)s: %(said)s"),
+    "sent_out": gettext_noop("%(unit)s: %(who)s sends you on a round: %(said)s"),
+    "failed": gettext_noop("%(unit)s: on a round %(who)s saw that “%(item)s” does not hold: %(said)s"),
 }
 
 # The same for a subject.
@@ -50,6 +52,8 @@ KINDS = {
     "measured": gettext_noop("a measure"),
     "lifted": gettext_noop("a measure lifted"),
     "upheld": gettext_noop("an answer to an objection"),
+    "sent_out": gettext_noop("you go on a round"),
+    "failed": gettext_noop("seen on a round"),
 }
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
-from tests.access.world import HOSTS, NEVER, NEVER_CODES, PLACES, POSTS
+from tests.access.world import HOSTS, NEVER, NEVER_CODES, PLACES, POSTS, ROUNDS, SENT
 
 # What each person may do at each place: s sees it, o owes its tasks, t ticks, c checks (verifies, returns), w waives,
 # k chases and answers calls for help, p sees telephone numbers in full, a appoints and ends posts, d decides measures,
@@ -42,8 +42,8 @@ gone   county        -        -        -        -        -        -        -    
 early  county        -        -        -        -        -        -        -        -        -    -      -      -
 """
 
-# What each person may do with a campaign: s sees it, l looks at what was sent to whom, r runs (closes) it. "east" is
-# run by East Township, "far" by the other county; the others by the county and by what is above it.
+# What each person may do with a campaign: s sees it, l looks at what was sent to whom, r runs (closes) it, i plans
+# rounds. "east" is run by East Township, "far" by the other county; the others by the county and what is above it.
 WITH_CAMPAIGNS = """
         county  draft   closed  east    city    province  far   far_draft
 lan     s       -       s       s       s       s         -     -
@@ -54,10 +54,10 @@ wang    s       -       s       -       s       s         -     -
 bao     s       -       s       s       s       s         -     -
 tang    s       -       s       sl      s       s         -     -
 deng    s       -       s       -       s       s         -     -
-he      s       -       s       s       s       s         -     -
+he      si      -       si      si      si      si        -     -
 mei     sl      -       sl      sl      s       s         -     -
-ada     slr     slr     slr     slr     s       s         -     -
-su      s       -       s       s       s       s         -     -
+ada     slri    slri    slri    slri    si      si        -     -
+su      si      -       si      si      si      si        -     -
 an      s       -       s       s       s       s         -     -
 chen    -       -       -       -       -       s         s     -
 nobody  -       -       -       -       -       -         -     -
@@ -155,6 +155,33 @@ def looks(who: str, campaign: object) -> Outcome:
     """What was sent to whom is for those who lead or run it."""
     may = CAMPAIGNS[who].get(campaign, "")
     return 200 if "l" in may else 403 if "s" in may else 404
+
+
+def rounds_of(who: str, campaign: object, *, planned: Outcome = 403) -> Outcome:
+    """Rounds are planned by admins and supervisors, and seen before they are over also by who leads the host."""
+    may = CAMPAIGNS[who].get(campaign, "")
+    return 404 if "s" not in may else planned if "i" in may else 200 if "l" in may and planned == 200 else 403
+
+
+def on_round(who: str, name: object, *, sent: Outcome, told: Outcome, done: Outcome) -> Outcome:
+    """`sent`: its inspectors; `told`: who sees it besides (of one that is over: `done`, for all who see the unit)."""
+    if name not in ROUNDS:
+        return 404
+    place, is_over = ROUNDS[str(name)]
+    if who in SENT[str(name)]:
+        return sent if AT[who] and who not in ("left", "gone") else 403
+    may = MAY[who].get(place, "")
+    if is_over:
+        return done if "s" in may else 404
+    return told if "s" in may and set("li") & set(CAMPAIGNS[who]["far" if place == "bridge" else "county"]) else 404
+
+
+def ends_round(who: str, name: object, *, then: Outcome) -> Outcome:
+    """By its inspectors and who plans rounds there; one that is over leads back to its page."""
+    plans = name in ROUNDS and "i" in CAMPAIGNS[who]["county"]
+    is_over = name in ROUNDS and ROUNDS[str(name)][1]
+    may = 302 if is_over else then
+    return on_round(who, name, sent=may, told=may if plans else 403, done=302 if plans else 403)
 
 
 def starts(who: str, *, then: Outcome) -> Outcome:
@@ -402,6 +429,13 @@ ROUTES = {
     "answer_help": Route("help", writes(answers_call)),
     "chase": Route("task", writes(chases)),
     "chase_unit": Route("campaign unit", writes(chases_unit)),
+    "campaign_rounds": Route(
+        "campaign", reads(partial(rounds_of, planned=200)) | writes(partial(rounds_of, planned=422))
+    ),
+    "rounds": Route("", reads(page)),
+    "round": Route("round", reads(partial(on_round, sent=200, told=200, done=200))),
+    "round_checks": Route("round", writes(partial(on_round, sent=422, told=403, done=403))),
+    "finish_round": Route("round", reads(partial(ends_round, then=200)) | writes(partial(ends_round, then=422))),
     "home": Route("", reads(moved)),
     "my_tasks": Route("", reads(page)),
     "campaigns": Route("", reads(page)),
@@ -491,6 +525,7 @@ IDS: dict[str, list[tuple[Any, ...]]] = {
     "campaign token": [*((campaign, campaign) for campaign in HOSTS), *PARTS],
     "gateway": [(gateway,) for gateway in (*GATEWAYS, *NEVER)],
     "secret": [(who,) for who in ("lan", "left", "barred", *NEVER)],
+    "round": [(name,) for name in (*ROUNDS, *NEVER)],
 }
 # Something, and nothing: for strangers, who are told the same of both, and for HEAD, the same view as GET. Methods
 # that an address does not have get the first.
@@ -513,6 +548,7 @@ FEW: dict[str, list[tuple[Any, ...]]] = {
     "campaign token": [("county", "county"), (NEVER[0], "draft")],
     "gateway": [("county",), (NEVER[0],)],
     "secret": [("lan",), (NEVER[0],)],
+    "round": [("willow",), (NEVER[0],)],
 }
 NO_ADDRESS = {-1, "511504-1", "5" * 30}  # no converter lets these through
 
@@ -576,6 +612,8 @@ def relation(who: str, route: str, ids: tuple[Any, ...]) -> tuple[object, ...]:
             found.append(to_place(who, name))
         elif kind == "gateway":
             found.append(to_gateway(who, name))
+        elif kind == "round":
+            found.append(name if name in ROUNDS else None)
         elif kind == "secret":
             found.append(name if name in MEMBERS or name == "barred" else None)
         elif isinstance(name, tuple):

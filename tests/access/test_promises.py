@@ -141,6 +141,7 @@ def foreign(world: World, of: str) -> tuple[tuple[object, ...], tuple[object, ..
         "campaign pass": ((world.campaigns["draft"], world.passes["far_draft"]), (world.campaigns["draft"], NOBODYS)),
         "campaign token": ((county, "token-far"), (county, "token")),
         "gateway": ((world.gateways["robot far"],), (NOBODYS,)),
+        "round": ((world.rounds["bridge"],), (NOBODYS,)),
     }[of]
 
 
@@ -300,6 +301,7 @@ def example(world: World, name: str) -> str:
         "campaign token": (world.campaigns["county"], "token-county"),
         "gateway": (world.gateways["county"],),
         "secret": ("secret-lan",),
+        "round": (world.rounds["maple"],),
     }
     return address(ADDRESSES[name], *(ids[ROUTES[name].of] if ROUTES[name].of else ()))
 

@@ -30,6 +30,7 @@ from checklists.models import (
     HelpRequest,
     Measure,
     Phase,
+    Round,
     State,
     Task,
     TaskEvent,
@@ -77,6 +78,9 @@ POSTS = {
     "county": "mei",
     "bridge": "chen",
 }
+# Rounds by name: where, and whether it is over; and who was sent. Wang comes from the other township.
+ROUNDS = {"willow": ("willow", False), "maple": ("maple", True), "bridge": ("bridge", False)}
+SENT = {"willow": ("wang", "left"), "maple": ("wang", "gone"), "bridge": ("gone",)}
 EVERYWHERE = ["village", "site", "township", "department", "county"]
 NOBODYS = 987_654_321  # the id of nothing
 NEVER = (NOBODYS, 0, -1, 10**29)
@@ -103,6 +107,8 @@ class World:
     gateways: dict[str, int] = field(default_factory=dict)  # a webhook of a place, a robot of a campaign
     draws: dict[str, int] = field(default_factory=dict)  # one that is announced, among the units of a place
 
+    rounds: dict[str, int] = field(default_factory=dict)  # by name
+
     def number(self, kind: str, name: Any) -> Any:
         """What stands in an address for a campaign, a unit or a task; a name of nothing stands for itself."""
         known: dict[str, dict[Any, Any]] = {
@@ -120,6 +126,7 @@ class World:
             "pass": self.passes,
             "gateway": self.gateways,
             "draw": self.draws,
+            "round": self.rounds,
             "secret": {name: f"secret-{name}" for name in self.people},
             "token": {name: f"token-{name}" for name in self.campaigns},
         }
@@ -249,6 +256,17 @@ def _campaigns(world: World) -> None:
             ).pk
     Campaign.objects.filter(pk=world.campaigns["county"]).update(ladder_from=today, ladder_by=world.people["mei"])
     TaskEvent.objects.bulk_create(events(Task.objects.filter(state="done"), by=left))
+    for name, (place, is_over) in ROUNDS.items():
+        over = {"finished_by": su, "finished_at": now} if is_over else {}
+        made = Round.objects.create(
+            campaign_id=world.campaigns["far" if place == "bridge" else "county"],
+            unit_id=PLACES[place],
+            rhythm="patrol",
+            made_by=su,
+            **over,
+        )
+        made.inspectors.set([world.people[who] for who in SENT[name]])
+        world.rounds[name] = made.pk
 
 
 def _draws(world: World) -> None:

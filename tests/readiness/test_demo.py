@@ -13,8 +13,8 @@ from django.db import transaction
 from django.test import TestCase, override_settings
 from django.utils import timezone
 
-from checklists import ticks
-from checklists.models import Campaign, Responsibility, State, Task, TaskEvent, Template
+from checklists import rounds, ticks
+from checklists.models import Campaign, Check, Finding, Responsibility, Round, State, Task, TaskEvent, Template
 from checklists.workdays import is_workday
 from readiness import demo
 from readiness.boards import answers, figures, items
@@ -24,7 +24,7 @@ from readiness.models import Notice
 from villages.access import Role
 from villages.models import Cadre, Post, Unit
 
-ALL = [Unit, Cadre, Post, Template, Campaign, Task, TaskEvent, Responsibility, Notice]
+ALL = [Unit, Cadre, Post, Template, Campaign, Task, TaskEvent, Responsibility, Notice, Round, Check, Finding]
 
 
 def make_demo() -> str:
@@ -50,7 +50,8 @@ def everything() -> list[tuple[Any, ...]]:
     posts = Post.objects.order_by("cadre__username", "unit", "role").values_list(
         "cadre__username", "cadre__name", "cadre__phone", "unit_id", "role", "title", "principal", "since"
     )
-    return [*tasks, *events, *posts]
+    seen = Check.objects.order_by("pk").values_list("pk", "at", "round__unit", "result", "was", "remark")
+    return [*tasks, *events, *posts, *seen]
 
 
 class TestDemo(TestCase):
@@ -194,6 +195,25 @@ class TestDemo(TestCase):
     def test_every_verb_but_restoring_was_used(self) -> None:
         ways = TaskEvent.objects.order_by().values_list("from_state", "to_state").distinct()
         assert {ticks.VERBS[way] for way in ways} == set(ticks.Verb) - {ticks.Verb.RESTORE}
+
+    def test_rounds_were_made_and_some_wait(self) -> None:
+        over, waiting = Round.objects.filter(finished_at__isnull=False), Round.objects.open()
+        assert over.count() >= 25
+        assert 120 <= Check.objects.count() <= 300
+        for visit in waiting.prefetch_related("inspectors"):
+            assert not rounds.cannot_go(visit.inspectors.all(), visit.unit_id, on=self.today)
+        assert waiting.filter(inspectors__username="town").exists()
+        failing = Check.objects.filter(result="fails").select_related("task", "finding", "round")
+        assert 5 <= failing.count() <= 30
+        for check in failing:
+            assert check.task.state == State.RETURNED
+            assert check.task.events.filter(to_state=State.RETURNED, at=check.at, note=check.remark).exists()
+            assert check.finding.found_on == timezone.localdate(check.at)
+        for check in Check.objects.select_related("task", "round").prefetch_related("task__events"):
+            before = [event for event in check.task.events.all() if event.at < check.at]
+            assert before[-1].to_state == check.was
+            assert check.round.made_at < check.at < check.round.finished_at
+        assert Finding.objects.count() == failing.count()
 
     def test_campaign_is_under_way_and_keeps_its_own_timetable(self) -> None:
         assert self.campaign.is_running

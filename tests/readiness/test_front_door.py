@@ -18,6 +18,7 @@ from pytest_django import Settings
 
 from checklists.models import Campaign
 from readiness.models import Notice
+from readiness.reminders.state import framed
 from tests import factories
 from tests.factories import EAST, PASSWORD
 from villages.access import Role
@@ -443,4 +444,4 @@ def test_the_number_beside_notices_is_that_of_the_unread_in_ones_own_inbox(cast:
             read_at=timezone.now() if read else None,
         )  # fmt: skip
     for who, waiting in {"lan": 1, "hong": 1, "mei": 0}.items():
-        assert Notice.unread_of(cast[who]) == Notice.objects.visible_to(cast[who]).unread().count() == waiting
+        assert framed(cast[who]).unread == Notice.objects.visible_to(cast[who]).unread().count() == waiting

@@ -1,0 +1,144 @@
+"""A campaign's rounds for those who supervise: what came of them, who is due for the next, and sending inspectors."""
+
+from typing import Any
+from urllib.parse import urlencode
+
+from django.contrib import messages
+from django.core.paginator import Paginator
+from django.db.models import Q
+from django.db.models.functions import Length
+from django.http import HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods
+
+from checklists import rounds
+from checklists.models import Campaign, Round
+from checklists.rounds import rhythms
+from checklists.rounds.forms import PlanForm
+from checklists.rounds.views import counted
+from villages import access
+from villages.http import CadreRequest
+from villages.models import Cadre, Post, Unit
+from villages.models.unit import code_of
+
+MOST_NAMED = 30  # people to choose from at a time; others are searched for
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def campaign_rounds(request: CadreRequest, campaign_id: int) -> HttpResponse:
+    """All rounds and what is proposed; a form sends inspectors to one unit.
+
+    Whom to send is chosen first and stands in the address, so that one tap at a proposal is enough.
+    """
+    campaign = get_object_or_404(Campaign.objects.visible_to(request.user).select_related("host"), pk=campaign_id)
+    access.require(access.may_see_rounds(request.user, campaign.host_id))
+    if request.method != "POST":
+        return _page(request, campaign)
+    access.require(access.may_inspect_for(request.user, campaign.host_id))
+    form = PlanForm(request.POST, user=request.user)
+    if not form.is_valid():
+        return _page(request, campaign, form=form, status=422)
+    unit = Unit.objects.visible_to(request.user).filter(pk=form.cleaned_data["unit"]).first()
+    if unit is None or not unit.code.startswith(campaign.host_id):
+        form.add_error("unit", _("There is no such unit among those of this campaign."))
+        return _page(request, campaign, form=form, status=422)
+    access.require(access.may_inspect(request.user, unit.pk))
+    try:
+        made = _plan(campaign, unit, form, by=request.user)
+    except rounds.Refused as refused:
+        return _page(request, campaign, form=form, conflict=refused.message, status=refused.status)
+    people = _(", ").join(one.name for one in made.inspectors.order_by("pk"))
+    messages.success(request, _("%(people)s will go to %(unit)s.") % {"people": people, "unit": unit.name})
+    chosen = [("inspector", person.pk) for person in form.cleaned_data["inspector"]]
+    day = [("on", made.on.isoformat())] if made.on else []
+    address = reverse("campaign_rounds", args=[campaign.pk])
+    return HttpResponseRedirect(f"{address}?{urlencode([*chosen, *day])}#proposals")
+
+
+def _plan(campaign: Campaign, unit: Unit, form: PlanForm, *, by: Cadre) -> Round:
+    """As proposed, with what the proposal says to look at; or by hand, with all that the unit owes.
+
+    Raises:
+        Refused: see `rounds.plan`; also what was proposed and is due no longer.
+    """
+    sent = form.cleaned_data
+    why, items = sent["why"], []
+    if not sent["by_hand"]:
+        today = timezone.localdate()
+        found = rhythms.proposal(campaign, by, rhythm=sent["rhythm"], unit=unit, on=today)
+        if found is not None:
+            why, items = found.why, rhythms.items_for(campaign, found)
+        elif not (waits := Round.objects.open().filter(campaign=campaign, unit=unit, rhythm=sent["rhythm"])).exists():
+            raise rounds.Conflict(
+                _("%(unit)s is no longer due for this; look at the proposals again.") % {"unit": unit}
+            )
+        else:
+            why = waits[0].why
+    return rounds.plan(
+        campaign,
+        by=by,
+        unit=unit,
+        rhythm=sent["rhythm"],
+        why=why,
+        inspectors=list(sent["inspector"]),
+        items=items,
+        on=sent["on"],
+    )
+
+
+def _page(
+    request: CadreRequest, campaign: Campaign, *, form: PlanForm | None = None, conflict: str = "", status: int = 200
+) -> HttpResponse:
+    user, today = request.user, timezone.localdate()
+    sent = request.POST if form is not None else request.GET
+    visits = counted(Round.objects.visible_to(user).filter(campaign=campaign))
+    visits = visits.select_related("unit").prefetch_related("inspectors")
+    context: dict[str, Any] = {
+        "campaign": campaign,
+        "page": Paginator(visits.order_by("-made_at", "-pk"), 30).get_page(request.GET.get("page")),
+        "plans": campaign.is_running and bool(access.may_inspect_for(user, campaign.host_id)),
+        "form": form,
+        "conflict": conflict or (form.complaint if form is not None else ""),
+    }
+    if context["plans"]:
+        chosen = {int(pk) for pk in sent.getlist("inspector") if pk.isdecimal() and len(pk) < 10}
+        words = request.GET.get("q", "").replace("\0", "").strip()[:40]
+        named, others = _people(campaign, user, chosen, words)
+        at = _unit(campaign, user, (sent.get("unit") if sent.get("by_hand") else request.GET.get("at")) or "")
+        context |= {
+            "chosen": named,
+            "others": others,
+            "q": words,
+            "on": sent.get("on", "")[:10],
+            "due": rhythms.due(campaign, user, on=today),
+            "too_high": rhythms.is_too_high(campaign, user),
+            "at": at,
+            "rhythms": Round.Rhythm.choices,
+        }
+    return render(request, "rounds/campaign.html", context, status=status)
+
+
+def _unit(campaign: Campaign, user: Cadre, written: str) -> Unit | None:
+    """The unit that a round is planned at by hand, if any."""
+    code = code_of(written[:20])
+    if not code.isalnum() or not code.startswith(campaign.host_id) or not access.may_inspect(user, code):
+        return None
+    return Unit.objects.visible_to(user).filter(pk=code).first()
+
+
+def _people(campaign: Campaign, user: Cadre, chosen: set[int], words: str) -> tuple[list[Post], list[Post]]:
+    """A post of each who is chosen, and of others to choose: those who look and do not do, or who fit the words."""
+    posts = Post.objects.visible_to(user).current(timezone.localdate()).select_related("cadre", "unit")
+    named = {post.cadre_id: post for post in posts.filter(cadre__in=chosen)}
+    others = posts.filter(access.under("unit__code", campaign.host_id)).exclude(cadre__in=chosen)
+    if words:
+        others = others.filter(Q(cadre__name__contains=words) | Q(cadre__phone=words) | Q(unit__name__contains=words))
+    else:
+        others = others.filter(role__in=access.onlookers())
+    found: dict[int, Post] = {}
+    for post in others.order_by(Length("unit_id"), "unit_id", "-principal", "pk")[: 2 * MOST_NAMED]:
+        found.setdefault(post.cadre_id, post)
+    return list(named.values()), list(found.values())[:MOST_NAMED]

@@ -1,0 +1,72 @@
+"""Who hears of a round: its inspectors that they go, the unit's cadres of what does not hold; nobody is warned."""
+
+import uuid
+from datetime import datetime, timedelta
+
+import pytest
+from django.utils import timezone
+
+from checklists import rounds
+from checklists.models import Campaign, Round, Task
+from readiness.models import Notice
+from readiness.reminders import outbox
+from tests import factories
+from tests.factories import EAST, WEST, WILLOW
+from villages.access import Role
+from villages.models import Cadre, Post, Unit
+
+pytestmark = pytest.mark.django_db
+Cast = dict[str, Cadre]
+
+
+@pytest.fixture
+def visit(campaign: Campaign, cast: Cast) -> Round:
+    """Wang of another township and Ada herself go to Willow, says Ada."""
+    Task.objects.update(due_on=timezone.localdate() + timedelta(days=90))
+    cast["wang"] = factories.cadre("Wang", Role.TOWNSHIP_LEADER, WEST)
+    two = [cast["wang"], cast["ada"]]
+    place = Unit.objects.get(pk=WILLOW)
+    return rounds.plan(campaign, by=cast["ada"], unit=place, rhythm="patrol", why="还没有去过", inspectors=two)
+
+
+def told() -> dict[str, str]:
+    """Who has news in the inbox, and what they say."""
+    noon = timezone.make_aware(datetime.combine(timezone.localdate(), datetime.min.time())) + timedelta(hours=12)
+    outbox.write_news(noon)
+    return {
+        one.cadre.username: one.body for one in Notice.objects.filter(rule__startswith="news").select_related("cadre")
+    }
+
+
+def see(visit: Round, cast: Cast, number: str) -> None:
+    task = factories.task(visit.campaign, number)
+    rounds.record(visit, by=cast["wang"], event=uuid.uuid4(), task=task.pk, result="fails", remark="台账没有签字")
+
+
+def test_inspectors_hear_of_a_round_wherever_they_work_and_the_unit_does_not(visit: Round, cast: Cast) -> None:
+    said = told()
+    assert set(said) == {"wang"}, "who sends themselves need not be told"
+    assert "Ada" in said["wang"]
+    assert "还没有去过" in said["wang"]
+    assert Notice.objects.get(cadre=cast["wang"], rule__startswith="news").path == "/rounds/"
+    assert told() == said, "once"
+
+
+@pytest.mark.parametrize("what", ["it is over", "the inspector left"])
+def test_what_is_past_is_not_told(what: str, visit: Round, cast: Cast) -> None:
+    if what == "it is over":
+        rounds.finish(visit, by=cast["ada"], left=3)
+    else:
+        Post.objects.filter(cadre=cast["wang"]).update(until=timezone.localdate())
+    assert told() == {}
+
+
+def test_the_unit_hears_once_of_what_does_not_hold_whether_it_was_claimed_or_not(visit: Round, cast: Cast) -> None:
+    claimed = factories.task(visit.campaign, "v-1")
+    Task.objects.filter(pk=claimed.pk).update(state="done", done_by=cast["lan"], done_at=timezone.now())
+    see(visit, cast, "v-1")
+    see(visit, cast, "v-2")
+    said = told()["lan"]
+    assert said.count("台账没有签字") == 2
+    assert said.count("第v-1项") == said.count("第v-2项") == 1
+    assert EAST not in said
