@@ -3,7 +3,7 @@
 from django.urls import include, path
 
 from readiness import health
-from readiness.boards import board, passes, unit, wall
+from readiness.boards import board, ledger, passes, unit, wall
 from readiness.boards import map as maps
 from readiness.boards import views as boards
 from readiness.reminders import feed, gateways, rules, sent, state, wishes
@@ -28,6 +28,8 @@ urlpatterns = [
     path("campaigns/<int:campaign_id>/passes/<int:pass_id>/revoke/", passes.revoke, name="revoke_pass"),
     path("campaigns/<int:campaign_id>/units/<unit:code>/", unit.unit_page, name="unit_tasks"),
     path("campaigns/<int:campaign_id>/units/<unit:code>/chase/", unit.chase_unit, name="chase_unit"),
+    path("campaigns/<int:campaign_id>/findings/", ledger.findings, name="findings"),
+    path("campaigns/<int:campaign_id>/findings/table/", ledger.table, name="findings_table"),
     path("campaigns/<int:campaign_id>/notices/", sent.notices, name="notices"),
     path("campaigns/<int:campaign_id>/notices/resend/", sent.resend, name="resend"),
     path("campaigns/<int:campaign_id>/reminders/", rules.rules, name="reminder_rules"),

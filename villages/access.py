@@ -66,6 +66,7 @@ class Action(Enum):
     CHECK = "check"  # verify and return
     WAIVE = "waive"
     CHASE = "chase"  # press for what is due, answer calls for help
+    FIND = "find"  # enter findings, confirm what was put right, give time for it, answer who complained
     RUN = "run"  # set up, launch and close campaigns of this unit
     CALL = "call"  # see telephone numbers in full
     STAFF = "staff"  # say who holds which post, load boundaries
@@ -106,6 +107,15 @@ RIGHTS: dict[Action, dict[str, Reach]] = {
         Role.TOWNSHIP_LEADER: Reach.ALL,
         Role.COUNTY_LEADER: Reach.ALL,
         Role.CAMPAIGN_ADMIN: Reach.ALL,
+    },
+    # Whoever looks after a unit from above. Its own people put right; nobody here does both with one finding.
+    Action.FIND: {
+        Role.LINKED: Reach.OWN,
+        Role.TOWNSHIP_STAFF: Reach.BELOW,
+        Role.TOWNSHIP_LEADER: Reach.ALL,
+        Role.COUNTY_LEADER: Reach.ALL,
+        Role.CAMPAIGN_ADMIN: Reach.ALL,
+        Role.SUPERVISOR: Reach.ALL,
     },
     Action.RUN: {Role.CAMPAIGN_ADMIN: Reach.ALL},
     Action.CALL: {
@@ -266,6 +276,32 @@ def may_answer(user: Person, unit: str) -> Verdict:
     return Verdict(False, who)
 
 
+def may_find(user: Person, unit: str) -> Verdict:
+    """Enter findings of the unit, confirm or send back what was put right, give time, decide, answer."""
+    if _may(user, Action.FIND, unit):
+        return YES
+    return Verdict(
+        False,
+        _("This is for the linked cadre, the township, the leaders above it, the campaign admin and supervisors."),
+    )
+
+
+def may_put_right(user: Person, unit: str, responsible: int | None) -> Verdict:
+    """Plan, report as put right, ask for time, dispute: whoever ticks there, or the one responsible, while in sight."""
+    if _may(user, Action.TICK, unit):
+        return YES
+    if responsible is not None and responsible == getattr(user, "pk", None) and may_see(user, unit):
+        return YES
+    return Verdict(False, _("This is for the cadres of the unit and its township, and for whoever is responsible."))
+
+
+def sits(user: Person, unit: str) -> int | None:
+    """How many places the code of the highest unit has from which the user looks after this one; None: from nowhere."""
+    rights = RIGHTS[Action.FIND]
+    places = [len(grant.unit) for grant in grants(user) if grant.role in rights and unit.startswith(grant.unit)]
+    return min(places, default=None)
+
+
 def may_chase(user: Person, unit: str) -> Verdict:
     """Press the unit's cadres for what is due."""
     if _may(user, Action.CHASE, unit):
@@ -378,23 +414,36 @@ def answers_calls(user: Person) -> bool:
     return any(grant.role in RIGHTS[Action.CHASE] for grant in grants(user))
 
 
+def finds(user: Person) -> bool:
+    """Whether findings that were put right may wait for the user's look."""
+    return any(grant.role in RIGHTS[Action.FIND] for grant in grants(user))
+
+
+def finds_at(path: str, user: Person) -> Q:
+    """The condition that a unit code at `path` is one where the user may enter findings. Twin of `may_find`."""
+    return reached(path, user, Action.FIND)
+
+
 def runs_campaigns(user: Person) -> bool:
     """Whether the user is a campaign admin anywhere."""
     return any(grant.role in RIGHTS[Action.RUN] for grant in grants(user))
 
 
+def allows(role: str, at: str, action: Action, unit: str) -> bool:
+    """Whether a post of this role, held at a unit, lets its holder do this at another unit (or the same)."""
+    match RIGHTS[action].get(role):
+        case Reach.OWN:
+            return unit == at or unit.startswith(at + "S")
+        case Reach.BELOW:
+            return unit != at and unit.startswith(at)
+        case Reach.ALL:
+            return unit.startswith(at)
+    return False
+
+
 def _may(user: Person, action: Action, unit: str) -> bool:
     """Twin in Python of `reached`."""
-    rights = RIGHTS[action]
-    for grant in grants(user):
-        match rights.get(grant.role):
-            case Reach.OWN if unit == grant.unit or unit.startswith(grant.unit + "S"):
-                return True
-            case Reach.BELOW if unit != grant.unit and unit.startswith(grant.unit):
-                return True
-            case Reach.ALL if unit.startswith(grant.unit):
-                return True
-    return False
+    return any(allows(grant.role, grant.unit, action, unit) for grant in grants(user))
 
 
 def _any(conditions: Iterable[Q]) -> Q:
