@@ -70,6 +70,13 @@ def by_need(findings: FindingQuerySet, *, on: date) -> FindingQuerySet:
     return findings.order_by(Case(late, *ranks), "-severity", "due_on", "number")
 
 
+def mine(user: access.Person, *, on: date) -> FindingQuerySet:
+    """What the user has to put right, or to look at now that somebody else has; by need."""
+    seen = Finding.objects.visible_to(user)
+    found = seen.to_put_right_by(user) | seen.to_confirm_by(user)
+    return by_need(found, on=on).select_related("unit", "responsible")
+
+
 @dataclass(frozen=True)
 class Sums:
     """How many findings there are of each sort, and of the unsettled how many of each age."""

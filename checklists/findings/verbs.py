@@ -30,8 +30,10 @@ FURTHEST = timedelta(days=3653)
 DOING = (What.PLANNED, What.STEPPED, What.FIXED, What.ASKED_TIME, What.DISPUTED)
 BOTH = (What.HANDED_OVER, What.NOTED)
 NEEDS_REASON = frozenset(
-    (What.FIXED, What.SENT_BACK, What.REOPENED, What.ASKED_TIME, What.REFUSED_TIME, What.HANDED_OVER)
-    + (What.DISPUTED, What.UPHELD, What.DROPPED, What.ANSWERED, What.NOTED)
+    {
+        *(What.FIXED, What.SENT_BACK, What.REOPENED, What.ASKED_TIME, What.REFUSED_TIME, What.HANDED_OVER),
+        *(What.DISPUTED, What.UPHELD, What.DROPPED, What.ANSWERED, What.NOTED),
+    }
 )
 
 

@@ -1,5 +1,6 @@
 """One finding: look at it, do something to it, enter a new one. The ledger: readiness/boards/ledger.py."""
 
+import re
 import uuid
 from typing import Any
 
@@ -17,10 +18,11 @@ from checklists.findings.forms import FORMS, FindingForm, StepForm, VerbForm
 from checklists.models import Campaign, Finding, FindingEvent, HelpRequest, Responsibility, Task
 from villages import access
 from villages.http import CadreRequest, back
-from villages.models import Cadre, Post, Unit
+from villages.models import CODE_PATTERN, Cadre, Post, Unit, code_of
 
 What = FindingEvent.What
 UNITS_SHOWN = 60
+UNIT = re.compile(CODE_PATTERN, re.ASCII)
 # Where the doing side's and the looking side's next step stands open; everything else is folded.
 OPEN_AT_ONCE = (What.FIXED, What.CONFIRMED, What.SENT_BACK)
 
@@ -120,7 +122,11 @@ def _asked(request: CadreRequest, campaign: Campaign) -> dict[str, Any]:
         Http404: it is out of sight or of another campaign.
     """
     given = request.POST if request.method == "POST" else request.GET
-    asked: dict[str, Any] = {"unit": given.get("unit") or None}
+    asked: dict[str, Any] = {"unit": None}
+    if written := given.get("unit"):
+        if not UNIT.fullmatch(code_of(written)):
+            raise Http404
+        asked["unit"] = code_of(written)
     tasks = Task.objects.visible_to(request.user).filter(campaign=campaign)
     if help_id := _number(given.get("help")):
         calls = HelpRequest.objects.visible_to(request.user).filter(task__campaign=campaign)

@@ -292,9 +292,8 @@ class FindingEvent(models.Model):
     what = models.CharField(max_length=12, choices=What.choices)
     note = models.TextField(blank=True)
     day = models.DateField(null=True, blank=True)  # until when, or when to look back
-    to = models.ForeignKey(
-        Cadre, models.PROTECT, null=True, blank=True, related_name="+", db_index=False
-    )  # whom it is for
+    # Whom it is for: who is responsible from here on, who gets the answer.
+    to = models.ForeignKey(Cadre, models.PROTECT, null=True, blank=True, related_name="+", db_index=False)
 
     class Meta:
         ordering = ["at", "id"]

@@ -16,7 +16,8 @@ from django.views.decorators.http import require_POST, require_safe
 from checklists import chases, help, ticks
 from checklists.forms import ChaseForm
 from checklists.lines import Lines
-from checklists.models import Campaign, Chase, HelpRequest, Responsibility, State, Task, TaskEvent
+from checklists.findings.ledger import by_need
+from checklists.models import Campaign, Chase, Finding, HelpRequest, Responsibility, State, Task, TaskEvent
 from checklists.models.task import read_along
 from readiness.boards import figures
 from readiness.boards.light import Counts
@@ -91,6 +92,7 @@ def _unit_page(
     answering = Responsibility.objects.visible_to(user).of_unit(campaign, unit, on=today)
     chases_here = campaign.is_running and access.may_chase(user, unit.pk) and chases.hearers(answering, user)
     here = reverse("unit_tasks", args=[campaign.pk, code])
+    found = Finding.objects.visible_to(user).filter(campaign=campaign, unit=unit).unsettled()
     lines = Lines(request, back=here, show_unit=False).all(tasks, said, calls)
     sections: dict[str, list[dict[str, Any]]] = {}
     for line in lines:
@@ -114,6 +116,10 @@ def _unit_page(
                 for task in tasks
                 if task.pk in calls
             ],
+            "findings": [
+                (one, one.is_overdue(today)) for one in by_need(found, on=today).select_related("unit", "responsible")
+            ],
+            "may_find": campaign.is_running and access.may_find(user, unit.code),
             "blocked": [line for line in lines if line["said"] and line["task"].pk not in calls],
             "answers": answering,
             "may_call": access.may_call(user, unit.code),
