@@ -14,9 +14,9 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST, require_safe
 
 from checklists import chases, help, ticks
+from checklists.findings.ledger import by_need
 from checklists.forms import ChaseForm
 from checklists.lines import Lines
-from checklists.findings.ledger import by_need
 from checklists.models import Campaign, Chase, Finding, HelpRequest, Responsibility, State, Task, TaskEvent
 from checklists.models.task import read_along
 from readiness.boards import figures
