@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from tests.access.world import HOSTS, NEVER, NEVER_CODES, PLACES, POSTS
 
 # What each person may do at each place: s sees it, o owes its tasks, t ticks, c checks (verifies, returns), w waives,
-# k chases and answers calls for help, p sees telephone numbers in full, a appoints and ends posts. Before that, where
+# k chases and answers calls for help, f enters findings and confirms what was put right, p sees telephone numbers in full, a appoints and ends posts. Before that, where
 # their posts are.
 #
 #   lan    village cadre of Willow      bao   staff of East Township         mei  leader of the county
@@ -20,25 +20,25 @@ from tests.access.world import HOSTS, NEVER, NEVER_CODES, PLACES, POSTS
 # Without a post that counts today: nobody never had one, left and gone had one until today and until yesterday,
 # early gets one tomorrow.
 AT_PLACES = """
-        post           market   willow   maple    east    lake    west    bureau  county  city  bridge  street  river
-lan     willow         sotp     sotp     -        -       -       -       -       -       -     -       -       -
-hong    maple          -        -        sotp     -       -       -       -       -       -     -       -       -
-lin     willow,maple   sotcwkp  sotcwkp  sotcwkp  -       -       -       -       -       -     -       -       -
-qin     market         sotp     -        -        -       -       -       -       -       -     -       -       -
-wang    lake           -        -        -        -       sotp    -       -       -       -     -       -       -
-bao     east           stcwkp   stcwkp   stcwkp   sotp    -       -       -       -       -     -       -       -
-tang    east           scwkp    scwkp    scwkp    scwkp   -       -       -       -       -     -       -       -
-deng    bureau         -        -        -        -       -       -       sotp    -       -     -       -       -
-he      willow,county  sotcp    sotcp    sc       sc      sc      sc      sc      sc      -     -       -       -
-mei     county         skp      skp      skp      skp     skp     skp     skp     skp     -     -       -       -
-ada     county         scwkpa   scwkpa   scwkpa   scwkpa  scwkpa  scwkpa  scwkpa  scwkpa  -     -       -       -
-su      county         sc       sc       sc       sc      sc      sc      sc      sc      -     -       -       -
-an      county         s        s        s        s       s       s       s       s       -     -       -       -
-chen    bridge         -        -        -        -       -       -       -       -       -     sotp    -       -
-nobody  -              -        -        -        -       -       -       -       -       -     -       -       -
-left    willow         -        -        -        -       -       -       -       -       -     -       -       -
-gone    county         -        -        -        -       -       -       -       -       -     -       -       -
-early   county         -        -        -        -       -       -       -       -       -     -       -       -
+        post           market    willow    maple     east     lake     west     bureau   county   city  bridge  street  river
+lan     willow         sotp      sotp      -         -        -        -        -        -        -     -       -       -
+hong    maple          -         -         sotp      -        -        -        -        -        -     -       -       -
+lin     willow,maple   sotcwkfp  sotcwkfp  sotcwkfp  -        -        -        -        -        -     -       -       -
+qin     market         sotp      -         -         -        -        -        -        -        -     -       -       -
+wang    lake           -         -         -         -        sotp     -        -        -        -     -       -       -
+bao     east           stcwkfp   stcwkfp   stcwkfp   sotp     -        -        -        -        -     -       -       -
+tang    east           scwkfp    scwkfp    scwkfp    scwkfp   -        -        -        -        -     -       -       -
+deng    bureau         -         -         -         -        -        -        sotp     -        -     -       -       -
+he      willow,county  sotcfp    sotcfp    scf       scf      scf      scf      scf      scf      -     -       -       -
+mei     county         skfp      skfp      skfp      skfp     skfp     skfp     skfp     skfp     -     -       -       -
+ada     county         scwkfpa   scwkfpa   scwkfpa   scwkfpa  scwkfpa  scwkfpa  scwkfpa  scwkfpa  -     -       -       -
+su      county         scf       scf       scf       scf      scf      scf      scf      scf      -     -       -       -
+an      county         s         s         s         s        s        s        s        s        -     -       -       -
+chen    bridge         -         -         -         -        -        -        -        -        -     sotp    -       -
+nobody  -              -         -         -         -        -        -        -        -        -     -       -       -
+left    willow         -         -         -         -        -        -        -        -        -     -       -       -
+gone    county         -         -         -         -        -        -        -        -        -     -       -       -
+early   county         -         -         -         -        -        -        -        -        -     -       -       -
 """
 
 # What each person may do with a campaign: s sees it, l looks at what was sent to whom, r runs (closes) it. "east" is
@@ -243,6 +243,30 @@ def chases(who: str, task: object) -> Outcome:
     return 404 if "s" not in may else 422 if "k" in may else 403
 
 
+# What is done by whoever does the work, by whoever looks after the unit, or by both.
+VERBS = {"fixed": "t", "sent_back": "f", "handed_over": "tf", "forgotten": ""}
+
+
+def sees_finding(who: str, place: object) -> Outcome:
+    """Findings of the county's and the other county's campaign, one at each place."""
+    return sees_unit(who, place)
+
+
+def does(who: str, place: object, verb: object) -> Outcome:
+    """An empty form is refused; a verb that there is not is not there."""
+    may = MAY[who].get(place, "")
+    if "s" not in may or not VERBS[str(verb)]:
+        return 404
+    return 422 if set(VERBS[str(verb)]) & set(may) else 403
+
+
+def enters(who: str, campaign: object, *, then: Outcome) -> Outcome:
+    """Findings are entered by whoever looks after some unit of the campaign; an empty form does not say which."""
+    if sees_campaign(who, campaign) == 404:
+        return 404
+    return then if any("f" in MAY[who][place] for place in UNDER[str(campaign)]) else 403
+
+
 def chases_unit(who: str, campaign: object, place: object) -> Outcome:
     seen = sees_unit_in_campaign(who, campaign, place)
     return seen if seen == 404 else 422 if "k" in MAY[who][str(place)] else 403
@@ -347,6 +371,11 @@ ROUTES = {
     "answer_help": Route("help", writes(answers_call)),
     "chase": Route("task", writes(chases)),
     "chase_unit": Route("campaign unit", writes(chases_unit)),
+    "findings": Route("campaign", reads(sees_campaign)),
+    "findings_table": Route("campaign", reads(sees_campaign)),
+    "new_finding": Route("campaign", reads(partial(enters, then=200)) | writes(partial(enters, then=422))),
+    "finding": Route("finding", reads(sees_finding)),
+    "finding_verb": Route("finding verb", writes(does)),
     "home": Route("", reads(moved)),
     "my_tasks": Route("", reads(page)),
     "campaigns": Route("", reads(page)),
@@ -423,6 +452,11 @@ IDS: dict[str, list[tuple[Any, ...]]] = {
     "post": [(place,) for place in (*POSTS, *NEVER)],
     "extension": [(place,) for place in [*PLACES, *NEVER] if place != "city"],
     "help": [(place,) for place in [*PLACES, *NEVER] if place != "city"],
+    "finding": [(place,) for place in [*PLACES, *NEVER] if place != "city"],
+    "finding verb": [
+        *((place, verb) for place in PLACES if place != "city" for verb in VERBS),
+        *((place, "fixed") for place in NEVER),
+    ],
     "campaign item": [*((campaign, campaign) for campaign in HOSTS), *PARTS],
     "campaign phase": [*((campaign, campaign) for campaign in HOSTS), *PARTS],
     "campaign pass": [*((campaign, campaign) for campaign in HOSTS), *PARTS],
@@ -443,6 +477,8 @@ FEW: dict[str, list[tuple[Any, ...]]] = {
     "post": [("willow",), (NEVER[0],)],
     "extension": [("willow",), (NEVER[0],)],
     "help": [("willow",), (NEVER[0],)],
+    "finding": [("willow",), (NEVER[0],)],
+    "finding verb": [("willow", "fixed"), (NEVER[0], "fixed")],
     "campaign item": [("draft", "draft"), (NEVER[0], "draft")],
     "campaign phase": [("draft", "draft"), (NEVER[0], "draft")],
     "campaign pass": [("draft", "draft"), (NEVER[0], "draft")],
@@ -508,7 +544,9 @@ def relation(who: str, route: str, ids: tuple[Any, ...]) -> tuple[object, ...]:
     """What an address's objects are to a person: what they may do there, and how both lie to each other."""
     found: list[object] = []
     for kind, name in zip(ROUTES[route].of.split(), ids, strict=True):
-        if kind in ("unit", "post", "extension", "help"):
+        if kind == "verb":
+            found.append(name)
+        elif kind in ("unit", "post", "extension", "help", "finding"):
             found.append(to_place(who, name))
         elif kind == "gateway":
             found.append(to_gateway(who, name))

@@ -5,6 +5,7 @@ every state. Built once per test module, in a transaction that is rolled back.
 """
 
 import re
+import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -22,7 +23,8 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils import timezone
 
 from checklists import course
-from checklists.models import Campaign, Extension, HelpRequest, Phase, State, Task, TaskEvent, Template
+from checklists.findings import open_finding
+from checklists.models import Campaign, Extension, Finding, HelpRequest, Phase, State, Task, TaskEvent, Template
 from readiness.health import PARTS
 from readiness.models import Channel, Gateway, Heartbeat, Notice, WallPass, Wishes
 from readiness.reminders import sealed
@@ -84,6 +86,7 @@ class World:
     extensions: dict[str, int]  # a request for more time, by place
     templates: dict[str, int] = field(default_factory=dict)  # a speech, and one of an office's own for some hosts
     helps: dict[str, int] = field(default_factory=dict)  # a call for help, by place
+    findings: dict[str, int] = field(default_factory=dict)  # by place
     passes: dict[str, int] = field(default_factory=dict)  # one of each campaign, for its host
     gateways: dict[str, int] = field(default_factory=dict)  # a webhook of a place, a robot of a campaign
 
@@ -99,6 +102,7 @@ class World:
             "phase": self.phases,
             "extension": self.extensions,
             "help": self.helps,
+            "finding": self.findings,
             "template": self.templates,
             "pass": self.passes,
             "gateway": self.gateways,
@@ -225,6 +229,16 @@ def _campaigns(world: World) -> None:
             called = HelpRequest(task_id=pk, asked_by=left, obstacle="路不通", need="挖机", reply_by=today)
             called.save()
             world.helps[place] = called.pk
+            world.findings[place] = open_finding(
+                by=left,
+                event=uuid.uuid4(),
+                campaign=called.task.campaign,
+                unit=called.task.unit,
+                source="complaint",
+                what=f"路灯不亮{place}",
+            ).pk
+    # Nobody's: what a person may do with one is for their rights alone.
+    Finding.objects.update(responsible=None)
     TaskEvent.objects.bulk_create(events(Task.objects.filter(state="done"), by=left))
 
 

@@ -381,7 +381,13 @@ def test_a_page_offers_what_can_be_done_now_and_nothing_else(finding: Finding, c
 
 def test_what_lies_out_of_sight_is_not_listed(campaign: Campaign, cast: Cast, finding: Finding) -> None:
     lake = found(campaign, cast["su"], LAKE)
-    for name, seen in {"lan": {finding}, "bao": {finding}, "mei": {finding, lake}, "chen": set(), "hong": set()}.items():
+    for name, seen in {
+        "lan": {finding},
+        "bao": {finding},
+        "mei": {finding, lake},
+        "chen": set(),
+        "hong": set(),
+    }.items():
         assert set(Finding.objects.visible_to(cast[name])) == seen
 
 
