@@ -21,6 +21,7 @@ from readiness.reminders.desks import KINDS, Desk, Place, Said, Up, some
 from readiness.reminders.known import (
     DIGEST,
     GROUP,
+    OF_FINDINGS,
     Board,
     Drive,
     Fact,
@@ -42,6 +43,7 @@ HEARERS: dict[str, tuple[str, ...]] = {
     "asked_time": ("linked",),
     "asked_help": ("linked",),
     "help_late": ("lead",),
+    **OF_FINDINGS,
 }
 IN_DIGEST = "d:"  # before the key of news that a digest told, which the inbox had at once
 
@@ -375,4 +377,7 @@ class _Planner:
 
 
 def _path_of(facts: list[Fact]) -> str:
-    return reverse("task", args=[facts[0].task]) if len({fact.task for fact in facts}) == 1 else reverse("my_tasks")
+    if len({(fact.task, fact.finding) for fact in facts}) > 1:
+        return reverse("my_tasks")
+    (first, *_) = facts
+    return reverse("finding", args=[first.finding]) if first.finding else reverse("task", args=[first.task])
