@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 from tests.access.world import HOSTS, NEVER, NEVER_CODES, PLACES, POSTS
 
 # What each person may do at each place: s sees it, o owes its tasks, t ticks, c checks (verifies, returns), w waives,
-# k chases and answers calls for help, f enters findings and confirms what was put right, p sees telephone numbers in full, a appoints and ends posts. Before that, where
-# their posts are.
+# k chases and answers calls for help, f enters findings and confirms what was put right, p sees telephone numbers in
+# full, a appoints and ends posts. Before that, where their posts are.
 #
 #   lan    village cadre of Willow      bao   staff of East Township         mei  leader of the county
 #   hong   village cadre of Maple       tang  leader of East Township        ada  campaign admin of the county
