@@ -20,25 +20,25 @@ from tests.access.world import HOSTS, NEVER, NEVER_CODES, PLACES, POSTS
 # Without a post that counts today: nobody never had one, left and gone had one until today and until yesterday,
 # early gets one tomorrow.
 AT_PLACES = """
-        post           market    willow    maple     east     lake     west     bureau   county   city  bridge  street  river
-lan     willow         sotp      sotp      -         -        -        -        -        -        -     -       -       -
-hong    maple          -         -         sotp      -        -        -        -        -        -     -       -       -
-lin     willow,maple   sotcwkfp  sotcwkfp  sotcwkfp  -        -        -        -        -        -     -       -       -
-qin     market         sotp      -         -         -        -        -        -        -        -     -       -       -
-wang    lake           -         -         -         -        sotp     -        -        -        -     -       -       -
-bao     east           stcwkfp   stcwkfp   stcwkfp   sotp     -        -        -        -        -     -       -       -
-tang    east           scwkfp    scwkfp    scwkfp    scwkfp   -        -        -        -        -     -       -       -
-deng    bureau         -         -         -         -        -        -        sotp     -        -     -       -       -
-he      willow,county  sotcfp    sotcfp    scf       scf      scf      scf      scf      scf      -     -       -       -
-mei     county         skfp      skfp      skfp      skfp     skfp     skfp     skfp     skfp     -     -       -       -
-ada     county         scwkfpa   scwkfpa   scwkfpa   scwkfpa  scwkfpa  scwkfpa  scwkfpa  scwkfpa  -     -       -       -
-su      county         scf       scf       scf       scf      scf      scf      scf      scf      -     -       -       -
-an      county         s         s         s         s        s        s        s        s        -     -       -       -
-chen    bridge         -         -         -         -        -        -        -        -        -     sotp    -       -
-nobody  -              -         -         -         -        -        -        -        -        -     -       -       -
-left    willow         -         -         -         -        -        -        -        -        -     -       -       -
-gone    county         -         -         -         -        -        -        -        -        -     -       -       -
-early   county         -         -         -         -        -        -        -        -        -     -       -       -
+       post          market   willow   maple    east    lake    west    bureau  county  city bridge street river
+lan    willow        sotp     sotp     -        -       -       -       -       -       -    -      -      -
+hong   maple         -        -        sotp     -       -       -       -       -       -    -      -      -
+lin    willow,maple  sotcwkfp sotcwkfp sotcwkfp -       -       -       -       -       -    -      -      -
+qin    market        sotp     -        -        -       -       -       -       -       -    -      -      -
+wang   lake          -        -        -        -       sotp    -       -       -       -    -      -      -
+bao    east          stcwkfp  stcwkfp  stcwkfp  sotp    -       -       -       -       -    -      -      -
+tang   east          scwkfp   scwkfp   scwkfp   scwkfp  -       -       -       -       -    -      -      -
+deng   bureau        -        -        -        -       -       -       sotp    -       -    -      -      -
+he     willow,county sotcfp   sotcfp   scf      scf     scf     scf     scf     scf     -    -      -      -
+mei    county        skfp     skfp     skfp     skfp    skfp    skfp    skfp    skfp    -    -      -      -
+ada    county        scwkfpa  scwkfpa  scwkfpa  scwkfpa scwkfpa scwkfpa scwkfpa scwkfpa -    -      -      -
+su     county        scf      scf      scf      scf     scf     scf     scf     scf     -    -      -      -
+an     county        s        s        s        s       s       s       s       s       -    -      -      -
+chen   bridge        -        -        -        -       -       -       -       -       -    sotp   -      -
+nobody -             -        -        -        -       -       -       -       -       -    -      -      -
+left   willow        -        -        -        -       -       -       -       -       -    -      -      -
+gone   county        -        -        -        -       -       -       -       -       -    -      -      -
+early  county        -        -        -        -       -       -       -       -       -    -      -      -
 """
 
 # What each person may do with a campaign: s sees it, l looks at what was sent to whom, r runs (closes) it. "east" is
