@@ -10,6 +10,7 @@ from django.db.models.functions import Now
 from django.urls import reverse
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from checklists.models.campaign import Campaign
 from checklists.models.draw import Check
@@ -88,7 +89,7 @@ class Finding(models.Model):
     class State(models.TextChoices):
         OPEN = "open", _("to be put right")
         FIXED = "fixed", _("put right, not confirmed")
-        CLOSED = "closed", _("closed")
+        CLOSED = "closed", pgettext_lazy("finding", "closed")
         DROPPED = "dropped", _("no finding after all")
 
     # Somebody outside the offices waits to hear what came of it, or whoever called for help does.
