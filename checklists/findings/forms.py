@@ -24,7 +24,7 @@ What = FindingEvent.What
 NO_NAMES = _("No residents' names, families or health: the place and the matter are enough.")
 
 
-def _text(label: "str | Promise", missing: "str | Promise" = "", *, longest: int = LONGEST, rows: int = 2) -> Any:
+def _text(label: Any, missing: Any = "", *, longest: int = LONGEST, rows: int = 2) -> Any:
     """Words of several lines; without `missing` they may be left out."""
     return forms.CharField(
         label=label,
@@ -38,7 +38,7 @@ def _text(label: "str | Promise", missing: "str | Promise" = "", *, longest: int
     )
 
 
-def _day(label: "str | Promise", missing: "str | Promise" = "", **kwargs: Any) -> Any:
+def _day(label: Any, missing: Any = "", **kwargs: Any) -> Any:
     return DayField(
         label=label,
         required=bool(missing),
@@ -58,7 +58,7 @@ class VerbForm(EventForm):
     seen = forms.IntegerField(required=False, min_value=0, max_value=2**31 - 1, widget=forms.HiddenInput)
 
     def __init__(self, *args: Any, finding: Finding, takers: Iterable[Cadre] = (), **kwargs: Any) -> None:
-        super().__init__(*args, auto_id=f"{self.verb}-%s", **kwargs)
+        super().__init__(*args, **kwargs | {"auto_id": f"{self.verb}-%s"})
         self.finding = finding
         self.start(takers)
 
@@ -73,10 +73,14 @@ class VerbForm(EventForm):
         return [self[name] for name in self.fields if name not in ("event", "seen", "step")]
 
 
-def _noted(verb: What, title: "str | Promise", label: "str | Promise", missing: "str | Promise") -> type[VerbForm]:
+def _noted(name: What, said: Any, label: Any, missing: Any) -> type[VerbForm]:
     """A form of words alone."""
-    note = _text(label, missing if verb in NEEDS_REASON else "")
-    return type(VerbForm)(f"{verb.name}Form", (VerbForm,), {"verb": verb.value, "title": title, "note": note})
+
+    class NotedForm(VerbForm):
+        verb, title = name.value, said
+        note = _text(label, missing if name in NEEDS_REASON else "")
+
+    return NotedForm
 
 
 GIVE_REASON = _("Give a reason: it stays in the history.")
@@ -98,7 +102,7 @@ class PlanForm(VerbForm):
     until = _day(_("This step is done by"))
 
     def start(self, takers: Iterable[Cadre]) -> None:
-        self.initial |= {"fix_now": self.finding.fix_now, "change_for_good": self.finding.change_for_good}
+        self.initial.update(fix_now=self.finding.fix_now, change_for_good=self.finding.change_for_good)
 
 
 class StepForm(VerbForm):

@@ -89,7 +89,7 @@ def record(
                 raise Conflict(why_not, now)
             if what in NEEDS_REASON and not note:
                 raise Unfit(_("Say in a line what or why: it stays in the history."), "note", now)
-            changes = CHANGES[What(what)](now, line, given, today)
+            changes = CHANGES[what](now, line, given, today)
             for name, value in (changes | {"version": now.version + 1}).items():
                 setattr(now, name, value)
             now.save(update_fields=[*changes, "version"])
@@ -225,7 +225,7 @@ def _planned(finding: Finding, line: FindingEvent, sent: Sent, today: date) -> d
 
 
 def _stepped(finding: Finding, line: FindingEvent, sent: Sent, today: date) -> dict[str, Any]:
-    step = finding.steps.filter(pk=sent.step).first()
+    step = finding.steps.filter(pk=sent.step or 0).first()
     if step is None:
         raise Unfit(_("There is no such step."), "step", finding)
     if step.done_by_id is not None:
@@ -351,7 +351,7 @@ def _near(day: date, today: date, finding: Finding) -> None:
 
 
 # Every verb there is, in the order in which a page offers them.
-CHANGES: dict[What, Callable[[Finding, FindingEvent, Sent, date], dict[str, Any]]] = {
+CHANGES: dict[str, Callable[[Finding, FindingEvent, Sent, date], dict[str, Any]]] = {
     What.FIXED: _fixed,
     What.CONFIRMED: _confirmed,
     What.SENT_BACK: _sent_back,
