@@ -55,6 +55,7 @@ class VerbForm(EventForm):
     """One thing done to a finding. `title`: as its button says."""
 
     title: "str | Promise" = ""
+    is_main = False  # the next step that a finding waits for
     seen = forms.IntegerField(required=False, min_value=0, max_value=2**31 - 1, widget=forms.HiddenInput)
 
     def __init__(self, *args: Any, finding: Finding, takers: Iterable[Cadre] = (), **kwargs: Any) -> None:
@@ -73,11 +74,11 @@ class VerbForm(EventForm):
         return [self[name] for name in self.fields if name not in ("event", "seen", "step")]
 
 
-def _noted(name: What, said: Any, label: Any, missing: Any) -> type[VerbForm]:
+def _noted(name: What, said: Any, label: Any, missing: Any, *, waited_for: bool = False) -> type[VerbForm]:
     """A form of words alone."""
 
     class NotedForm(VerbForm):
-        verb, title = name.value, said
+        verb, title, is_main = name.value, said, waited_for
         note = _text(label, missing if name in NEEDS_REASON else "")
 
     return NotedForm
@@ -116,6 +117,7 @@ class ConfirmForm(VerbForm):
     """It is so: closed, to be looked at again."""
 
     verb, title = What.CONFIRMED.value, _("I looked: it is put right. Close it")
+    is_main = True
     note = _text(_("What I saw"))
     until = _day(_("Look again on"), _("Say when it is looked at again."))
 
@@ -190,7 +192,9 @@ def _among(field: Any, people: list[Cadre], nobody: "str | Promise" = "—") -> 
 FORMS: dict[str, type[VerbForm]] = {
     form.verb: form
     for form in (
-        _noted(What.FIXED, _("It is put right"), _("What was done"), _("Say in a line what was done.")),
+        _noted(
+            What.FIXED, _("It is put right"), _("What was done"), _("Say in a line what was done."), waited_for=True
+        ),
         ConfirmForm,
         SendBackForm,
         _noted(What.LOOKED_BACK, _("I looked again: it holds"), _("What I saw"), ""),

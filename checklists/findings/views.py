@@ -22,6 +22,11 @@ from villages.models import CODE_PATTERN, Cadre, Post, Unit, code_of
 
 What = FindingEvent.What
 UNITS_SHOWN = 60
+# What a page says of its finding.
+SHOWN = (
+    *("campaign", "unit", "item__campaign", "task", "help_request"),
+    *("responsible", "found_by", "fixed_by", "confirmed_by", "disputed_by", "asked_by", "answered_by"),
+)
 UNIT = re.compile(CODE_PATTERN, re.ASCII)
 # Where the doing side's and the looking side's next step stands open; everything else is folded.
 OPEN_AT_ONCE = (What.FIXED, What.CONFIRMED, What.SENT_BACK)
@@ -30,39 +35,33 @@ OPEN_AT_ONCE = (What.FIXED, What.CONFIRMED, What.SENT_BACK)
 @require_safe
 def finding_page(request: CadreRequest, finding_id: int) -> HttpResponse:
     """What, who, until when; its steps and history; what the reader may do."""
-    return _page(request, _finding(request, finding_id))
+    seen = Finding.objects.visible_to(request.user).select_related(*SHOWN)
+    return _page(request, get_object_or_404(seen, pk=finding_id))
 
 
 @require_POST
 def finding_verb(request: CadreRequest, finding_id: int, verb: str) -> HttpResponse:
     """Every verb on a finding."""
-    found = get_object_or_404(Finding.objects.visible_to(request.user), pk=finding_id)
+    seen = Finding.objects.visible_to(request.user).select_related(*SHOWN)
+    found, today = get_object_or_404(seen, pk=finding_id), timezone.localdate()
     if verb not in FORMS:
         raise Http404
-    found, today = verbs.as_now(found), timezone.localdate()
     access.require(verbs.may(request.user, found, verb, hands=verbs.hands_of(request.user, found, on=today)))
     takers = verbs.takers(found, request.user, on=today) if verb == What.HANDED_OVER else []
     form = FORMS[verb](request.POST, finding=found, takers=takers)
     if not form.is_valid():
-        return _page(request, _finding(request, finding_id), form=form, status=422)
+        return _page(request, found, form=form, status=422)
     try:
         outcome = verbs.record(found, verb, by=request.user, **form.cleaned_data)
     except findings.Unfit as unfit:
         form.add_error(unfit.field if unfit.field in form.fields else None, str(unfit.message))
-        return _page(request, _finding(request, finding_id), form=form, status=422)
+        return _page(request, found, form=form, status=422)
     except findings.Conflict as conflict:
-        return _page(request, _finding(request, finding_id), form=form, conflict=str(conflict.message), status=409)
+        return _page(request, seen.get(pk=found.pk), form=form, conflict=str(conflict.message), status=409)
     messages.success(
         request, _("Saved: %(what)s") % {"what": f"{outcome.finding.called} {outcome.event.get_what_display()}"}
     )
     return back(request, otherwise=found.get_absolute_url())
-
-
-def _finding(request: CadreRequest, finding_id: int) -> Finding:
-    """With all that its page says of it."""
-    people = ("responsible", "found_by", "fixed_by", "confirmed_by", "disputed_by", "asked_by", "answered_by")
-    about = ("campaign", "unit", "item__campaign", "task", "help_request", *people)
-    return get_object_or_404(Finding.objects.visible_to(request.user).select_related(*about), pk=finding_id)
 
 
 def _page(

@@ -271,7 +271,7 @@ class FindingEvent(models.Model):
         PLANNED = "planned", _("plan changed")
         STEPPED = "stepped", _("step done")
         FIXED = "fixed", _("put right")
-        SENT_BACK = "sent_back", _("sent back")
+        SENT_BACK = "sent_back", pgettext_lazy("finding", "sent back")
         CONFIRMED = "confirmed", _("confirmed and closed")
         LOOKED_BACK = "looked_back", _("looked back: it holds")
         REOPENED = "reopened", _("reopened")
