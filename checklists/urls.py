@@ -1,6 +1,7 @@
 from django.urls import path
 
 from checklists import people, verify, views
+from checklists.findings import views as findings
 from checklists.rounds import planning
 from checklists.rounds import views as rounds
 from checklists.setup import answers, items, launching, new, newer, phases, rules, shares, templates, units, what
@@ -62,4 +63,7 @@ urlpatterns = [
     path("help/<int:request_id>/answer/", views.answer_help, name="answer_help"),
     path("tasks/<int:task_id>/chase/", views.chase, name="chase"),
     path("extensions/<int:extension_id>/answer/", views.answer_extension, name="answer_extension"),
+    path("campaigns/<int:campaign_id>/findings/new/", findings.new_finding, name="new_finding"),
+    path("findings/<int:finding_id>/", findings.finding_page, name="finding"),
+    path("findings/<int:finding_id>/<slug:verb>/", findings.finding_verb, name="finding_verb"),
 ]

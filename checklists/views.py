@@ -202,7 +202,7 @@ def _task_page(
     task.item.campaign = task.campaign
     choices = ticks.choices(user, task)
     waiting = task.extensions.waiting().select_related("asked_by").first()
-    call = task.help_requests.waiting().select_related("asked_by").first()
+    call = task.help_requests.waiting().select_related("asked_by", "finding").first()
     chased = task.chases.filter(on=today).select_related("by").first()
     answering = Responsibility.objects.visible_to(user).of_unit(task.campaign, task.unit, on=today)
     gives = access.may_give_time(user, task)
@@ -240,6 +240,8 @@ def _task_page(
             if verb in choices
         ],
         "waiting": waiting,
+        "findings": [(one, one.is_overdue(today)) for one in task.findings.select_related("unit", "responsible")],
+        "may_find": task.campaign.is_running and access.may_find(user, task.unit_id),
         "gives_time": gives,
         "call": call,
         "chased": chased,

@@ -45,3 +45,11 @@ def workday_before(day: date) -> date:
     """The last working day before this one."""
     day -= timedelta(days=1)
     return day if is_workday(day) else workday_before(day)
+
+
+def workday_after(day: date, days: int) -> date:
+    """The working day that lies so many working days after this day."""
+    while days > 0:
+        day += timedelta(days=1)
+        days -= is_workday(day)
+    return day

@@ -3,7 +3,7 @@
 from django.urls import include, path
 
 from readiness import health
-from readiness.boards import board, measures, passes, unit, wall
+from readiness.boards import board, ledger, measures, passes, unit, wall
 from readiness.boards import map as maps
 from readiness.boards import views as boards
 from readiness.draws import views as draws
@@ -34,6 +34,8 @@ urlpatterns = [
     path("measures/<int:measure_id>/decide/", measures.decide, name="decide_measure"),
     path("measures/<int:measure_id>/object/", measures.object_to, name="object_to_measure"),
     path("measures/<int:measure_id>/answer/", measures.answer, name="answer_objection"),
+    path("campaigns/<int:campaign_id>/findings/", ledger.findings, name="findings"),
+    path("campaigns/<int:campaign_id>/findings/table/", ledger.table, name="findings_table"),
     path("campaigns/<int:campaign_id>/notices/", sent.notices, name="notices"),
     path("campaigns/<int:campaign_id>/notices/resend/", sent.resend, name="resend"),
     path("campaigns/<int:campaign_id>/reminders/", rules.rules, name="reminder_rules"),

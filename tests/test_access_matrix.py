@@ -286,6 +286,8 @@ def noticed(world: World, action: Action, who: str) -> bool:
             wrong = violations(
                 world, (cell for cell in cells(who) if cell.route in ("campaign_rounds", "finish_round"))
             )
+        case Action.FIND:
+            wrong = violations(world, (cell for cell in cells(who) if cell.route == "finding_verb"))
         case Action.WATCH:
             wrong = violations(world, (cell for cell in cells(who) if cell.route == "notices"))
         case _:

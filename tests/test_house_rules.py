@@ -207,6 +207,13 @@ BREAKS: dict[str, Callable[[Task, Cast], object]] = {
         t, c, state="closed", fixed_by=c["lin"], fixed_at=NOW, confirmed_by=c["lin"], confirmed_at=NOW),
     "finding_looked_back_at_once_closed": lambda t, c: found(t, c, look_back_on=DAY),
     "finding_disputed_by_someone_at_some_time": lambda t, c: found(t, c, disputed_at=NOW),
+    "finding_confirmed_by_no_stand_in_of_who_fixed_it": lambda t, c: found(
+        t, c, state="closed", fixed_by=c["lin"], fixed_for=c["lan"], fixed_at=NOW, confirmed_by=c["lan"],
+        confirmed_at=NOW),
+    "finding_fixed_or_confirmed_for_someone_by_someone": lambda t, c: found(t, c, fixed_for=c["lan"]),
+    "finding_disputed_or_asked_about_while_open": lambda t, c: found(
+        t, c, state="dropped", disputed_by=c["lan"], disputed_at=NOW),
+    "finding_asked_for_time_by_someone": lambda t, c: found(t, c, asked_until=DAY),
     "finding_answered_by_someone": lambda t, c: found(t, c, answer="已修好"),
     "finding_step_says_what": lambda t, c: FindingStep.objects.create(finding=found(t, c), due_on=DAY),
     "finding_step_done_by_someone_at_some_time": lambda t, c: FindingStep.objects.create(
@@ -300,6 +307,15 @@ HALVES: list[tuple[str, Callable[[Task, Cast], object]]] = [
     ("draw_numbers_by_two_people", lambda t, c: change(
         drawing(t, c), number_two="7", number_two_by=c["su"], drawn_at=NOW)),
     ("finding_fixed_by_someone_at_some_time", lambda t, c: found(t, c, fixed_by=c["lan"], fixed_at=NOW)),
+    ("finding_confirmed_by_no_stand_in_of_who_fixed_it", lambda t, c: found(
+        t, c, state="closed", fixed_by=c["lin"], fixed_at=NOW, confirmed_by=c["su"], confirmed_for=c["lin"],
+        confirmed_at=NOW)),
+    ("finding_confirmed_by_no_stand_in_of_who_fixed_it", lambda t, c: found(
+        t, c, state="closed", fixed_by=c["lin"], fixed_for=c["lan"], fixed_at=NOW, confirmed_by=c["su"],
+        confirmed_for=c["lan"], confirmed_at=NOW)),
+    ("finding_fixed_or_confirmed_for_someone_by_someone", lambda t, c: found(t, c, confirmed_for=c["lan"])),
+    ("finding_disputed_or_asked_about_while_open", lambda t, c: found(
+        t, c, state="dropped", asked_until=DAY, asked_by=c["lan"])),
     ("finding_answered_by_someone", lambda t, c: found(t, c, answered_by=c["lan"], answered_at=NOW)),
     ("evidence_is_kept_until_it_is_removed", lambda t, c: proof(t, c, removed_by=c["lan"], removed_at=NOW)),
     ("evidence_is_of_one_thing", lambda t, c: EvidenceUse.objects.create(
@@ -488,6 +504,24 @@ def test_history_is_only_added_to(what: str, statement: str, task: Task, cast: C
     with pytest.raises(Error, match=what), transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(statement)
     assert list(TaskEvent.objects.values_list("note", flat=True)) == ["看过"]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE checklists_findingevent SET note = 'forged'",
+        "DELETE FROM checklists_findingevent",
+        "DELETE FROM checklists_findingstep",
+        "DELETE FROM checklists_finding",
+    ],
+)
+def test_findings_and_their_history_stay(statement: str, task: Task, cast: Cast) -> None:
+    finding = found(task, cast)
+    FindingStep.objects.create(finding=finding, due_on=DAY, what="铺路")
+    FindingEvent.objects.create(id=uuid.uuid4(), finding=finding, by=cast["su"], what="opened", note="路灯不亮")
+    with pytest.raises(Error, match="Cannot"), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(statement)
+    assert list(FindingEvent.objects.values_list("note", flat=True)) == ["路灯不亮"]
 
 
 def test_what_has_a_history_cannot_be_deleted(task: Task, cast: Cast) -> None:

@@ -68,6 +68,7 @@ class Action(Enum):
     CHECK = "check"  # verify and return
     WAIVE = "waive"
     CHASE = "chase"  # press for what is due, answer calls for help
+    FIND = "find"  # enter findings, confirm what was put right, give time for it, answer who complained
     RUN = "run"  # set up, launch and close campaigns of this unit
     CALL = "call"  # see telephone numbers in full
     STAFF = "staff"  # say who holds which post, load boundaries
@@ -112,6 +113,15 @@ RIGHTS: dict[Action, dict[str, Reach]] = {
         Role.TOWNSHIP_LEADER: Reach.ALL,
         Role.COUNTY_LEADER: Reach.ALL,
         Role.CAMPAIGN_ADMIN: Reach.ALL,
+    },
+    # Whoever looks after a unit from above. Its own people put right; nobody here does both with one finding.
+    Action.FIND: {
+        Role.LINKED: Reach.OWN,
+        Role.TOWNSHIP_STAFF: Reach.BELOW,
+        Role.TOWNSHIP_LEADER: Reach.ALL,
+        Role.COUNTY_LEADER: Reach.ALL,
+        Role.CAMPAIGN_ADMIN: Reach.ALL,
+        Role.SUPERVISOR: Reach.ALL,
     },
     Action.RUN: {Role.CAMPAIGN_ADMIN: Reach.ALL},
     Action.CALL: {
@@ -258,7 +268,7 @@ def checkable(path: str, user: Person, *, height: str, done_by: str, done_for: s
 
 
 def _covered(path: str, grant: Grant, reach: Reach) -> Q:
-    """The condition that a unit code at `path` lies within the grant's reach. Twin in SQL of `_covers`."""
+    """The condition that a unit code at `path` lies within the grant's reach. Twin in SQL of `allows`."""
     match reach:
         case Reach.OWN:
             return Q(**{path: grant.unit}) | Q(**{f"{path}__startswith": grant.unit + "S"})
@@ -348,6 +358,32 @@ def may_answer(user: Person, unit: str) -> Verdict:
         return YES
     who = _("Calls for help are answered by the linked cadre, the township, leaders above it and the campaign admin.")
     return Verdict(False, who)
+
+
+def may_find(user: Person, unit: str) -> Verdict:
+    """Enter findings of the unit, confirm or send back what was put right, give time, decide, answer."""
+    if _may(user, Action.FIND, unit):
+        return YES
+    return Verdict(
+        False,
+        _("This is for the linked cadre, the township, the leaders above it, the campaign admin and supervisors."),
+    )
+
+
+def may_put_right(user: Person, unit: str, responsible: int | None) -> Verdict:
+    """Plan, report as put right, ask for time, dispute: whoever ticks there, or the one responsible, while in sight."""
+    if _may(user, Action.TICK, unit):
+        return YES
+    if responsible is not None and responsible == getattr(user, "pk", None) and may_see(user, unit):
+        return YES
+    return Verdict(False, _("This is for the cadres of the unit and its township, and for whoever is responsible."))
+
+
+def sits(user: Person, unit: str) -> int | None:
+    """How many places the code of the highest unit has from which the user looks after this one; None: from nowhere."""
+    rights = RIGHTS[Action.FIND]
+    places = [len(grant.unit) for grant in grants(user) if grant.role in rights and unit.startswith(grant.unit)]
+    return min(places, default=None)
 
 
 def may_chase(user: Person, unit: str) -> Verdict:
@@ -546,9 +582,31 @@ def answers_calls(user: Person) -> bool:
     return any(grant.role in RIGHTS[Action.CHASE] for grant in grants(user))
 
 
+def finds(user: Person) -> bool:
+    """Whether findings that were put right may wait for the user's look."""
+    return any(grant.role in RIGHTS[Action.FIND] for grant in grants(user))
+
+
+def finds_at(path: str, user: Person) -> Q:
+    """The condition that a unit code at `path` is one where the user may enter findings. Twin of `may_find`."""
+    return reached(path, user, Action.FIND)
+
+
 def runs_campaigns(user: Person) -> bool:
     """Whether the user is a campaign admin anywhere."""
     return any(grant.role in RIGHTS[Action.RUN] for grant in grants(user))
+
+
+def allows(role: str, at: str, action: Action, unit: str) -> bool:
+    """Whether a post of this role, held at a unit, lets its holder do this at another unit (or the same)."""
+    match RIGHTS[action].get(role):
+        case Reach.OWN:
+            return unit == at or unit.startswith(at + "S")
+        case Reach.BELOW:
+            return unit != at and unit.startswith(at)
+        case Reach.ALL:
+            return unit.startswith(at)
+    return False
 
 
 def _may(user: Person, action: Action, unit: str) -> bool:
@@ -558,19 +616,7 @@ def _may(user: Person, action: Action, unit: str) -> bool:
 
 def _able(user: Person, action: Action, unit: str) -> list[Grant]:
     """Which of the user's posts let them do this at the unit."""
-    rights = RIGHTS[action]
-    return [grant for grant in grants(user) if grant.role in rights and _covers(grant, rights[grant.role], unit)]
-
-
-def _covers(grant: Grant, reach: Reach, unit: str) -> bool:
-    """Twin in Python of `_covered`."""
-    match reach:
-        case Reach.OWN:
-            return unit == grant.unit or unit.startswith(grant.unit + "S")
-        case Reach.BELOW:
-            return unit != grant.unit and unit.startswith(grant.unit)
-        case Reach.ALL:
-            return unit.startswith(grant.unit)
+    return [grant for grant in grants(user) if allows(grant.role, grant.unit, action, unit)]
 
 
 def _in_place_of(able: Iterable[Grant]) -> int | None:

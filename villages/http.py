@@ -81,7 +81,10 @@ def form_too_old(request: HttpRequest, reason: str = "") -> HttpResponse:
 
     Shows the typed text again, so that it can be taken along. Also Django's CSRF_FAILURE_VIEW.
     """
-    written = ("value", "note", "obstacle", "need", "answer", "reason", "objection", "remark")
+    written = (
+        *("value", "note", "obstacle", "need", "answer", "reason", "objection", "remark"),
+        *("what", "fix_now", "change_for_good", "new_step"),
+    )
     typed = {name: request.POST[name] for name in written if request.POST.get(name)}
     page = _next_path(request) or reverse("home")
     return render(request, "form_too_old.html", {"typed": typed, "page": page}, status=403)

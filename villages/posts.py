@@ -4,6 +4,7 @@ What is wrong comes as a ValidationError that names the field. Whether the asker
 """
 
 import secrets
+from collections.abc import Iterable
 from datetime import date, timedelta
 
 from django.core.exceptions import ValidationError
@@ -161,6 +162,27 @@ def stand_in(post: Post, cadre: Cadre, since: date, until: date, *, by: Cadre) -
             made_by=by,
         )
     )
+
+
+def hands(cadres: Iterable[int], *, since: date, on: date) -> dict[int, set[int]]:
+    """Each of these cadres -> themselves, and whomever they stood in for at any time from a day to another. One query.
+
+    Two cadres whose sets meet are one pair of hands: neither looks at what the other did.
+    """
+    found = {cadre: {cadre} for cadre in cadres}
+    stood_in = Post.objects.filter(cadre__in=found, stands_in_for__isnull=False, since__lte=on).not_over(since)
+    for cadre, principal in stood_in.values_list("cadre_id", "stands_in_for__cadre_id"):
+        found[cadre].add(principal)
+    return found
+
+
+def stands_for(cadre: Cadre, unit: str, action: access.Action, *, on: date) -> Cadre | None:
+    """Whose right it is that lets a stand-in do something at a unit; None if it is the cadre's own. One query."""
+    held = Post.objects.current(on).filter(cadre=cadre, unit__in=access.above(unit))
+    posts = list(held.select_related("stands_in_for__cadre").order_by("pk"))
+    able = [post for post in posts if access.allows(post.role, post.unit_id, action, unit)]
+    borrowed = [post.stands_in_for.cadre for post in able if post.stands_in_for]
+    return borrowed[0] if borrowed and len(borrowed) == len(able) else None
 
 
 def _give(post: Post) -> Post:

@@ -1,17 +1,57 @@
-"""问题、整改、销号: the verbs on a finding."""
+"""问题、整改、销号: entering a finding under its number. What becomes of it after that: verbs.py beside this."""
 
 import uuid
-from datetime import date, timedelta
+from datetime import date
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Max
 from django.db.models.functions import Coalesce
 from django.utils import timezone
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
 
-from checklists.models import Campaign, Check, Finding, FindingEvent, HelpRequest, Item, Task
+from checklists.models import Campaign, Check, Finding, FindingEvent, HelpRequest, Item, Responsibility, Task
+from checklists.workdays import workday_after
 from villages.models import Cadre, Unit
 
-USUAL_TIME = timedelta(days=7)  # to put something right, unless somebody says otherwise
+# Working days to put something right, unless somebody says otherwise.
+USUAL_TIME = {Finding.Severity.MINOR: 10, Finding.Severity.SERIOUS: 5, Finding.Severity.GRAVE: 2}
+NUMBERS = 0x5EAD  # of the advisory locks under which numbers are given, one for each campaign
+
+
+class Refused(Exception):
+    """A change that is not made. `message` says why and what to do, in the reader's language."""
+
+    def __init__(self, message: "str | Promise", finding: Finding | None = None) -> None:
+        super().__init__(str(message))
+        self.message = message
+        self.finding = finding
+
+
+class Conflict(Refused):
+    """The finding, the campaign or the event's id is not what the sender thinks (409)."""
+
+
+class Unfit(Refused):
+    """Something that was sent does not fit (422). `field` names what."""
+
+    def __init__(self, message: "str | Promise", field: str, finding: Finding | None = None) -> None:
+        super().__init__(message, finding)
+        self.field = field
+
+
+USED_BEFORE = _("This entry's number was used before for something else. Open the page again.")
+
+
+def usual_due(severity: int, on: date) -> date:
+    """By when something of this severity is put right, if it was found on this day and nobody says otherwise."""
+    return workday_after(on, USUAL_TIME[Finding.Severity(severity)])
+
+
+def usual_responsible(campaign: Campaign, unit: Unit, *, on: date) -> Cadre | None:
+    """Who puts right what is found at a unit: who answers directly, else who answers first, of those in office."""
+    held = {one.kind: one.cadre for one in Responsibility.objects.of_unit(campaign, unit, on=on)}
+    return held.get(Responsibility.Kind.DIRECT) or held.get(Responsibility.Kind.FIRST)
 
 
 def open_finding(
@@ -30,20 +70,50 @@ def open_finding(
     responsible: Cadre | None = None,
     found_on: date | None = None,
     due_on: date | None = None,
+    problem: str = "",
 ) -> Finding:
     """Enters a finding under the campaign's next number; inside a longer transaction too.
 
+    Whether `by` may, the caller has looked up: an inspector enters what was seen on a round.
+
     Args:
         event: the sender's own id; the same one twice is one finding.
+        responsible: None is whoever answers for the unit directly, else first.
         found_on: None is today.
-        due_on: None is a week after it was found.
+        due_on: None is so many working days after it was found as its severity allows.
+        problem: the line of the speech's own list that it is, by its id there.
+
+    Raises:
+        Conflict: the campaign does not run, the call for help has its finding already, or the id stands for another.
+        Unfit: a day that cannot be, or a task that is not the unit's in this campaign.
     """
+    today = timezone.localdate()
+    found = found_on or today
     with transaction.atomic():
-        Campaign.objects.select_for_update(no_key=True).get(pk=campaign.pk)
+        # A share of the campaign, as a tick takes it: closing it waits for us. Then the lock under which numbers are
+        # given, one after the other and without gaps. Not the campaign's row itself: whoever ticked in the same
+        # transaction (a round that returns a task) holds a share of that already, and two of those would wait for
+        # each other.
+        held = Campaign.objects.raw("SELECT * FROM checklists_campaign WHERE id = %s FOR SHARE", [campaign.pk])[0]
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [NUMBERS, campaign.pk % 2**31])
         earlier = FindingEvent.objects.filter(pk=event).select_related("finding").first()
         if earlier is not None:
-            return earlier.finding
-        found = found_on or timezone.localdate()
+            return _repeated(earlier, by=by, campaign=campaign, unit=unit, what=what)
+        if not held.is_running:
+            raise Conflict(_("This campaign does not run now: no findings are entered. Those it has are settled."))
+        due = due_on or usual_due(severity, found)
+        if found > today:
+            raise Unfit(_("This day has not come yet."), "found_on")
+        if due < found:
+            raise Unfit(_("It cannot be due before it was found."), "due_on")
+        if not unit.code.startswith(campaign.host_id):
+            raise Unfit(_("This unit is none of this campaign's."), "unit")
+        if task is not None and (task.campaign_id, task.unit_id) != (campaign.pk, unit.code):
+            raise Unfit(_("This task is not this unit's in this campaign."), "task")
+        known = help_request is not None and Finding.objects.filter(help_request=help_request).first()
+        if known:
+            raise Conflict(_("This call for help has its finding already: no. %(n)d.") % {"n": known.number})
         last = Finding.objects.filter(campaign=campaign).aggregate(last=Coalesce(Max("number"), 0))["last"]
         finding = Finding.objects.create(
             campaign=campaign,
@@ -55,11 +125,31 @@ def open_finding(
             item=item or (task.item if task else None),
             check_seen=check,
             help_request=help_request,
+            problem=problem,
             what=what,
-            responsible=responsible,
+            responsible=responsible or usual_responsible(campaign, unit, on=today),
             found_on=found,
             found_by=by,
-            due_on=due_on or found + USUAL_TIME,
+            due_on=due,
         )
-        FindingEvent.objects.create(id=event, finding=finding, by=by, what=FindingEvent.What.OPENED, note=what)
+        FindingEvent.objects.create(
+            id=event,
+            finding=finding,
+            by=by,
+            what=FindingEvent.What.OPENED,
+            note=what,
+            day=due,
+            to=finding.responsible,
+        )
         return finding
+
+
+def _repeated(earlier: FindingEvent, *, by: Cadre, campaign: Campaign, unit: Unit, what: str) -> Finding:
+    """The finding that the same event entered before."""
+    finding = earlier.finding
+    if (earlier.what, earlier.by_id, earlier.note) != (FindingEvent.What.OPENED, by.pk, what) or (
+        finding.campaign_id,
+        finding.unit_id,
+    ) != (campaign.pk, unit.pk):
+        raise Conflict(USED_BEFORE, finding)
+    return finding

@@ -8,6 +8,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.urls import reverse
+from django.utils.translation import gettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
 from checklists.models.campaign import Campaign
@@ -38,6 +39,30 @@ class FindingQuerySet(models.QuerySet["Finding"]):
         """Still to be put right on a day after the deadline."""
         return self.filter(state=Finding.State.OPEN, due_on__lt=on)
 
+    def unanswered(self) -> Self:
+        """Came in as a complaint or a call for help, and nobody has been told anything yet. Dropped ones too."""
+        return self.filter(source__in=Finding.ANSWERED_SOURCES, answer="")
+
+    def to_look_back_at(self, on: date) -> Self:
+        """Closed, and the day of the second look has come."""
+        return self.filter(look_back_on__lte=on)
+
+    def to_put_right_by(self, user: access.Person) -> Self:
+        """Open, and this user's own: as the one responsible, or where nobody is and they do the unit's work."""
+        nobodys = Q(responsible__isnull=True) & access.reached("unit__code", user, access.Action.OWE)
+        mine = Q(responsible=getattr(user, "pk", None)) & access.within("unit__code", user)
+        return self.filter(nobodys | mine, state=Finding.State.OPEN)
+
+    def to_confirm_by(self, user: access.Person) -> Self:
+        """Put right by somebody else, and waiting for this user's look."""
+        waiting = self.filter(access.reached("unit__code", user, access.Action.FIND), state=Finding.State.FIXED)
+        me = getattr(user, "pk", None)
+        return (
+            waiting.exclude(fixed_by=me)
+            .exclude(fixed_for__isnull=False, fixed_for=me)
+            .exclude(responsible__isnull=False, responsible=me)
+        )
+
 
 class Finding(models.Model):
     """问题: something found wanting, with an owner, a date and an end that somebody else has seen (销号).
@@ -63,8 +88,11 @@ class Finding(models.Model):
     class State(models.TextChoices):
         OPEN = "open", _("to be put right")
         FIXED = "fixed", _("put right, not confirmed")
-        CLOSED = "closed", _("closed")
+        CLOSED = "closed", pgettext_lazy("finding", "closed")
         DROPPED = "dropped", _("no finding after all")
+
+    # Somebody outside the offices waits to hear what came of it, or whoever called for help does.
+    ANSWERED_SOURCES = ("help", "complaint")
 
     campaign = models.ForeignKey(Campaign, models.PROTECT, related_name="findings")
     number = models.PositiveIntegerField()  # in the campaign's ledger; stays when it reopens
@@ -75,6 +103,7 @@ class Finding(models.Model):
     task = models.ForeignKey(Task, models.PROTECT, null=True, blank=True, related_name="findings")
     check_seen = models.OneToOneField(Check, models.PROTECT, null=True, blank=True, related_name="finding")
     help_request = models.OneToOneField(HelpRequest, models.PROTECT, null=True, blank=True, related_name="finding")
+    problem = models.CharField(max_length=40, blank=True)  # which line of the speech's own list, by its id there
     what = models.TextField(_("what is wanting"))
     fix_now = models.TextField(_("to do now"), blank=True)  # 当下改
     change_for_good = models.TextField(_("to change for good"), blank=True)  # 长久立
@@ -90,10 +119,14 @@ class Finding(models.Model):
     fixed_at = models.DateTimeField(null=True, blank=True)
     confirmed_by = models.ForeignKey(Cadre, models.PROTECT, null=True, blank=True, related_name="+")
     confirmed_at = models.DateTimeField(null=True, blank=True)
+    # Whose right it was, if it was a stand-in who put it right or confirmed: neither confirms the other's work.
+    fixed_for = models.ForeignKey(Cadre, models.PROTECT, null=True, blank=True, related_name="+", db_index=False)
+    confirmed_for = models.ForeignKey(Cadre, models.PROTECT, null=True, blank=True, related_name="+", db_index=False)
     look_back_on = models.DateField(_("look back on"), null=True, blank=True)  # 回头看; None: it was, or need not be
     disputed_by = models.ForeignKey(Cadre, models.PROTECT, null=True, blank=True, related_name="+")
     disputed_at = models.DateTimeField(null=True, blank=True)  # a dispute waits for an answer
     asked_until = models.DateField(null=True, blank=True)  # more time is asked for, until this day
+    asked_by = models.ForeignKey(Cadre, models.PROTECT, null=True, blank=True, related_name="+", db_index=False)
     came_back = models.PositiveSmallIntegerField(default=0, db_default=0)  # how often it reopened
     # What whoever complained or asked was told in the end.
     answer = models.TextField(_("answer"), blank=True)
@@ -134,12 +167,32 @@ class Finding(models.Model):
                 condition=Q(confirmed_by__isnull=True) | ~Q(confirmed_by=F("fixed_by")),
             ),
             models.CheckConstraint(
+                name="finding_confirmed_by_no_stand_in_of_who_fixed_it",
+                condition=(Q(confirmed_by__isnull=True) | Q(fixed_for__isnull=True) | ~Q(confirmed_by=F("fixed_for")))
+                & (Q(confirmed_for__isnull=True) | ~Q(confirmed_for=F("fixed_by")))
+                & (Q(confirmed_for__isnull=True) | Q(fixed_for__isnull=True) | ~Q(confirmed_for=F("fixed_for"))),
+            ),
+            models.CheckConstraint(
+                name="finding_fixed_or_confirmed_for_someone_by_someone",
+                condition=(Q(fixed_for__isnull=True) | Q(fixed_by__isnull=False))
+                & (Q(confirmed_for__isnull=True) | Q(confirmed_by__isnull=False)),
+            ),
+            models.CheckConstraint(
                 name="finding_looked_back_at_once_closed", condition=Q(look_back_on__isnull=True) | Q(state="closed")
             ),
             models.CheckConstraint(
                 name="finding_disputed_by_someone_at_some_time",
                 condition=Q(disputed_by__isnull=True, disputed_at__isnull=True)
                 | Q(disputed_by__isnull=False, disputed_at__isnull=False),
+            ),
+            models.CheckConstraint(
+                name="finding_disputed_or_asked_about_while_open",
+                condition=Q(state="open") | Q(disputed_by__isnull=True, asked_until__isnull=True),
+            ),
+            models.CheckConstraint(
+                name="finding_asked_for_time_by_someone",
+                condition=Q(asked_until__isnull=True, asked_by__isnull=True)
+                | Q(asked_until__isnull=False, asked_by__isnull=False),
             ),
             models.CheckConstraint(
                 name="finding_answered_by_someone",
@@ -150,6 +203,12 @@ class Finding(models.Model):
         indexes = [
             models.Index(name="finding_by_unit", fields=["campaign", "unit", "state"]),
             models.Index(name="finding_by_responsible", fields=["responsible", "state"]),
+            # What a board counts: few are unsettled, however many there have been.
+            models.Index(
+                name="finding_unsettled",
+                fields=["campaign", "unit", "state", "due_on"],
+                condition=Q(state__in=("open", "fixed")),
+            ),
         ]
         triggers = [pgtrigger.Protect(name="finding_stays", operation=pgtrigger.Delete)]
 
@@ -158,6 +217,20 @@ class Finding(models.Model):
 
     def get_absolute_url(self) -> str:
         return reverse("finding", args=[self.pk])
+
+    @property
+    def called(self) -> str:
+        """By its number, as people say it."""
+        return gettext("No. %(n)d") % {"n": self.number}
+
+    @property
+    def is_settled(self) -> bool:
+        return self.state in (self.State.CLOSED, self.State.DROPPED)
+
+    @property
+    def waits_for_an_answer(self) -> bool:
+        """Somebody has still to be told what came of it."""
+        return self.source in self.ANSWERED_SOURCES and not self.answer
 
     def is_overdue(self, on: date) -> bool:
         """Still to be put right on a day after the deadline."""
@@ -184,6 +257,8 @@ class FindingStep(models.Model):
             ),
         ]
 
+        triggers = [pgtrigger.Protect(name="finding_step_stays", operation=pgtrigger.Delete)]
+
     def __str__(self) -> str:
         return self.what
 
@@ -196,7 +271,7 @@ class FindingEvent(models.Model):
         PLANNED = "planned", _("plan changed")
         STEPPED = "stepped", _("step done")
         FIXED = "fixed", _("put right")
-        SENT_BACK = "sent_back", _("sent back")
+        SENT_BACK = "sent_back", pgettext_lazy("finding", "sent back")
         CONFIRMED = "confirmed", _("confirmed and closed")
         LOOKED_BACK = "looked_back", _("looked back: it holds")
         REOPENED = "reopened", _("reopened")
@@ -216,6 +291,9 @@ class FindingEvent(models.Model):
     at = models.DateTimeField(db_default=Now())
     what = models.CharField(max_length=12, choices=What.choices)
     note = models.TextField(blank=True)
+    day = models.DateField(null=True, blank=True)  # until when, or when to look back
+    # Whom it is for: who is responsible from here on, who gets the answer.
+    to = models.ForeignKey(Cadre, models.PROTECT, null=True, blank=True, related_name="+", db_index=False)
 
     class Meta:
         ordering = ["at", "id"]
@@ -231,6 +309,7 @@ class FindingEvent(models.Model):
                 | ~Q(note=""),
             ),
         ]
+        indexes = [models.Index(name="finding_event_by_time", fields=["at"])]
         triggers = [pgtrigger.Protect(name="finding_event_append_only", operation=pgtrigger.Update | pgtrigger.Delete)]
 
     def __str__(self) -> str:

@@ -32,7 +32,9 @@ class HelpRequestQuerySet(models.QuerySet["HelpRequest"]):
     def by_task(self, tasks: Iterable[Task]) -> "dict[int, HelpRequest]":
         """By the id of the task, the call that waits for an answer; of those still owed. One query."""
         owed = [task.pk for task in tasks if task.is_owed]
-        return {call.task_id: call for call in self.waiting().filter(task__in=owed).select_related("asked_by")}
+        return {
+            call.task_id: call for call in self.waiting().filter(task__in=owed).select_related("asked_by", "finding")
+        }
 
     def to_answer_by(self, user: access.Person) -> Self:
         """Waiting for this user's word, the most urgent first; nobody answers their own request."""

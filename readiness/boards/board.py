@@ -195,7 +195,7 @@ def place(user: access.Person, campaign_id: int, asked: str) -> tuple[Campaign, 
     if unit is not None and not UNIT.fullmatch(unit):
         raise Http404
     seen = Campaign.objects.visible_to(user).select_related("host", "decided_by")
-    found = live.with_pulse(seen, access.scopes(user) if unit is None else [unit])
+    found = live.with_pulse(seen, access.scopes(user) if unit is None else [unit], on=timezone.localdate())
     campaign: Campaign = get_object_or_404(found, pk=campaign_id)
     tops = figures.tops(campaign, user)
     if unit is not None and not any(unit.startswith(top) for top in tops):
@@ -255,6 +255,8 @@ def _context(request: CadreRequest, campaign: Campaign, at: str | None, today: d
     frame |= {
         "gates": gates,
         "calls": None if past else sum(chosen is None or item in chosen for item in campaign.calls),  # type: ignore[attr-defined]
+        # A finding may be about no item: where items are left out, none are counted.
+        "findings": None if past or chosen is not None else (campaign.unsettled, campaign.late),  # type: ignore[attr-defined]
         "answer": words.answer(shown, campaign.days_left(on), coming),
         "vacancies": vacancies,
         "gaps": counted,

@@ -5,12 +5,12 @@ from datetime import date, datetime
 from typing import Any
 
 from django.contrib.postgres.expressions import ArraySubquery
-from django.db.models import Max, OuterRef, Q, Subquery, Sum, Value
+from django.db.models import Count, Max, OuterRef, Q, Subquery, Sum, Value
 from django.db.models.functions import Coalesce, Length
 from django.http import HttpRequest, HttpResponse, HttpResponseNotModified
 from django.utils.translation import get_language
 
-from checklists.models import Campaign, Change, Pulse, Task
+from checklists.models import Campaign, Change, Finding, Pulse, Task
 from checklists.models.help import calling
 from readiness.boards import figures
 from villages import access
@@ -19,11 +19,11 @@ from villages import access
 MINUTES = 5
 
 
-def with_pulse(campaigns: Any, units: list[str]) -> Any:
+def with_pulse(campaigns: Any, units: list[str], *, on: date) -> Any:
     """Campaigns with what tells whether a board of these units has changed.
 
     `pulse` grows with every change to one of their tasks, `changed` is the last edit, `calls` names the item
-    of each call for help without an answer.
+    of each call for help without an answer, `unsettled` and `late` count findings: no task changes with them.
     """
     under = there = Q(pk__in=[])
     for code in units:
@@ -36,7 +36,11 @@ def with_pulse(campaigns: Any, units: list[str]) -> Any:
     beats = beats.values("campaign").annotate(sum=Sum("version")).values("sum")
     edits = Change.objects.filter(campaign=OuterRef("pk")).order_by().values("campaign").annotate(last=Max("pk"))
     calls = calling(Task.objects.filter(there, campaign=OuterRef("pk"))).order_by("item")
+    found = Finding.objects.filter(there, campaign=OuterRef("pk")).unsettled().order_by().values("campaign")
+    late = Count("pk", filter=Q(state=Finding.State.OPEN, due_on__lt=on))
     return campaigns.annotate(
+        unsettled=Coalesce(Subquery(found.annotate(n=Count("pk")).values("n")), Value(0)),
+        late=Coalesce(Subquery(found.annotate(n=late).values("n")), Value(0)),
         pulse=Coalesce(Subquery(beats), Value(0)),
         changed=Coalesce(Subquery(edits.values("last")), Value(0)),
         calls=ArraySubquery(calls.values("item")),
@@ -64,6 +68,7 @@ def tag(
         campaign.pulse,  # type: ignore[attr-defined]
         campaign.changed,  # type: ignore[attr-defined]
         campaign.calls,  # type: ignore[attr-defined]
+        (campaign.unsettled, campaign.late),  # type: ignore[attr-defined]
         campaign.status,
         today,
         int(now.timestamp()) // (60 * MINUTES),

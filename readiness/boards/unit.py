@@ -14,9 +14,21 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST, require_safe
 
 from checklists import chases, help, ticks
+from checklists.findings.ledger import by_need
 from checklists.forms import ChaseForm
 from checklists.lines import Lines
-from checklists.models import Campaign, Chase, Check, HelpRequest, Measure, Responsibility, State, Task, TaskEvent
+from checklists.models import (
+    Campaign,
+    Chase,
+    Check,
+    Finding,
+    HelpRequest,
+    Measure,
+    Responsibility,
+    State,
+    Task,
+    TaskEvent,
+)
 from checklists.models.task import read_along
 from readiness.boards import figures, measures
 from readiness.boards.light import Counts
@@ -95,6 +107,7 @@ def _unit_page(
     against = Measure.objects.visible_to(user).filter(campaign=campaign, unit=unit)
     against = against.select_related("decided_by", "objected_by", "answered_by")
     here = reverse("unit_tasks", args=[campaign.pk, code])
+    found = Finding.objects.visible_to(user).filter(campaign=campaign, unit=unit).unsettled()
     lines = Lines(request, back=here, show_unit=False).all(tasks, said, calls)
     sections: dict[str, list[dict[str, Any]]] = {}
     for line in lines:
@@ -118,6 +131,10 @@ def _unit_page(
                 for task in tasks
                 if task.pk in calls
             ],
+            "findings": [
+                (one, one.is_overdue(today)) for one in by_need(found, on=today).select_related("unit", "responsible")
+            ],
+            "may_find": campaign.is_running and access.may_find(user, unit.code),
             "blocked": [line for line in lines if line["said"] and line["task"].pk not in calls],
             "checks": Check.objects.found_at(campaign, unit)[:MOST_CHECKS],
             "plans_rounds": campaign.is_running and access.may_inspect(user, unit.code),

@@ -12,6 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
+from checklists.findings import ledger
 from checklists.forms import TaskFilter
 from checklists.lines import Lines
 from checklists.models import Campaign, Extension, HelpRequest, Task
@@ -22,6 +23,7 @@ from villages.http import CadreRequest
 from villages.models import Cadre, code_of
 
 PER_PAGE = 60
+FINDINGS_SHOWN = 20  # to put right or to confirm, likewise
 ASKS_SHOWN = 20  # requests for more time and calls for help each, above my tasks
 
 
@@ -59,7 +61,7 @@ def my_tasks(request: CadreRequest) -> HttpResponse:
         asked = asks.count() if len(shown) == ASKS_SHOWN else len(shown)
     if access.answers_calls(request.user):
         waiting = HelpRequest.objects.to_answer_by(request.user)
-        calls = list(waiting.select_related("asked_by", "task__item", "task__unit")[:ASKS_SHOWN])
+        calls = list(waiting.select_related("asked_by", "finding", "task__item", "task__unit")[:ASKS_SHOWN])
         called = waiting.count() if len(calls) == ASKS_SHOWN else len(calls)
     return render(
         request,
@@ -74,6 +76,7 @@ def my_tasks(request: CadreRequest) -> HttpResponse:
             "asked": asked,
             "calls": [(call, uuid.uuid4()) for call in calls],
             "called": called,
+            "findings": [(one, one.is_overdue(today)) for one in ledger.mine(request.user, on=today)[:FINDINGS_SHOWN]],
         },
     )
 

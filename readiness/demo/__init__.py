@@ -21,6 +21,7 @@ from checklists import catalog
 from checklists.launch import launch
 from checklists.models import Campaign, Item, Phase, Task, Template
 from checklists.models.tally import tell_days
+from readiness.demo import findings
 from readiness.demo.people import DEPARTMENTS, HOST, LOGINS, PASSWORD, TOWN, Roster
 from readiness.demo.rounds import Rounds
 from readiness.demo.story import MOODS, PACE_OF, PACES, Story, number_of, office_time
@@ -113,6 +114,7 @@ def make(*, on: date) -> Made:
     story.write()
     visits.write(roster)
     tell_days(campaign)
+    findings.make(campaign, roster, on=on)
     notices = sum(_remind(on - timedelta(days=ago), today=on) for ago in range(REMINDED - 1, -1, -1))
     return Made(campaign, Unit.objects.count(), len(roster.cadres), len(tasks), len(story.events), notices)
 

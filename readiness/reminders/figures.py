@@ -17,7 +17,7 @@ from checklists.models.campaign import POSTS, where_held
 from readiness.boards.figures import BELOW, COUNTY_PLACES, has_board, need
 from readiness.boards.light import Counts
 from readiness.models import Rules
-from readiness.reminders import happened, plan, words
+from readiness.reminders import found, happened, plan, words
 from readiness.reminders.calendars import shifted
 from readiness.reminders.known import Asked, Board, Drive, Fact, Figures, Owed, Robot, Rule, Stretch, Taken, Told
 from readiness.reminders.stages import asking_days, weekly_stage
@@ -117,7 +117,9 @@ def read(on: date, now: datetime) -> Figures:
     admins = [(unit, cadre) for cadre, unit, role in posts if access.lets(role, access.Action.RUN)]
     told = _told(on, {*(c for kinds in answers.values() for c in kinds.values()), *(c for _, c in leaders + admins)})
     # What happened is told now; a digest of another day, asked for by hand, leaves it alone.
-    facts = _still_seen(happened.since(local, ids), held) if local.date() == on else []
+    facts: list[Fact] = []
+    if local.date() == on:
+        facts = happened.still_seen(happened.since(local, ids) + found.since(local, ids), held)
     boards = _boards(on, campaigns, drives, leaders, told)
     vacant = _vacant(ids, answers)
     taken: dict[tuple[int, str, date], list[Taken]] = {}
@@ -161,8 +163,10 @@ def read(on: date, now: datetime) -> Figures:
 def read_news(now: datetime) -> Figures:
     """Only what happened, and who hears of it."""
     local = timezone.localtime(now)
-    campaigns = list(Campaign.objects.running())
-    facts = happened.since(local, [campaign.pk for campaign in campaigns])
+    campaigns = [*Campaign.objects.running(), *found.unsettled_after_closing()]
+    ids = [campaign.pk for campaign in campaigns]
+    facts = happened.since(local, [campaign.pk for campaign in campaigns if campaign.is_running])
+    facts += found.since(local, ids)
     if not facts:
         return Figures(on=local.date(), now=local)
     places = {fact.unit for fact in facts}
@@ -177,7 +181,7 @@ def read_news(now: datetime) -> Figures:
         answers=answering(about, held, places),
         leaders=[(unit, cadre) for cadre, unit, role in posts if access.leads(role)],
         admins=[(unit, cadre) for cadre, unit, role in posts if access.lets(role, access.Action.RUN)],
-        facts=_still_seen(facts, held),
+        facts=happened.still_seen(facts, held),
         news=_news([key for fact in facts for key in (fact.key, plan.IN_DIGEST + fact.key)]),
         units={code: words.unit_name(name) for code, name in _names(places)},
         people=_people({fact.by for fact in facts}),
@@ -190,18 +194,6 @@ def _posts(on: date, units: Collection[str] | None = None) -> list[tuple[int, st
     if units is not None:
         posts = posts.filter(unit__in=list(units))
     return list(posts.values_list("cadre_id", "unit_id", "role"))
-
-
-def _still_seen(facts: list[Fact], held: set[tuple[int, str]]) -> list[Fact]:
-    """Without what is meant for somebody who has moved on and does not see the unit any more.
-
-    Inspectors may come from elsewhere: a round shows itself to them.
-    """
-
-    def sees(fact: Fact) -> bool:
-        return fact.what == "sent_out" or any((fact.to, unit) in held for unit in access.above(fact.unit))
-
-    return [fact for fact in facts if fact.to is None or sees(fact)]
 
 
 def answering(

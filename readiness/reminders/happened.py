@@ -8,6 +8,7 @@ from django.db import connection
 from checklists.models import Measure
 from readiness.reminders import words
 from readiness.reminders.known import Fact
+from villages import access
 
 # How long ago something may have happened: longer than any run is missed, and short enough to be news.
 RECENT = timedelta(days=14)
@@ -102,3 +103,22 @@ def since(now: datetime, campaigns: list[int]) -> list[Fact]:
                     Fact(key, what, campaign, unit, task, words.plain(item), by, words.plain(said or ""), day, to)
                 )
     return found
+
+
+def still_seen(facts: list[Fact], held: set[tuple[int, str]]) -> list[Fact]:
+    """Without what is meant for somebody who has moved on and does not see the unit any more.
+
+    What became of a finding is then for those who answer there. Inspectors may come from elsewhere: a round shows
+    itself to them.
+    """
+    kept = []
+    for fact in facts:
+        if (
+            fact.to is None
+            or fact.what == "sent_out"
+            or any((fact.to, unit) in held for unit in access.above(fact.unit))
+        ):
+            kept.append(fact)
+        elif fact.finding is not None:
+            kept.append(fact._replace(to=None))
+    return kept

@@ -8,6 +8,17 @@ from typing import NamedTuple
 from readiness.boards.light import Counts
 
 DIGEST, GROUP = "digest", "group"
+# Who answers for the unit and hears of a finding, unless it is meant for one person.
+_THERE, _DIRECT, _LINKED = ("first", "direct"), ("direct",), ("linked",)
+OF_FINDINGS: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("finding_opened", "finding_sent_back", "finding_reopened", "finding_handed_over"), _THERE),
+    **dict.fromkeys(("finding_gave_time", "finding_refused_time", "finding_upheld", "finding_dropped"), _DIRECT),
+    **dict.fromkeys(("finding_fixed", "finding_asked_time", "finding_disputed", "finding_look"), _LINKED),
+    "finding_answered": _DIRECT,
+    "finding_late": _THERE,
+    "finding_late_linked": _LINKED,
+    "finding_late_lead": ("lead",),
+}
 
 
 @dataclass(frozen=True)
@@ -89,7 +100,7 @@ class Told(NamedTuple):
 
 
 class Fact(NamedTuple):
-    """Something that happened to a task, or to a unit (`task` 0: a measure, which `item` then names)."""
+    """Something that happened to a task, a finding, or a unit (`task` 0: a measure, which `item` then names)."""
 
     key: str  # under which News remembers who was told
     what: str  # a key of words.FACTS
@@ -101,6 +112,7 @@ class Fact(NamedTuple):
     said: str = ""
     day: date | None = None
     to: int | None = None  # one cadre; None: those who answer for the unit, by what it is
+    finding: int | None = None  # what happened to a finding, then `task` is 0
 
 
 class Board(NamedTuple):

@@ -21,6 +21,7 @@ from readiness.reminders.desks import KINDS, Desk, Place, Said, Up, some
 from readiness.reminders.known import (
     DIGEST,
     GROUP,
+    OF_FINDINGS,
     Board,
     Drive,
     Fact,
@@ -44,6 +45,7 @@ HEARERS: dict[str, tuple[str, ...]] = {
     "asked_help": ("linked",),
     "help_late": ("lead",),
     "measured": ("first", "direct"),
+    **OF_FINDINGS,
 }
 IN_DIGEST = "d:"  # before the key of news that a digest told, which the inbox had at once
 
@@ -379,7 +381,9 @@ class _Planner:
 def _path_of(facts: list[Fact]) -> str:
     if {fact.what for fact in facts} == {"sent_out"}:
         return reverse("rounds")
-    if len({(fact.task, fact.unit) for fact in facts}) > 1:
+    if len({(fact.task, fact.finding, fact.unit) for fact in facts}) > 1:
         return reverse("my_tasks")
     one = facts[0]
+    if one.finding:
+        return reverse("finding", args=[one.finding])
     return reverse("task", args=[one.task]) if one.task else reverse("unit_tasks", args=[one.campaign, one.unit])

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 from tests.access.world import HOSTS, NEVER, NEVER_CODES, PLACES, POSTS, ROUNDS, SENT
 
 # What each person may do at each place: s sees it, o owes its tasks, t ticks, c checks (verifies, returns), w waives,
-# k chases and answers calls for help, p sees telephone numbers in full, a appoints and ends posts, d decides measures,
+# k chases and answers calls for help, f enters findings and confirms what was put right, p sees telephone numbers in
+# full, a appoints and ends posts, d decides measures,
 # l leads it (and like whoever owes or ticks there objects to its measures), r announces draws among its units, n gives
 # numbers for them. Before that, where their posts are.
 #
@@ -21,25 +22,25 @@ from tests.access.world import HOSTS, NEVER, NEVER_CODES, PLACES, POSTS, ROUNDS,
 # Without a post that counts today: nobody never had one, left and gone had one until today and until yesterday,
 # early gets one tomorrow.
 AT_PLACES = """
-       post          market   willow   maple    east     lake     west     bureau   county   city bridge street river
-lan    willow        sotp     sotp     -        -        -        -        -        -        -    -      -      -
-hong   maple         -        -        sotp     -        -        -        -        -        -    -      -      -
-lin    willow,maple  sotcwkp  sotcwkp  sotcwkp  -        -        -        -        -        -    -      -      -
-qin    market        sotp     -        -        -        -        -        -        -        -    -      -      -
-wang   lake          -        -        -        -        sotp     -        -        -        -    -      -      -
-bao    east          stcwkp   stcwkp   stcwkp   sotp     -        -        -        -        -    -      -      -
-tang   east          scwkpdn  scwkpdn  scwkpdn  scwkpln  -        -        -        -        -    -      -      -
-deng   bureau        -        -        -        -        -        -        sotp     -        -    -      -      -
-he     willow,county sotcprn  sotcprn  scrn     scrn     scrn     scrn     scrn     scrn     -    -      -      -
-mei    county        skpdn    skpdn    skpdn    skpdn    skpdn    skpdn    skpdn    skpln    -    -      -      -
-ada    county        scwkparn scwkparn scwkparn scwkparn scwkparn scwkparn scwkparn scwkparn -    -      -      -
-su     county        scrn     scrn     scrn     scrn     scrn     scrn     scrn     scrn     -    -      -      -
-an     county        s        s        s        s        s        s        s        s        -    -      -      -
-chen   bridge        -        -        -        -        -        -        -        -        -    sotp   -      -
-nobody -             -        -        -        -        -        -        -        -        -    -      -      -
-left   willow        -        -        -        -        -        -        -        -        -    -      -      -
-gone   county        -        -        -        -        -        -        -        -        -    -      -      -
-early  county        -        -        -        -        -        -        -        -        -    -      -      -
+       post          market    willow    maple     east      lake      west      bureau    county    city bridge street river
+lan    willow        sotp      sotp      -         -         -         -         -         -         -    -      -      -
+hong   maple         -         -         sotp      -         -         -         -         -         -    -      -      -
+lin    willow,maple  sotcwkfp  sotcwkfp  sotcwkfp  -         -         -         -         -         -    -      -      -
+qin    market        sotp      -         -         -         -         -         -         -         -    -      -      -
+wang   lake          -         -         -         -         sotp      -         -         -         -    -      -      -
+bao    east          stcwkfp   stcwkfp   stcwkfp   sotp      -         -         -         -         -    -      -      -
+tang   east          scwkfpdn  scwkfpdn  scwkfpdn  scwkfpln  -         -         -         -         -    -      -      -
+deng   bureau        -         -         -         -         -         -         sotp      -         -    -      -      -
+he     willow,county sotcfprn  sotcfprn  scfrn     scfrn     scfrn     scfrn     scfrn     scfrn     -    -      -      -
+mei    county        skfpdn    skfpdn    skfpdn    skfpdn    skfpdn    skfpdn    skfpdn    skfpln    -    -      -      -
+ada    county        scwkfparn scwkfparn scwkfparn scwkfparn scwkfparn scwkfparn scwkfparn scwkfparn -    -      -      -
+su     county        scfrn     scfrn     scfrn     scfrn     scfrn     scfrn     scfrn     scfrn     -    -      -      -
+an     county        s         s         s         s         s         s         s         s         -    -      -      -
+chen   bridge        -         -         -         -         -         -         -         -         -    sotp   -      -
+nobody -             -         -         -         -         -         -         -         -         -    -      -      -
+left   willow        -         -         -         -         -         -         -         -         -    -      -      -
+gone   county        -         -         -         -         -         -         -         -         -    -      -      -
+early  county        -         -         -         -         -         -         -         -         -    -      -      -
 """
 
 # What each person may do with a campaign: s sees it, l looks at what was sent to whom, r runs (closes) it, i plans
@@ -297,6 +298,30 @@ def chases(who: str, task: object) -> Outcome:
     return 404 if "s" not in may else 422 if "k" in may else 403
 
 
+# What is done by whoever does the work, by whoever looks after the unit, or by both.
+VERBS = {"fixed": "t", "sent_back": "f", "handed_over": "tf", "forgotten": ""}
+
+
+def sees_finding(who: str, place: object) -> Outcome:
+    """Findings of the county's and the other county's campaign, one at each place."""
+    return sees_unit(who, place)
+
+
+def does(who: str, place: object, verb: object) -> Outcome:
+    """An empty form is refused; a verb that there is not is not there."""
+    may = MAY[who].get(place, "")
+    if "s" not in may or not VERBS[str(verb)]:
+        return 404
+    return 422 if set(VERBS[str(verb)]) & set(may) else 403
+
+
+def enters(who: str, campaign: object, *, then: Outcome) -> Outcome:
+    """Findings are entered by whoever looks after some unit of the campaign; an empty form does not say which."""
+    if sees_campaign(who, campaign) == 404:
+        return 404
+    return then if any("f" in MAY[who][place] for place in UNDER[str(campaign)]) else 403
+
+
 def chases_unit(who: str, campaign: object, place: object) -> Outcome:
     seen = sees_unit_in_campaign(who, campaign, place)
     return seen if seen == 404 else 422 if "k" in MAY[who][str(place)] else 403
@@ -436,6 +461,11 @@ ROUTES = {
     "round": Route("round", reads(partial(on_round, sent=200, told=200, done=200))),
     "round_checks": Route("round", writes(partial(on_round, sent=422, told=403, done=403))),
     "finish_round": Route("round", reads(partial(ends_round, then=200)) | writes(partial(ends_round, then=422))),
+    "findings": Route("campaign", reads(sees_campaign)),
+    "findings_table": Route("campaign", reads(sees_campaign)),
+    "new_finding": Route("campaign", reads(partial(enters, then=200)) | writes(partial(enters, then=422))),
+    "finding": Route("finding", reads(sees_finding)),
+    "finding_verb": Route("finding verb", writes(does)),
     "home": Route("", reads(moved)),
     "my_tasks": Route("", reads(page)),
     "campaigns": Route("", reads(page)),
@@ -519,6 +549,11 @@ IDS: dict[str, list[tuple[Any, ...]]] = {
     "help": [(place,) for place in [*PLACES, *NEVER] if place != "city"],
     "measure": [(place,) for place in [*PLACES, *NEVER] if place != "city"],
     "draw": [(place,) for place in [*PLACES, *NEVER] if place != "city"],
+    "finding": [(place,) for place in [*PLACES, *NEVER] if place != "city"],
+    "finding verb": [
+        *((place, verb) for place in PLACES if place != "city" for verb in VERBS),
+        *((place, "fixed") for place in NEVER),
+    ],
     "campaign item": [*((campaign, campaign) for campaign in HOSTS), *PARTS],
     "campaign phase": [*((campaign, campaign) for campaign in HOSTS), *PARTS],
     "campaign pass": [*((campaign, campaign) for campaign in HOSTS), *PARTS],
@@ -542,6 +577,8 @@ FEW: dict[str, list[tuple[Any, ...]]] = {
     "help": [("willow",), (NEVER[0],)],
     "measure": [("willow",), (NEVER[0],)],
     "draw": [("willow",), (NEVER[0],)],
+    "finding": [("willow",), (NEVER[0],)],
+    "finding verb": [("willow", "fixed"), (NEVER[0], "fixed")],
     "campaign item": [("draft", "draft"), (NEVER[0], "draft")],
     "campaign phase": [("draft", "draft"), (NEVER[0], "draft")],
     "campaign pass": [("draft", "draft"), (NEVER[0], "draft")],
@@ -608,7 +645,9 @@ def relation(who: str, route: str, ids: tuple[Any, ...]) -> tuple[object, ...]:
     """What an address's objects are to a person: what they may do there, and how both lie to each other."""
     found: list[object] = []
     for kind, name in zip(ROUTES[route].of.split(), ids, strict=True):
-        if kind in ("unit", "post", "extension", "help", "measure", "draw"):
+        if kind == "verb":
+            found.append(name)
+        elif kind in ("unit", "post", "extension", "help", "measure", "draw", "finding"):
             found.append(to_place(who, name))
         elif kind == "gateway":
             found.append(to_gateway(who, name))

@@ -5,6 +5,7 @@ every state. Built once per test module, in a transaction that is rolled back.
 """
 
 import re
+import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,10 +24,12 @@ from django.utils import timezone
 
 from checklists import course
 from checklists.draws import recipe
+from checklists.findings import open_finding
 from checklists.models import (
     Campaign,
     Draw,
     Extension,
+    Finding,
     HelpRequest,
     Measure,
     Phase,
@@ -103,6 +106,7 @@ class World:
     templates: dict[str, int] = field(default_factory=dict)  # a speech, and one of an office's own for some hosts
     helps: dict[str, int] = field(default_factory=dict)  # a call for help, by place
     measures: dict[str, int] = field(default_factory=dict)  # one that is proposed, by place
+    findings: dict[str, int] = field(default_factory=dict)  # by place
     passes: dict[str, int] = field(default_factory=dict)  # one of each campaign, for its host
     gateways: dict[str, int] = field(default_factory=dict)  # a webhook of a place, a robot of a campaign
     draws: dict[str, int] = field(default_factory=dict)  # one that is announced, among the units of a place
@@ -122,6 +126,7 @@ class World:
             "extension": self.extensions,
             "help": self.helps,
             "measure": self.measures,
+            "finding": self.findings,
             "template": self.templates,
             "pass": self.passes,
             "gateway": self.gateways,
@@ -255,6 +260,16 @@ def _campaigns(world: World) -> None:
                 campaign_id=world.campaigns[campaign_name], unit_id=PLACES[place], rung=1, grounds=GROUNDS
             ).pk
     Campaign.objects.filter(pk=world.campaigns["county"]).update(ladder_from=today, ladder_by=world.people["mei"])
+            world.findings[place] = open_finding(
+                by=left,
+                event=uuid.uuid4(),
+                campaign=called.task.campaign,
+                unit=called.task.unit,
+                source="complaint",
+                what=f"路灯不亮{place}",
+            ).pk
+    # Nobody's: what a person may do with one is for their rights alone.
+    Finding.objects.update(responsible=None)
     TaskEvent.objects.bulk_create(events(Task.objects.filter(state="done"), by=left))
     for name, (place, is_over) in ROUNDS.items():
         over = {"finished_by": su, "finished_at": now} if is_over else {}

@@ -14,7 +14,18 @@ from django.test import TestCase, override_settings
 from django.utils import timezone
 
 from checklists import rounds, ticks
-from checklists.models import Campaign, Check, Finding, Responsibility, Round, State, Task, TaskEvent, Template
+from checklists.models import (
+    Campaign,
+    Check,
+    Finding,
+    FindingEvent,
+    Responsibility,
+    Round,
+    State,
+    Task,
+    TaskEvent,
+    Template,
+)
 from checklists.workdays import is_workday
 from readiness import demo
 from readiness.boards import answers, figures, items
@@ -51,7 +62,8 @@ def everything() -> list[tuple[Any, ...]]:
         "cadre__username", "cadre__name", "cadre__phone", "unit_id", "role", "title", "principal", "since"
     )
     seen = Check.objects.order_by("pk").values_list("pk", "at", "round__unit", "result", "was", "remark")
-    return [*tasks, *events, *posts, *seen]
+    findings = FindingEvent.objects.order_by("at", "pk").values_list("pk", "finding__number", "at", "by__name", "note")
+    return [*tasks, *events, *posts, *seen, *findings]
 
 
 class TestDemo(TestCase):
@@ -71,6 +83,16 @@ class TestDemo(TestCase):
         at = people.HOST if login == "leader" else None
         board = figures.board(self.campaign, user, at=at, on=self.today)
         return {cell.code: cell.light for row in board.rows for cell in row.cells}
+
+    def test_findings_are_of_many_sorts_and_stand_as_the_verbs_would_leave_them(self) -> None:
+        found = list(Finding.objects.filter(campaign=self.campaign))
+        assert [one.number for one in found] == list(range(1, len(found) + 1))
+        assert len(found) >= 7
+        assert {one.state for one in found} >= {"open", "fixed", "closed"}
+        assert any(one.came_back for one in found)
+        assert any(one.is_overdue(self.today) for one in found)
+        assert all(event.at <= timezone.now() for event in FindingEvent.objects.all())
+        assert all(one.version == one.events.count() - 1 for one in found)
 
     def test_same_day_gives_the_same_demo(self) -> None:
         assert everything() == self.first_time

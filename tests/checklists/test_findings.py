@@ -1,0 +1,395 @@
+"""Findings: who may do what, what becomes of them, and what is refused."""
+
+import uuid
+from collections.abc import Callable
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+from django.core.exceptions import PermissionDenied
+from django.test import Client
+from django.utils import timezone
+
+from checklists import course, help
+from checklists.findings import Conflict, Unfit, open_finding, usual_due, verbs
+from checklists.models import Campaign, Finding, FindingEvent, HelpRequest, Responsibility, TaskEvent
+from checklists.workdays import working_days
+from tests import factories
+from tests.factories import EAST, LAKE, MAPLE, OTHER_VILLAGE, WILLOW
+from villages import posts
+from villages.models import Cadre, Unit
+
+Cast = dict[str, Cadre]
+As = Callable[[str], Client]
+What, State = FindingEvent.What, Finding.State
+DAY = timedelta(days=1)
+
+
+def found(campaign: Campaign, by: Cadre, unit: str = WILLOW, **fields: Any) -> Finding:
+    """Entered under the next number."""
+    one: dict[str, Any] = {"source": "leader", "what": "路灯不亮", "event": uuid.uuid4()}
+    return open_finding(by=by, campaign=campaign, unit=Unit.objects.get(pk=unit), **one | fields)
+
+
+def do(finding: Finding, what: str, by: Cadre, note: str = "因为", **sent: Any) -> Finding:
+    """One verb; the finding as it is then."""
+    return verbs.record(finding, what, by=by, event=uuid.uuid4(), note=note, **sent).finding
+
+
+def closed(campaign: Campaign, cast: Cast, **fields: Any) -> Finding:
+    finding = do(found(campaign, cast["su"], **fields), What.FIXED, cast["lan"])
+    return do(finding, What.CONFIRMED, cast["lin"])
+
+
+@pytest.fixture
+def finding(campaign: Campaign, cast: Cast) -> Finding:
+    """Su found it in Willow; Lan, who answers there first, is responsible."""
+    return found(campaign, cast["su"])
+
+
+# ---- Entering -----------------------------------------------------------------------------------------------------
+
+
+def test_it_gets_the_next_number_who_answers_and_working_days_by_severity(campaign: Campaign, cast: Cast) -> None:
+    today = timezone.localdate()
+    for number, (severity, days) in enumerate({1: 10, 2: 5, 3: 2}.items(), start=1):
+        finding = found(campaign, cast["su"], severity=severity)
+        assert (finding.number, finding.responsible, finding.state) == (number, cast["lan"], State.OPEN)
+        assert len(working_days(today + DAY, finding.due_on)) == days
+    direct = Responsibility.objects.filter(campaign=campaign, unit=WILLOW, kind="direct")
+    assert direct.update(cadre=cast["lin"], by_hand=True)
+    assert found(campaign, cast["su"]).responsible == cast["lin"], "who answers directly comes before who answers first"
+    assert found(campaign, cast["su"], EAST).number == 5
+    assert found(factories.campaign(on=today, days=90), cast["su"]).number == 1, "each campaign has a ledger of its own"
+
+
+def test_the_same_event_twice_is_one_finding_and_for_something_else_it_is_refused(
+    campaign: Campaign, cast: Cast
+) -> None:
+    event = uuid.uuid4()
+    first = found(campaign, cast["su"], event=event)
+    assert found(campaign, cast["su"], event=event) == first
+    for changed in ({"what": "另一件"}, {"unit": MAPLE}, {"by": cast["mei"]}):
+        with pytest.raises(Conflict):
+            found(campaign, **{"by": cast["su"], "event": event} | changed)
+    assert Finding.objects.count() == FindingEvent.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"due_on": date(2020, 1, 1)}, "due_on"),
+        ({"found_on": date(2999, 1, 1)}, "found_on"),
+        ({"unit": OTHER_VILLAGE}, "unit"),
+    ],
+)
+def test_what_cannot_be_is_refused_and_takes_no_number(
+    campaign: Campaign, cast: Cast, fields: dict[str, Any], field: str
+) -> None:
+    with pytest.raises(Unfit) as refused:
+        found(campaign, cast["su"], **fields)
+    assert refused.value.field == field
+    assert found(campaign, cast["su"]).number == 1
+
+
+def test_a_task_of_another_unit_or_campaign_is_refused(campaign: Campaign, cast: Cast) -> None:
+    other = factories.campaign(on=timezone.localdate(), days=90)
+    for task in (factories.task(campaign, unit=MAPLE), factories.task(other)):
+        with pytest.raises(Unfit) as refused:
+            found(campaign, cast["su"], task=task)
+        assert refused.value.field == "task"
+
+
+def test_a_campaign_that_does_not_run_takes_no_new_ones_but_settles_those_it_has(
+    campaign: Campaign, cast: Cast, finding: Finding
+) -> None:
+    course.steer(campaign, "closed", by=cast["ada"])
+    with pytest.raises(Conflict):
+        found(campaign, cast["su"])
+    do(finding, What.FIXED, cast["lan"])
+    do(finding, What.CONFIRMED, cast["lin"])
+    assert do(finding, What.REOPENED, cast["lin"]).came_back == 1
+
+
+# ---- From found to closed, and back -------------------------------------------------------------------------------
+
+
+def test_it_closes_when_somebody_else_has_looked_and_reopens_under_the_same_number(
+    finding: Finding, cast: Cast, campaign: Campaign
+) -> None:
+    today = timezone.localdate()
+    finding = do(finding, What.FIXED, cast["lan"], "换了灯泡")
+    assert (finding.state, finding.fixed_by) == (State.FIXED, cast["lan"])
+    finding = do(finding, What.SENT_BACK, cast["lin"], "还差一盏")
+    assert (finding.state, finding.fixed_by) == (State.OPEN, None)
+    do(finding, What.FIXED, cast["lan"])
+    finding = do(finding, What.CONFIRMED, cast["lin"], "")
+    assert (finding.state, finding.confirmed_by) == (State.CLOSED, cast["lin"])
+    assert finding.look_back_on == min(today + 30 * DAY, campaign.inspects_on - DAY)
+    finding = do(finding, What.REOPENED, cast["lin"], "又不亮了", until=today + 3 * DAY)
+    assert (finding.number, finding.state, finding.came_back, finding.due_on) == (1, State.OPEN, 1, today + 3 * DAY)
+    assert finding.fixed_by is finding.confirmed_by is finding.look_back_on is None
+    do(finding, What.FIXED, cast["lan"])
+    do(finding, What.CONFIRMED, cast["tang"], until=today + 9 * DAY)
+    assert do(finding, What.LOOKED_BACK, cast["tang"], "").look_back_on is None
+    assert list(finding.events.values_list("what", "by__username")) == [
+        ("opened", "su"), ("fixed", "lan"), ("sent_back", "lin"), ("fixed", "lan"), ("confirmed", "lin"),
+        ("reopened", "lin"), ("fixed", "lan"), ("confirmed", "tang"), ("looked_back", "tang"),
+    ]  # fmt: skip
+
+
+def test_who_put_it_right_never_confirms_it(finding: Finding, cast: Cast) -> None:
+    finding = do(finding, What.FIXED, cast["lin"])  # linked: ticks here, and looks after the village
+    for what in (What.CONFIRMED, What.LOOKED_BACK):
+        with pytest.raises(PermissionDenied):
+            do(finding, what, cast["lin"])
+    factories.appoint(cast["lin"], "supervisor", factories.COUNTY)
+    del cast["lin"].grants
+    with pytest.raises(PermissionDenied):
+        do(finding, What.CONFIRMED, cast["lin"])
+    assert do(finding, What.CONFIRMED, cast["su"]).state == State.CLOSED
+
+
+def test_who_is_responsible_does_not_confirm_what_others_did_for_them(campaign: Campaign, cast: Cast) -> None:
+    finding = do(found(campaign, cast["su"], responsible=cast["lin"]), What.FIXED, cast["lan"])
+    with pytest.raises(PermissionDenied):
+        do(finding, What.CONFIRMED, cast["lin"])
+
+
+@pytest.mark.parametrize("over", [False, True], ids=["now", "over by now"])
+@pytest.mark.parametrize("who", ["the stand-in of who fixed it", "whom the stand-in stood in for", "two for a third"])
+def test_stand_ins_are_one_pair_of_hands(campaign: Campaign, cast: Cast, who: str, over: bool) -> None:
+    today = timezone.localdate()
+    lin, tang, bao, lan = cast["lin"], cast["tang"], cast["bao"], cast["lan"]
+    fixer, looker, pairs = {
+        "the stand-in of who fixed it": (lin, tang, [(tang, lin)]),
+        "whom the stand-in stood in for": (lan, lin, [(lan, lin)]),
+        "two for a third": (lan, tang, [(lan, bao), (tang, bao)]),
+    }[who]
+    stood = [
+        posts.stand_in(held.posts.order_by("pk")[0], one, today - DAY, today + DAY, by=cast["ada"])
+        for one, held in pairs
+    ]
+    finding = do(found(campaign, cast["su"], found_on=today - 5 * DAY, responsible=cast["bao"]), What.FIXED, fixer)
+    for post in stood if over else []:
+        type(post).objects.filter(pk=post.pk).update(until=today)
+    looker = Cadre.objects.get(pk=looker.pk)
+    with pytest.raises(PermissionDenied, match="stand in"):
+        do(finding, What.CONFIRMED, looker)
+    assert do(finding, What.CONFIRMED, cast["mei"]).state == State.CLOSED
+
+
+def test_whose_right_a_stand_in_used_is_kept(campaign: Campaign, cast: Cast) -> None:
+    today = timezone.localdate()
+    posts.stand_in(cast["lan"].posts.get(), cast["nobody"], today - DAY, today + DAY, by=cast["ada"])
+    posts.stand_in(cast["tang"].posts.get(), cast["an"], today - DAY, today + DAY, by=cast["ada"])
+    finding = do(found(campaign, cast["su"]), What.FIXED, cast["nobody"])
+    assert finding.fixed_for == cast["lan"]
+    assert do(finding, What.CONFIRMED, cast["an"]).confirmed_for == cast["tang"]
+
+
+# ---- Time, dispute, hand-over, plan, answer -----------------------------------------------------------------------
+
+
+def test_more_time_is_asked_for_and_given_or_refused_by_somebody_else(finding: Finding, cast: Cast) -> None:
+    until = finding.due_on + 5 * DAY
+    with pytest.raises(Unfit):
+        do(finding, What.ASKED_TIME, cast["lan"], until=finding.due_on)
+    finding = do(finding, What.ASKED_TIME, cast["lin"], until=until)
+    assert (finding.asked_until, finding.asked_by) == (until, cast["lin"])
+    with pytest.raises(PermissionDenied):
+        do(finding, What.GAVE_TIME, cast["lin"], until=until)
+    with pytest.raises(Conflict):
+        do(finding, What.ASKED_TIME, cast["lan"], until=until + DAY)
+    finding = do(finding, What.REFUSED_TIME, cast["tang"], "不行")
+    assert finding.asked_until is finding.asked_by is None
+    do(finding, What.ASKED_TIME, cast["lan"], until=until)
+    finding = do(finding, What.GAVE_TIME, cast["tang"], "", until=until)
+    assert (finding.due_on, finding.asked_until) == (until, None)
+    assert do(finding, What.GAVE_TIME, cast["mei"], "", until=until + DAY).due_on == until + DAY, "unasked"
+    with pytest.raises(Unfit):
+        do(finding, What.GAVE_TIME, cast["mei"], until=until)
+
+
+def test_a_dispute_is_decided_by_somebody_else_who_sits_as_high_as_who_found_it(
+    finding: Finding, cast: Cast, campaign: Campaign
+) -> None:
+    with pytest.raises(Conflict):
+        do(finding, What.DROPPED, cast["su"])  # nobody drops a finding alone
+    finding = do(finding, What.DISPUTED, cast["lin"], "不是我村的灯")
+    with pytest.raises(Conflict):
+        do(finding, What.FIXED, cast["lan"])
+    for what in (What.UPHELD, What.DROPPED):
+        with pytest.raises(PermissionDenied):
+            do(finding, what, cast["lin"])
+    with pytest.raises(PermissionDenied):
+        do(finding, What.DROPPED, cast["tang"])  # the county found it, the township does not drop it
+    assert do(finding, What.UPHELD, cast["tang"]).disputed_by is None
+    do(finding, What.DISPUTED, cast["lan"])
+    assert do(finding, What.DROPPED, cast["mei"]).state == State.DROPPED
+    for what in (What.FIXED, What.REOPENED, What.CONFIRMED):
+        with pytest.raises((Conflict, PermissionDenied)):
+            do(finding, what, cast["lin"])
+    own = do(found(campaign, cast["lin"]), What.DISPUTED, cast["lan"])
+    assert do(own, What.DROPPED, cast["lin"]).state == State.DROPPED, "who found it may see that it was nothing"
+
+
+def test_it_is_handed_over_to_somebody_who_holds_a_post_there_or_above(finding: Finding, cast: Cast) -> None:
+    for who in (cast["hong"], cast["chen"], cast["nobody"], cast["lan"], None):
+        with pytest.raises(Unfit):
+            do(finding, What.HANDED_OVER, cast["lan"], to=who)
+    assert do(finding, What.HANDED_OVER, cast["lan"], to=cast["bao"]).responsible == cast["bao"]
+    assert finding.events.get(what="handed_over").to == cast["bao"]
+    with pytest.raises(PermissionDenied):
+        do(finding, What.HANDED_OVER, cast["hong"], to=cast["lin"])
+
+
+def test_whoever_is_responsible_puts_right_while_they_still_see_the_unit(campaign: Campaign, cast: Cast) -> None:
+    finding = found(campaign, cast["su"], responsible=cast["an"])  # an auditor ticks nowhere
+    assert do(finding, What.FIXED, cast["an"]).fixed_by == cast["an"]
+    finding = found(campaign, cast["su"], responsible=cast["chen"])
+    with pytest.raises(PermissionDenied):
+        do(finding, What.FIXED, cast["chen"])
+
+
+def test_a_plan_has_what_to_do_now_and_for_good_and_dated_steps(finding: Finding, cast: Cast) -> None:
+    today = timezone.localdate()
+    plan = {"fix_now": "换灯泡", "change_for_good": "每月巡查"}
+    with pytest.raises(Unfit):
+        do(finding, What.PLANNED, cast["lan"], "", new_step="买灯泡", **plan)
+    with pytest.raises(Unfit):
+        do(finding, What.PLANNED, cast["lan"], "", new_step="买灯泡", until=today - DAY, **plan)
+    do(finding, What.PLANNED, cast["lan"], "", new_step="买灯泡", until=today + DAY, **plan)
+    with pytest.raises(Unfit):
+        do(finding, What.PLANNED, cast["lan"], "", **plan)
+    step = finding.steps.get()
+    do(finding, What.STEPPED, cast["bao"], "", step=step.pk)
+    with pytest.raises(Conflict):
+        do(finding, What.STEPPED, cast["lan"], "", step=step.pk)
+    with pytest.raises(Unfit):
+        do(finding, What.STEPPED, cast["lan"], "", step=step.pk + 1)
+    finding.refresh_from_db()
+    assert (finding.fix_now, finding.change_for_good, finding.steps.get().done_by) == (*plan.values(), cast["bao"])
+
+
+def test_every_complaint_is_not_answered_until_it_is(campaign: Campaign, cast: Cast, finding: Finding) -> None:
+    complaint = found(campaign, cast["lin"], source="complaint")
+    waiting = Finding.objects.unanswered()
+    assert list(waiting) == [complaint]
+    do(complaint, What.DISPUTED, cast["lan"])
+    do(complaint, What.DROPPED, cast["tang"])
+    assert list(waiting.all()) == [complaint], "who complained is told so too"
+    assert do(complaint, What.ANSWERED, cast["lin"], "已转告").answer == "已转告"
+    assert not waiting.all()
+    with pytest.raises(Conflict):
+        do(finding, What.ANSWERED, cast["lin"])  # nobody waits for an answer to it
+
+
+def test_the_answer_to_a_finding_answers_the_call_it_came_from(campaign: Campaign, cast: Cast) -> None:
+    task = factories.task(campaign)
+    call_of = {"obstacle": "路不通", "need": "挖机", "reply_by": timezone.localdate()}
+    help.ask(task, by=cast["lan"], event=uuid.uuid4(), **call_of)
+    call = HelpRequest.objects.get()
+    finding = found(campaign, cast["lin"], source="help", task=task, help_request=call)
+    with pytest.raises(Conflict):
+        found(campaign, cast["tang"], help_request=call)
+    do(finding, What.ANSWERED, cast["lin"], "挖机明早到")
+    call.refresh_from_db()
+    assert (call.answer, call.answered_by) == ("挖机明早到", cast["lin"])
+    assert TaskEvent.objects.filter(task=task, note__contains="挖机明早到").count() == 1
+
+
+# ---- Twice, late, at once -----------------------------------------------------------------------------------------
+
+
+def test_a_repeat_is_answered_and_changes_nothing(finding: Finding, cast: Cast) -> None:
+    sent: dict[str, Any] = {"by": cast["lan"], "event": uuid.uuid4(), "note": "好了", "seen": 0}
+    first = verbs.record(finding, What.FIXED, **sent)
+    again = verbs.record(finding, What.FIXED, **sent)
+    assert (first.repeated, again.repeated, again.finding.version) == (False, True, 1)
+    for changed in ({"note": "别的"}, {"by": cast["bao"]}):
+        with pytest.raises(Conflict):
+            verbs.record(finding, What.FIXED, **sent | changed)
+    assert finding.events.count() == 2
+
+
+def test_a_page_that_is_out_of_date_is_told_so(finding: Finding, cast: Cast) -> None:
+    do(finding, What.NOTED, cast["lan"], "看过", seen=0)
+    with pytest.raises(Conflict, match="changed this finding"):
+        do(finding, What.FIXED, cast["lan"], seen=0)
+    assert do(finding, What.FIXED, cast["lan"], seen=1).state == State.FIXED
+
+
+@pytest.mark.parametrize("what", sorted(verbs.NEEDS_REASON))
+def test_nothing_that_needs_a_reason_goes_without(campaign: Campaign, cast: Cast, what: str) -> None:
+    finding = found(campaign, cast["su"], source="complaint")
+    on = finding.due_on + DAY
+    if what in (What.SENT_BACK, What.REOPENED):
+        do(finding, What.FIXED, cast["lan"])
+    if what == What.REOPENED:
+        do(finding, What.CONFIRMED, cast["lin"])
+    if what == What.REFUSED_TIME:
+        do(finding, What.ASKED_TIME, cast["lan"], until=on)
+    if what in (What.UPHELD, What.DROPPED):
+        do(finding, What.DISPUTED, cast["lan"])
+    by = cast["lan"] if what in (*verbs.DOING, *verbs.BOTH) else cast["mei"]
+    before = finding.events.count()
+    with pytest.raises(Unfit) as refused:
+        do(finding, what, by, "", until=on, to=cast["lin"])
+    assert (refused.value.field, finding.events.count()) == ("note", before)
+    do(finding, what, by, "因为", **{"until": on, "to": cast["lin"]} if what == What.HANDED_OVER else {"until": on})
+
+
+WHO_MAY: dict[str, set[str]] = {
+    "doing": {"lan", "lin", "bao"},
+    "looking": {"lin", "bao", "tang", "mei", "ada", "su"},
+}
+
+
+@pytest.mark.parametrize("what", list(verbs.CHANGES))
+def test_each_verb_is_for_those_who_do_the_work_or_who_look_after_it(finding: Finding, cast: Cast, what: str) -> None:
+    wanted = WHO_MAY["doing"] if what in verbs.DOING else WHO_MAY["looking"]
+    wanted = wanted | WHO_MAY["doing"] if what in verbs.BOTH else wanted
+    wanted = wanted - {"lin", "bao", "tang"} if what == What.DROPPED else wanted  # the county found it
+    today = timezone.localdate()
+    allowed = {
+        name
+        for name, person in cast.items()
+        if verbs.may(person, finding, what, hands=verbs.hands_of(person, finding, on=today))
+    }
+    assert allowed == wanted
+
+
+def test_a_page_offers_what_can_be_done_now_and_nothing_else(finding: Finding, cast: Cast) -> None:
+    today = timezone.localdate()
+
+    def offered(who: str) -> set[str]:
+        return {str(what) for what in verbs.choices(cast[who], verbs.as_now(finding), on=today)}
+
+    doing = {"planned", "stepped", "fixed", "asked_time", "disputed", "handed_over", "noted"}
+    assert offered("lan") == doing
+    assert offered("lin") == doing | {"gave_time"}
+    assert offered("mei") == {"gave_time", "handed_over", "noted"}
+    assert offered("an") == set()
+    do(finding, What.FIXED, cast["lin"])
+    assert offered("lin") == {"sent_back", "noted"}
+    assert offered("tang") == {"confirmed", "sent_back", "noted"}
+    do(finding, What.CONFIRMED, cast["tang"])
+    assert offered("mei") == {"looked_back", "reopened", "noted"}
+    assert offered("lan") == {"noted"}
+
+
+def test_what_lies_out_of_sight_is_not_listed(campaign: Campaign, cast: Cast, finding: Finding) -> None:
+    lake = found(campaign, cast["su"], LAKE)
+    for name, seen in {
+        "lan": {finding},
+        "bao": {finding},
+        "mei": {finding, lake},
+        "chen": set(),
+        "hong": set(),
+    }.items():
+        assert set(Finding.objects.visible_to(cast[name])) == seen
+
+
+def test_the_usual_time_counts_working_days() -> None:
+    assert usual_due(3, date(2026, 9, 30)) == date(2026, 10, 9)  # 国庆: 1 to 7 October are off
