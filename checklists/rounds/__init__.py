@@ -75,7 +75,9 @@ class _Anywhere:
     """Some task of this unit."""
 
     unit_id: str
+    height: int = access.Height.LINKED
     done_by_id: None = None
+    done_for_id: None = None
 
 
 def tasks_of(visit: Round) -> TaskQuerySet:

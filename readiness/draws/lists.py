@@ -59,7 +59,7 @@ def gather(
     named = list(units.order_by("code").values_list("code", "name"))
     before = drawn_before(campaign, number, wishes["repeat"], wishes["last"], instead_of)
     counts = counts_of(campaign, user, among, kind, on)
-    light_of = {code: figures.light_of(campaign, one) for code, one in counts.items()}
+    light_of = {code: figures.light_of(campaign, one, on) for code, one in counts.items()}
     by_risk = wishes["chances"] == "risk"
     can_be_drawn = []
     for code, name in named:

@@ -9,9 +9,8 @@ from tests.access.world import HOSTS, NEVER, NEVER_CODES, PLACES, POSTS, ROUNDS,
 
 # What each person may do at each place: s sees it, o owes its tasks, t ticks, c checks (verifies, returns), w waives,
 # k chases and answers calls for help, f enters findings and confirms what was put right, p sees telephone numbers in
-# full, a appoints and ends posts, d decides measures,
-# l leads it (and like whoever owes or ticks there objects to its measures), r announces draws among its units, n gives
-# numbers for them. Before that, where their posts are.
+# full, a appoints and ends posts, d decides measures, l leads it (and like whoever owes or ticks there objects to its
+# measures), r announces draws among its units, n gives numbers for them. Before that, where their posts are.
 #
 #   lan    village cadre of Willow      bao   staff of East Township         mei  leader of the county
 #   hong   village cadre of Maple       tang  leader of East Township        ada  campaign admin of the county
@@ -41,7 +40,7 @@ nobody -             -         -         -         -         -         -        
 left   willow        -         -         -         -         -         -         -         -         -    -      -      -
 gone   county        -         -         -         -         -         -         -         -         -    -      -      -
 early  county        -         -         -         -         -         -         -         -         -    -      -      -
-"""
+"""  # noqa: E501
 
 # What each person may do with a campaign: s sees it, l looks at what was sent to whom, r runs (closes) it, i plans
 # rounds. "east" is run by East Township, "far" by the other county; the others by the county and what is above it.

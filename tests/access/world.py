@@ -259,7 +259,6 @@ def _campaigns(world: World) -> None:
             world.measures[place] = Measure.objects.create(
                 campaign_id=world.campaigns[campaign_name], unit_id=PLACES[place], rung=1, grounds=GROUNDS
             ).pk
-    Campaign.objects.filter(pk=world.campaigns["county"]).update(ladder_from=today, ladder_by=world.people["mei"])
             world.findings[place] = open_finding(
                 by=left,
                 event=uuid.uuid4(),
@@ -268,6 +267,7 @@ def _campaigns(world: World) -> None:
                 source="complaint",
                 what=f"路灯不亮{place}",
             ).pk
+    Campaign.objects.filter(pk=world.campaigns["county"]).update(ladder_from=today, ladder_by=world.people["mei"])
     # Nobody's: what a person may do with one is for their rights alone.
     Finding.objects.update(responsible=None)
     TaskEvent.objects.bulk_create(events(Task.objects.filter(state="done"), by=left))
