@@ -24,7 +24,7 @@ from math import exp, inf, lgamma, log, log1p, sqrt
 
 CONFIDENCE = 0.95
 ALIKE = 0.1  # correlation of claims within a unit that is taken for granted
-SAME = 0.2  # and of claims about the same item, where the same few items were drawn for all units
+SAME = 0.3  # and of claims about the same item, where the same few items were drawn for all units
 GUESS = 0.8  # of the share, before anything was looked at
 GUESSED_ALIKE = 0.2  # likewise
 CLOSE = 0.05  # an interval no wider than this on either side is close enough to act on
@@ -36,7 +36,7 @@ class Looked:
 
     stratum: Hashable
     claimed: int  # claims there, those that were looked at included
-    held: Mapping[Hashable, bool]  # item of each claim that was looked at -> whether it held
+    held: Sequence[tuple[Hashable, bool]]  # item of each claim that was looked at, and whether it held
     chance: float  # of being drawn; 1 if it was sure to be
 
     @property
@@ -46,7 +46,12 @@ class Looked:
     @property
     def ratio(self) -> float:
         """Of those looked at, what share held."""
-        return sum(self.held.values()) / len(self.held)
+        return self.holding / len(self.held)
+
+    @property
+    def holding(self) -> int:
+        """How many of those looked at held."""
+        return sum(holds for _, holds in self.held)
 
 
 @dataclass(frozen=True)
@@ -81,7 +86,7 @@ def estimate(looked: Iterable[Looked], claims: Mapping[Hashable, int], items: in
         return None
     weights = _weights(units, claims)
     share = sum(weight * unit.ratio for unit, weight in zip(units, weights, strict=True))
-    seen, held = sum(unit.seen for unit in units), sum(sum(unit.held.values()) for unit in units)
+    seen, held = sum(unit.seen for unit in units), sum(unit.holding for unit in units)
     if seen >= sum(claims[stratum] for stratum in {unit.stratum for unit in units}):
         return Estimate(seen, held, len(units), share, share, share, seen, inf)
     sample = _Sample(units, weights, items)
@@ -167,14 +172,14 @@ class _Sample:
         variance = 0.0
         for group in self._groups():
             seen = sum(self.units[n].seen for n in group)
-            held = sum(sum(self.units[n].held.values()) for n in group)
+            held = sum(self.units[n].holding for n in group)
             share = (held + 2 * smooth) / (seen + 2)
             for n in group:
                 unit = self.units[n]
                 rest = 1 - unit.chance * unit.seen / unit.claimed
                 alike = ALIKE * (1 - unit.chance)
                 variance += self.weights[n] ** 2 * share * (1 - share) * rest * (alike + (1 - alike) / unit.seen)
-        seen = len({item for unit in self.units for item in unit.held})
+        seen = len({item for unit in self.units for item, _ in unit.held})
         return variance + max(0.0, 1 - seen / self.items) * SAME * smooth * (1 - smooth) / seen
 
     def _between(self) -> tuple[float, int]:
@@ -219,7 +224,7 @@ class _Sample:
         by: defaultdict[Hashable, float] = defaultdict(float)
         single = 0.0
         for unit, weight in zip(self.units, self.weights, strict=True):
-            for item, holds in unit.held.items():
+            for item, holds in unit.held:
                 off = weight / unit.seen * (holds - share)
                 by[item] += off
                 single += (1 - unit.chance) * off * off

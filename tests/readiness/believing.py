@@ -1,12 +1,18 @@
 """Campaigns with a known truth, and draws from them: what the intervals of belief are tried on."""
 
 import random
+import uuid
 from collections import defaultdict
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 from math import sqrt
+from typing import Any
 
+from django.utils import timezone
+
+from checklists.models import Campaign, Check, Draw, Round, Task
 from readiness.boards.intervals import Estimate, Looked, chances, estimate
+from villages.models import Cadre
 
 
 @dataclass(frozen=True)
@@ -96,9 +102,9 @@ def _trial(of: Scenario, chance: random.Random) -> Trial:
             asked = same if of.same else list(claims[n])
             if of.part and not of.same:
                 asked = chance.sample(asked, min(of.part, len(asked)))
-            held = {item: claims[n][item] for item in asked if item in claims[n]}
+            held = [(item, claims[n][item]) for item in asked if item in claims[n]]
             looked.append(Looked(stratum, len(claims[n]), held, known[n]))
-            naive += held.values()
+            naive += [holds for _, holds in held]
     found = estimate(looked, sums, len({item for unit in claims for item in unit}))
     assert found is not None
     return Trial(truth, found, _wald(naive), _wilson(naive))
@@ -115,3 +121,48 @@ def _wilson(seen: list[bool]) -> tuple[float, float]:
     middle = (share + z * z / (2 * n)) / (1 + z * z / n)
     off = z / (1 + z * z / n) * sqrt(share * (1 - share) / n + z * z / (4 * n * n))
     return middle - off, middle + off
+
+
+# --- the same as rows ---------------------------------------------------------------------------------------
+
+
+def draw(campaign: Campaign, by: tuple[Cadre, Cadre], units: dict[str, str], **options: Any) -> Draw:
+    """A draw that was made among these units (code -> group), with their lots and items if it took a part of them."""
+    lots, items = options.pop("lots", {}), options.pop("items", [])
+    lines = [
+        f"items\t{len(items)}",
+        *(f"unit\t{code}\t{group}\t{lots.get(code, 1)}\t-\t{code}" for code, group in units.items()),
+        *(f"item\t{item}\t-\t-" for item in items),
+        *(f"without\t{code}\t{code}" for code in options.pop("without", [])),
+    ]
+    number = Draw.objects.filter(campaign=campaign).count() + 1
+    return Draw.objects.create(
+        campaign=campaign,
+        number=number,
+        title=options.pop("title", "双随机"),
+        among_id=options.pop("among", campaign.host_id),
+        recipe={},
+        frozen="".join(f"{line}\n" for line in lines),
+        secret="s" * 64,
+        commitment="c" * 64,
+        announced_by=by[0],
+        number_one="1",
+        number_one_by=by[0],
+        number_two="2",
+        number_two_by=by[1],
+        drawn_at=timezone.now(),
+        **options,
+    )
+
+
+def look(task: Task, drawn: Draw | None, by: Cadre, result: str = "holds", **options: Any) -> Check:
+    """What somebody saw of a task on the round of its unit in this draw; where it stands now is where it stood."""
+    rhythm = options.pop("rhythm", "patrol")
+    there, _ = Round.objects.get_or_create(
+        draw=drawn, unit=task.unit, campaign=task.campaign, rhythm=rhythm, defaults={"made_by": by}
+    )
+    was = options.pop("was", task.state)
+    remark = "" if result == "holds" else "没有做到"
+    return Check.objects.create(
+        id=uuid.uuid4(), round=there, task=task, result=result, remark=remark, by=by, was=was, **options
+    )
