@@ -85,8 +85,9 @@ def estimate(looked: Iterable[Looked], claims: Mapping[Hashable, int], items: in
     if not units:
         return None
     weights = _weights(units, claims)
-    share = sum(weight * unit.ratio for unit, weight in zip(units, weights, strict=True))
     seen, held = sum(unit.seen for unit in units), sum(unit.holding for unit in units)
+    share = sum(weight * unit.ratio for unit, weight in zip(units, weights, strict=True))
+    share = float(held > 0) if held in (0, seen) else share
     if seen >= sum(claims[stratum] for stratum in {unit.stratum for unit in units}):
         return Estimate(seen, held, len(units), share, share, share, seen, inf)
     sample = _Sample(units, weights, items)
@@ -94,7 +95,7 @@ def estimate(looked: Iterable[Looked], claims: Mapping[Hashable, int], items: in
     # Never as sure as if units were less alike than ALIKE. Smoothed, so that it stands for none and for all.
     smooth = smoothed(seen, held)
     size = smooth * (1 - smooth) / sample.least(smooth)
-    if variance:
+    if variance and 0 < share < 1:
         size = min(size, share * (1 - share) / variance)
     if freedom:
         size *= (t_quantile(max(seen - 1, 1)) / t_quantile(freedom)) ** 2
@@ -169,18 +170,21 @@ class _Sample:
 
     def least(self, smooth: float) -> float:
         """The variance if units differed only by ALIKE."""
-        variance = 0.0
+        variance, in_all = 0.0, sum(unit.seen for unit in self.units)
         for group in self._groups():
             seen = sum(self.units[n].seen for n in group)
             held = sum(self.units[n].holding for n in group)
-            share = (held + 2 * smooth) / (seen + 2)
+            part = seen / in_all  # of the one that held and the one that did not which are added
+            share = (held + part) / (seen + 2 * part)
             for n in group:
                 unit = self.units[n]
                 rest = 1 - unit.chance * unit.seen / unit.claimed
                 alike = ALIKE * (1 - unit.chance)
                 variance += self.weights[n] ** 2 * share * (1 - share) * rest * (alike + (1 - alike) / unit.seen)
         seen = len({item for unit in self.units for item, _ in unit.held})
-        return variance + max(0.0, 1 - seen / self.items) * SAME * smooth * (1 - smooth) / seen
+        if seen < self.items:
+            variance += (1 - seen / self.items) * SAME * smooth * (1 - smooth) / seen
+        return variance
 
     def _between(self) -> tuple[float, int]:
         """Of units within strata."""
