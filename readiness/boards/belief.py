@@ -180,7 +180,7 @@ def beliefs(
     days: Series | None = None,
     in_full: bool = False,
 ) -> Beliefs:
-    """What to believe of a board. One query.
+    """What to believe of a board. One query, or none before the first draw.
 
     Args:
         shown: the board as it stands now, all rows.
@@ -189,7 +189,7 @@ def beliefs(
         in_full: by row and by draw too.
     """
     where = [shown.at] if shown.at is not None else figures.tops(campaign, user)
-    found = drawn(campaign, user, where, items=items)
+    found = drawn(campaign, user, where, items=items) if campaign.has_draws else []  # type: ignore[attr-defined]
     sample = Sample(found, shown, where)
     total = sample.belief("", shown.total, _anywhere)
     if not in_full:
@@ -197,7 +197,11 @@ def beliefs(
     row_of = cache(lambda unit: figures.row_and_cell(unit, shown.at, where)[0])
     rows = [
         replace(
-            sample.belief(row.name, row.counts, partial(_is_in, row_of, (row.code, row.is_whole))),
+            sample.belief(
+                row.name + ("" if row.is_whole else _(" and its departments")),
+                row.counts,
+                partial(_is_in, row_of, (row.code, row.is_whole)),
+            ),
             code=row.code,
             is_whole=row.is_whole,
             has_board=row.has_board,

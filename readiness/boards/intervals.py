@@ -20,10 +20,10 @@ from collections import defaultdict
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from math import exp, inf, lgamma, log, log1p, sqrt
+from math import ceil, exp, inf, lgamma, log, log1p, sqrt
 
 CONFIDENCE = 0.95
-ALIKE = 0.1  # correlation of claims within a unit that is taken for granted
+ALIKE = 0.05  # correlation of claims within a unit that is taken for granted
 SAME = 0.3  # and of claims about the same item, where the same few items were drawn for all units
 GUESS = 0.8  # of the share, before anything was looked at
 GUESSED_ALIKE = 0.2  # likewise
@@ -119,19 +119,24 @@ def needed(found: Estimate | None, *, units: int, each: float) -> int | None:
     else:
         looked, share, fixed = found.units, smoothed(found.seen, found.held), found.by_items / found.size
         one = (1 - found.by_items) / found.size / max(1 / looked - 1 / units, 1e-9)
-
-    def is_close(n: int) -> bool:
-        size = 1 / max(fixed + one * (1 / n - 1 / units), 1e-9)
-        low, high = exact(share * size, size)
-        return max(share - low, high - share) <= CLOSE
-
-    if looked >= units or not is_close(units):
+    if looked >= units:
         return None
-    fewest, most = looked, units
+    # 1 / size = fixed + one * (1 / n - 1 / units)
+    allowed = 1 / enough(round(share * 100)) - fixed
+    if allowed <= 0:
+        return None
+    return max(1, min(units, ceil(1 / (allowed / one + 1 / units))) - looked)
+
+
+@lru_cache(maxsize=101)
+def enough(percent: int) -> int:
+    """The effective size from which the interval about such a share is CLOSE."""
+    fewest, most, share = 1, 2000, percent / 100
     while most - fewest > 1:
-        n = (fewest + most) // 2
-        fewest, most = (fewest, n) if is_close(n) else (n, most)
-    return most - looked
+        size = (fewest + most) // 2
+        low, high = exact(share * size, size)
+        fewest, most = (fewest, size) if max(share - low, high - share) <= CLOSE else (size, most)
+    return most
 
 
 def smoothed(seen: int, held: int) -> float:
@@ -187,8 +192,8 @@ class _Sample:
         return variance
 
     def _between(self) -> tuple[float, int]:
-        """Of units within strata."""
-        variance, freedom = 0.0, 0
+        """Of units within strata; few strata may hold most of it, and only theirs are its degrees of freedom."""
+        variance, squares, freedom = 0.0, 0.0, 0
         for group in self._groups():
             weight = sum(self.weights[n] for n in group)
             middle = sum(self.weights[n] * self.units[n].ratio for n in group) / weight
@@ -196,9 +201,11 @@ class _Sample:
             if len(drawn) > 1:
                 off = [self.weights[n] * (self.units[n].ratio - middle) for n in drawn]
                 chance = [1 - self.units[n].chance for n in drawn]
-                variance += len(drawn) / (len(drawn) - 1) * sum(f * e * e for f, e in zip(chance, off, strict=True))
+                here = len(drawn) / (len(drawn) - 1) * sum(f * e * e for f, e in zip(chance, off, strict=True))
+                variance += here
+                squares += here**2 / (len(drawn) - 1)
                 freedom += len(drawn) - 1
-        return variance, freedom
+        return variance, max(1, round(variance**2 / squares)) if squares else freedom
 
     def _groups(self) -> list[list[int]]:
         """Units by stratum; strata with one unit together."""
@@ -255,12 +262,20 @@ def t_quantile(freedom: int) -> float:
 
 
 def quantile(p: float, a: float, b: float) -> float:
-    """Of the beta distribution, to ten places."""
-    low, high = 0.0, 1.0
-    for _ in range(40):
-        middle = (low + high) / 2
-        low, high = (middle, high) if _below(middle, a, b) < p else (low, middle)
-    return (low + high) / 2
+    """Of the beta distribution: Newton's steps, and a half of what is left where one would lead outside."""
+    low, high, x = 0.0, 1.0, a / (a + b)
+    scale = lgamma(a + b) - lgamma(a) - lgamma(b)
+    for _ in range(100):
+        off = _below(x, a, b) - p
+        low, high = (low, x) if off > 0 else (x, high)
+        density = exp(scale + (a - 1) * log(x) + (b - 1) * log1p(-x))
+        then = x - off / density if density > 0 else low
+        if not low < then < high:
+            then = (low + high) / 2
+        if abs(then - x) < 1e-11 or then in (0.0, 1.0):
+            return then
+        x = then
+    return x
 
 
 def _below(x: float, a: float, b: float) -> float:
