@@ -253,9 +253,9 @@ def _context(request: CadreRequest, campaign: Campaign, at: str | None, today: d
     if campaign.gates and not past:
         by_due = items.by_due_date(campaign, user, at, on=today)
         gates = sum(items.gates(by_due, [item for item in checklist if chosen is None or item.pk in chosen]).values())
-    found = None
+    believed = None
     if not past:
-        found = belief.beliefs(campaign, user, shown, items=chosen, days=days, in_full=view == "belief")
+        believed = belief.beliefs(campaign, user, shown, items=chosen, days=days, in_full=view == "belief")
     counted = None if past or at is None or not figures.levels([at]) else gaps.known(campaign, user, at)
     frame |= {
         "gates": gates,
@@ -263,7 +263,7 @@ def _context(request: CadreRequest, campaign: Campaign, at: str | None, today: d
         "answer": words.answer(shown, campaign.days_left(on), coming),
         "vacancies": vacancies,
         "gaps": counted,
-        "belief": found,
+        "belief": believed,
         "vacant": counted.vacancies if counted else len(vacancies),
         "days_left": campaign.days_left(on),
     }
