@@ -4,13 +4,15 @@ import csv
 import io
 import os
 import random
+import threading
+import time
 import uuid
 from collections.abc import Callable
 from datetime import timedelta
 from math import comb, inf
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection, transaction
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -408,6 +410,44 @@ def test_a_check_that_changes_no_task_changes_the_board(county: Campaign, cast: 
     assert mei.get(f"{address}?unit={WEST}", headers={"If-None-Match": west}).status_code == 304
     after = dict(Pulse.objects.values_list("unit", "version"))
     assert {unit: after[unit] - before[unit] for unit in after if after[unit] != before[unit]} == {COUNTY: 1, EAST: 1}
+
+
+@pytest.mark.parametrize("at_once", [False, True], ids=["at the commit", "control: at once"])
+def test_whoever_checks_several_tasks_and_whoever_ticks_do_not_lock_each_other_out(
+    committed: None, at_once: bool
+) -> None:
+    factories.units()
+    people = factories.cast()
+    campaign = factories.campaign(on=timezone.localdate())
+    drawn = draw(campaign, (people["su"], people["ada"]), {WILLOW: "all"})
+    first, second = factories.task(campaign, "v-1"), factories.task(campaign, "v-2")
+    locked_out: list[str] = []
+
+    def tick() -> None:
+        try:
+            Task.objects.filter(pk=second.pk).update(state="done", done_by=people["lan"], done_at=timezone.now())
+        except OperationalError as error:
+            locked_out.append(str(error))
+        finally:
+            connection.close()
+
+    other = threading.Thread(target=tick)
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            if at_once:
+                cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+            look(first, drawn, people["su"])
+            other.start()
+            waits, until = False, time.monotonic() + 30
+            while other.is_alive() and not waits and time.monotonic() < until:
+                cursor.execute("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)")
+                waits = cursor.fetchone()[0]
+            list(Task.objects.select_for_update().filter(pk=second.pk))
+            look(second, drawn, people["su"], "fails")
+    except OperationalError as error:
+        locked_out.append(str(error))
+    other.join()
+    assert ["deadlock" in words for words in locked_out] == ([True] if at_once else [])
 
 
 @pytest.mark.parametrize("show", ["", "belief"])
