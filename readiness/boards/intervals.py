@@ -4,16 +4,19 @@ The sample is of units, drawn without replacement within strata, with equal lots
 drawn all claims were looked at or a drawn part of them. So it is neither simple nor large, and the method is:
 
 - The share: in each stratum the ratio of what held to what was looked at, each unit with the weight of its claims over
-  its chance of being drawn (Hájek; Särndal, Swensson & Wretman, Model Assisted Survey Sampling, 1992, 5.7); strata
-  with the weight of their claims, which are known.
-- Its variance: by linearisation, units as clusters, with Hájek's finite population correction 1 - π for each
-  (Särndal, 3.8 and 5.5); strata with a single unit are collapsed (Wolter, Introduction to Variance Estimation, 2nd ed.,
-  2.5); claims within units add their own part. Where the same few items were drawn for all units, items are clusters
+  its chance of being drawn (Särndal, Swensson & Wretman, Model Assisted Survey Sampling, 1992, ch. 5); strata with the
+  weight of their claims, which are known.
+- Its variance: by linearisation (there), units as clusters, with the finite population correction 1 - π for each (Hájek,
+  Annals of Mathematical Statistics 35, 1964); strata with a single unit are collapsed (Wolter, Introduction to
+  Variance Estimation, 2nd ed., 2.5); claims within units add their own part. Where the same few items were drawn for all units, items are clusters
   too: the part that crosses units (Skinner, Cross-classified sampling, Statistics & Probability Letters, 2015).
 - The interval: the exact one of Clopper and Pearson on the effective sample size, adjusted by Student's t for the
-  degrees of freedom (Korn & Graubard, Survey Methodology 24, 1998, 193-201), held below that of a simple random sample
-  of as many (Dean & Pagano, J. Survey Statistics and Methodology 3, 2015) and, since few units seldom show
-  how much units differ, below that of units that are alike by ALIKE at least.
+  degrees of freedom (Korn & Graubard, Survey Methodology 24, 1998, 193-201; Satterthwaite's, since few strata may hold
+  most of the variance). Few units seldom show how much units differ, so the size is held below that of units that
+  are alike by ALIKE (and items by SAME), as Dean & Pagano hold it below a simple random sample's (J. Survey Statistics
+  and Methodology 3, 2015). That also stands for samples of which none or all hold.
+
+How often it holds the truth: tests/readiness/test_belief.py.
 """
 
 from collections import defaultdict

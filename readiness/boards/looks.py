@@ -6,7 +6,7 @@ from datetime import date, datetime
 from typing import Any
 
 from django.contrib.postgres.expressions import ArraySubquery
-from django.db.models import Count, IntegerField, OuterRef, Q, Subquery
+from django.db.models import Count, IntegerField, OuterRef, Q, Subquery, Value
 from django.db.models.functions import Coalesce, JSONObject
 from django.utils import timezone
 
@@ -38,7 +38,7 @@ class Seen:
     result: str
     counts: bool  # the task was claimed when it was looked at
     is_claimed: bool  # and still is
-    claims: int  # of the round's unit, now
+    claims: int  # of the round's unit, now; read above a county only
     at: datetime
 
 
@@ -63,14 +63,15 @@ def drawn(campaign: Campaign, user: access.Person, where: list[str], *, items: l
 
     Above a county only draws that were made there or above count: those of single counties are their own.
     """
+    is_high = bool(figures.levels(where))
     checks: Any = Check.objects.visible_to(user).from_draws().filter(_at(where), round__draw=OuterRef("pk"))
-    if items is not None:
-        checks = checks.filter(task__item__in=items)
     claims: Any = Task.objects.visible_to(user).asked_for().claimed().filter(campaign=campaign)
     if items is not None:
-        claims = claims.filter(item__in=items)
+        checks, claims = checks.filter(task__item__in=items), claims.filter(item__in=items)
     claims = claims.filter(unit=OuterRef("round__unit")).order_by().values("unit").annotate(n=Count("pk")).values("n")
-    checks = checks.annotate(claims=Coalesce(Subquery(claims, output_field=IntegerField()), 0)).order_by("at", "id")
+    # Up to a county the board knows what each unit claims.
+    there: Any = Coalesce(Subquery(claims, output_field=IntegerField()), 0) if is_high else Value(0)
+    checks = checks.annotate(claims=there).order_by("at", "id")
     look = JSONObject(
         unit="round__unit_id",
         task="task_id",
@@ -82,7 +83,7 @@ def drawn(campaign: Campaign, user: access.Person, where: list[str], *, items: l
         at="at",
     )
     draws: Any = Draw.objects.visible_to(user).filter(campaign=campaign, drawn_at__isnull=False)
-    if any(len(code) < figures.COUNTY_PLACES for code in where):
+    if is_high:
         draws = draws.filter(among__in={code[:n] for code in where for n in (0, 2, 4, 6) if n <= len(code)})
     draws = draws.annotate(looks=ArraySubquery(checks.values_list(look))).order_by("number")
     return [
