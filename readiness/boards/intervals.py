@@ -6,10 +6,11 @@ drawn all claims were looked at or a drawn part of them. So it is neither simple
 - The share: in each stratum the ratio of what held to what was looked at, each unit with the weight of its claims over
   its chance of being drawn (Särndal, Swensson & Wretman, Model Assisted Survey Sampling, 1992, ch. 5); strata with the
   weight of their claims, which are known.
-- Its variance: by linearisation (there), units as clusters, with the finite population correction 1 - π for each (Hájek,
-  Annals of Mathematical Statistics 35, 1964); strata with a single unit are collapsed (Wolter, Introduction to
-  Variance Estimation, 2nd ed., 2.5); claims within units add their own part. Where the same few items were drawn for all units, items are clusters
-  too: the part that crosses units (Skinner, Cross-classified sampling, Statistics & Probability Letters, 2015).
+- Its variance: by linearisation (there), units as clusters, with the finite population correction 1 - π for each
+  (Hájek, Annals of Mathematical Statistics 35, 1964); strata with a single unit are collapsed (Wolter, Introduction to
+  Variance Estimation, 2nd ed., 2.5); claims within units add their own part. Where the same few items were drawn for
+  all units, items are clusters too: the part that crosses units (Skinner, Cross-classified sampling, Statistics &
+  Probability Letters, 2015).
 - The interval: the exact one of Clopper and Pearson on the effective sample size, adjusted by Student's t for the
   degrees of freedom (Korn & Graubard, Survey Methodology 24, 1998, 193-201; Satterthwaite's, since few strata may hold
   most of the variance). Few units seldom show how much units differ, so the size is held below that of units that
