@@ -194,6 +194,8 @@ class TaskFilter(forms.Form):
         ("verified", _("Verified")),
         ("returned", _("Returned")),
         ("waived", _("Waived")),
+        ("drawn", _("Drawn and looked at")),
+        ("unfounded", _("Drawn, did not hold")),
         ("all", _("All")),
     ]
     campaign = forms.TypedChoiceField(label=_("Campaign"), coerce=int, empty_value=None, required=False)

@@ -4,7 +4,7 @@ from typing import Self
 
 import pgtrigger
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Exists, F, OuterRef, Q, Subquery
 from django.db.models.functions import Now
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
@@ -12,7 +12,8 @@ from django.utils.translation import pgettext_lazy
 
 from checklists.models.campaign import Campaign
 from checklists.models.item import Item
-from checklists.models.task import State, Task
+from checklists.models.tally import MOVED_BY_CHECK
+from checklists.models.task import State, Task, TaskQuerySet
 from villages import access
 from villages.models import Cadre, Unit
 
@@ -206,6 +207,15 @@ class CheckQuerySet(models.QuerySet["Check"]):
         found = self.filter(task__campaign=campaign, task__unit=unit).select_related("by", "task__item__campaign")
         return found.order_by("-at", "-id")
 
+    def from_draws(self) -> Self:
+        """Seen on rounds that chance has chosen. Focus and repeat go where somebody expects something."""
+        chosen = Q(round__rhythm__in=(Round.Rhythm.FOCUS, Round.Rhythm.REPEAT))
+        return self.filter(round__draw__isnull=False, task__retired_at__isnull=True).exclude(chosen)
+
+    def of_claims(self) -> Self:
+        """That decided about a task which was claimed when it was looked at."""
+        return self.filter(was__in=(State.DONE, State.VERIFIED)).exclude(result="unseen")
+
 
 class Check(models.Model):
     """检查结果: what an inspector saw of one task on one round. The database refuses to change or remove it."""
@@ -237,7 +247,28 @@ class Check(models.Model):
             models.CheckConstraint(name="check_says_what_does_not_hold", condition=Q(result="holds") | ~Q(remark="")),
             models.CheckConstraint(name="check_was_is_a_state", condition=Q(was__in=State.values)),
         ]
-        triggers = [pgtrigger.Protect(name="check_append_only", operation=pgtrigger.Update | pgtrigger.Delete)]
+        triggers = [
+            pgtrigger.Protect(name="check_append_only", operation=pgtrigger.Update | pgtrigger.Delete),
+            # At the commit, when no more tasks are waited for: whoever ticks holds a task and waits for the pulse.
+            pgtrigger.Trigger(
+                name="check_moves_the_pulse",
+                when=pgtrigger.After,
+                operation=pgtrigger.Insert,
+                timing=pgtrigger.Deferred,
+                func=MOVED_BY_CHECK,
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.task_id} {self.get_result_display()}"
+
+
+def looked_at(tasks: TaskQuerySet) -> TaskQuerySet:
+    """Of these tasks those whose claim was looked at because chance chose it."""
+    return tasks.filter(Exists(Check.objects.from_draws().of_claims().filter(task=OuterRef("pk"))))
+
+
+def unfounded(tasks: TaskQuerySet) -> TaskQuerySet:
+    """And of those, the ones whose claim did not hold when it was last looked at so."""
+    looks = Check.objects.from_draws().of_claims().filter(task=OuterRef("pk")).order_by("-at", "-id").values("result")
+    return looked_at(tasks).alias(last_look=Subquery(looks[:1])).filter(last_look="fails")

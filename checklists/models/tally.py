@@ -244,6 +244,17 @@ def tell_days(campaign: Campaign) -> None:
         cursor.execute(added("checklists_daytally", key, rows), [campaign.pk])
 
 
+# A check that changes no task changes what a board says all the same.
+MOVED_BY_CHECK = """
+    INSERT INTO checklists_pulse (campaign_id, unit_id, version)
+    SELECT t.campaign_id, a.code, 1 FROM checklists_task t JOIN villages_unit a ON a.code = ANY (ARRAY[
+        left(t.unit_id, 6), left(t.unit_id, 9), left(t.unit_id, 12), split_part(t.unit_id, 'S', 1), t.unit_id])
+    WHERE t.id = NEW.task_id AND (length(a.code) <= 9 OR a.code LIKE '%D%') ORDER BY 1, 2
+    ON CONFLICT (campaign_id, unit_id) DO UPDATE SET version = checklists_pulse.version + 1;
+    RETURN NULL;
+"""
+
+
 def keep_tallies() -> list[pgtrigger.Trigger]:
     """Triggers of the task table: they keep the tallies and freeze the tasks of a closed campaign."""
     added = f"SELECT 1 AS sign, {_TASK} FROM new_tasks"

@@ -89,6 +89,10 @@ class TaskQuerySet(models.QuerySet["Task"]):
         """Neither claimed nor waived: open or sent back."""
         return self.asked_for().filter(state__in=OWED)
 
+    def claimed(self) -> Self:
+        """Claimed, those verified since included."""
+        return self.filter(state__in=(State.DONE, State.VERIFIED))
+
     def overdue(self, on: date) -> Self:
         """Still owed on a day after the deadline."""
         return self.still_owed().filter(due_on__lt=on)

@@ -42,7 +42,7 @@ def vacancies(campaign: Campaign, user: access.Person, shown: Board, *, on: date
     if not shown.owing:
         return []
     where = [shown.at] if shown.at is not None else figures.tops(campaign, user)
-    there = Q(unit__in=shown.owing) if figures.levels(where) else figures.within(where)
+    there = Q(unit__in=list(shown.owing)) if figures.levels(where) else figures.within(where)
     held = set(
         Responsibility.objects.visible_to(user)
         .filter(there, campaign=campaign, kind__in=NEEDED)

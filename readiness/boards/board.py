@@ -20,7 +20,7 @@ from django.views.decorators.http import require_safe
 from checklists import ladder
 from checklists.models import Campaign, Item
 from checklists.newer import KINDS
-from readiness.boards import answers, battle, csv, curve, figures, gaps, items, live, places, tables, words
+from readiness.boards import answers, battle, belief, csv, curve, figures, gaps, items, live, places, tables, words
 from readiness.boards import map as maps
 from readiness.boards.figures import Board
 from readiness.boards.forecast import Forecast, NoForecast, forecast
@@ -125,6 +125,11 @@ class BoardFilter(forms.Form):
         return self.query(show=None, light=None)
 
     @property
+    def believed(self) -> str:
+        """How much to believe, of the same unit."""
+        return self.query(show="belief", light=None)
+
+    @property
     def today(self) -> str:
         """Without a past day."""
         return self.query(on=None)
@@ -209,7 +214,7 @@ def _context(request: CadreRequest, campaign: Campaign, at: str | None, today: d
     user = request.user
     checklist = items.of_campaign(campaign)
     is_ranked = campaign.counts("ranking", today)
-    views = ["battle", "curve", *(["ranking"] if is_ranked else []), "weak", "map"]
+    views = ["battle", "curve", *(["ranking"] if is_ranked else []), "weak", "belief", "map"]
     form = BoardFilter(request.GET, campaign=campaign, checklist=checklist, views=views)
     form.is_valid()
     asked = form.cleaned_data
@@ -220,7 +225,7 @@ def _context(request: CadreRequest, campaign: Campaign, at: str | None, today: d
     if at is not None and at not in shown.names:
         raise Http404
     # Items have no days of their own, and days no items.
-    missing = {"battle": past is not None, "curve": chosen is not None}
+    missing = {"battle": past is not None, "curve": chosen is not None, "belief": past is not None}
     missing["map"] = not any(row.code in shown.drawn for row in shown.rows if row.is_whole)
     views = [view for view in views if not missing.get(view)]
     view = asked["show"] if asked.get("show") in views else "heat"
@@ -251,6 +256,9 @@ def _context(request: CadreRequest, campaign: Campaign, at: str | None, today: d
     if not past and campaign.counts("gates", on):
         by_due = items.by_due_date(campaign, user, at, on=today)
         gates = sum(items.gates(by_due, [item for item in checklist if chosen is None or item.pk in chosen]).values())
+    believed = None
+    if not past:
+        believed = belief.beliefs(campaign, user, shown, items=chosen, days=days, in_full=view == "belief")
     counted = None if past or at is None or not figures.levels([at]) else gaps.known(campaign, user, at)
     frame |= {
         "gates": gates,
@@ -260,6 +268,7 @@ def _context(request: CadreRequest, campaign: Campaign, at: str | None, today: d
         "answer": words.answer(shown, campaign.days_left(on), coming),
         "vacancies": vacancies,
         "gaps": counted,
+        "belief": believed,
         "vacant": counted.vacancies if counted else len(vacancies),
         "days_left": campaign.days_left(on),
     }
@@ -272,6 +281,8 @@ def _context(request: CadreRequest, campaign: Campaign, at: str | None, today: d
             return frame | {"areas": maps.areas(campaign, shown), "shapes_url": shapes_url, "cells": shown}
         case "battle":
             return frame | _battle(campaign, user, at, checklist, chosen, on, _tasks_query(form, at))
+        case "belief":
+            return frame
         case "weak":
             codes = [cell.code for cell, _ in places.weakest(shown) if cell.code]
             found = answers.contacts(campaign, user, codes, on=today)
@@ -370,6 +381,7 @@ def _tabs(views: list[str]) -> list[tuple[str | None, str]]:
         "curve": _("Curve"),
         "ranking": _("Ranking"),
         "weak": _("Weak places"),
+        "belief": _("How much to believe"),
         "map": _("Map"),
     }
     return [(None, _("Heat map")), *((view, labels[view]) for view in views)]

@@ -67,7 +67,7 @@ class Board:
     total: Counts
     rows: list[Row]
     names: dict[str, str]  # of the unit, of those above it and of all below it that are shown
-    owing: set[str]  # units with tasks of their own; none above a county, where they are too many
+    owing: dict[str, Counts]  # units with tasks of their own; none above a county, where they are too many
     drawn: set[str]  # of those named, the units whose boundary is known
 
     @property
@@ -134,9 +134,9 @@ def board(
         if counts.total:
             row, cell = row_and_cell(code, at, where)
             shown[row][cell] = shown[row].get(cell, Counts()) + counts
-    owing = set() if levels(where) else {code for code, counts in own.items() if counts.total}
+    owing = {} if levels(where) else {code: counts for code, counts in own.items() if counts.total}
     codes = {code for (row, _), cells in shown.items() for code in (row, *(cell for cell, _ in cells))}
-    names, drawn = _names(user, codes | owing, at)
+    names, drawn = _names(user, codes | set(owing), at)
     rows = [_row(campaign, row, is_whole, cells, names, on) for (row, is_whole), cells in shown.items()]
     rows.sort(key=lambda row: need(row.light, row.counts, row.code or ""))
     return Board(at, sum((row.counts for row in rows), Counts()), rows, names, owing, drawn)

@@ -51,7 +51,7 @@ def count(campaign: Campaign, *, on: date) -> int:
         shown = figures.board(campaign, everything, at=code, on=on)
         found.append((code, len(answers.vacancies(campaign, everything, shown, on=on))))
     owing = set(above.values_list("unit_id", flat=True).distinct())
-    alone = Board(campaign.host_id, Counts(), [], {}, owing, set())
+    alone = Board(campaign.host_id, Counts(), [], {}, dict.fromkeys(owing, Counts()), set())
     vacant = {vacancy.code for vacancy in answers.vacancies(campaign, everything, alone, on=on)}
     found += [(code, int(code in vacant)) for code in owing]
     Gap.objects.bulk_create(

@@ -5,12 +5,12 @@ from datetime import date, datetime
 from typing import Any
 
 from django.contrib.postgres.expressions import ArraySubquery
-from django.db.models import Count, Max, OuterRef, Q, Subquery, Sum, Value
+from django.db.models import Count, Exists, Max, OuterRef, Q, Subquery, Sum, Value
 from django.db.models.functions import Coalesce, Length
 from django.http import HttpRequest, HttpResponse, HttpResponseNotModified
 from django.utils.translation import get_language
 
-from checklists.models import Campaign, Change, Finding, Pulse, Task
+from checklists.models import Campaign, Change, Draw, Finding, Pulse, Task
 from checklists.models.help import calling
 from readiness.boards import figures
 from villages import access
@@ -23,7 +23,8 @@ def with_pulse(campaigns: Any, units: list[str], *, on: date) -> Any:
     """Campaigns with what tells whether a board of these units has changed.
 
     `pulse` grows with every change to one of their tasks, `changed` is the last edit, `calls` names the item
-    of each call for help without an answer, `unsettled` and `late` count findings: no task changes with them.
+    of each call for help without an answer, `unsettled` and `late` count findings: no task changes with them;
+    `has_draws` says whether there is anything to believe claims by.
     """
     under = there = Q(pk__in=[])
     for code in units:
@@ -35,6 +36,7 @@ def with_pulse(campaigns: Any, units: list[str], *, on: date) -> Any:
     beats: Any = Pulse.objects.alias(places=Length("unit_id")).filter(under, campaign=OuterRef("pk")).order_by()
     beats = beats.values("campaign").annotate(sum=Sum("version")).values("sum")
     edits = Change.objects.filter(campaign=OuterRef("pk")).order_by().values("campaign").annotate(last=Max("pk"))
+    draws = Draw.objects.filter(campaign=OuterRef("pk"), drawn_at__isnull=False)
     calls = calling(Task.objects.filter(there, campaign=OuterRef("pk"))).order_by("item")
     found = Finding.objects.filter(there, campaign=OuterRef("pk")).unsettled().order_by().values("campaign")
     late = Count("pk", filter=Q(state=Finding.State.OPEN, due_on__lt=on))
@@ -44,6 +46,7 @@ def with_pulse(campaigns: Any, units: list[str], *, on: date) -> Any:
         pulse=Coalesce(Subquery(beats), Value(0)),
         changed=Coalesce(Subquery(edits.values("last")), Value(0)),
         calls=ArraySubquery(calls.values("item")),
+        has_draws=Exists(draws),
     )
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
+from readiness.boards.belief import Belief, Beliefs
 from readiness.boards.figures import Board
 from readiness.boards.light import Counts, Light
 from readiness.boards.places import Place, Weak
@@ -21,6 +22,8 @@ def sheet(context: dict[str, Any]) -> Sheet:
             return _("Battle map"), *context["battle"].sheet()
         case "ranking":
             return _ranking(context["ranking"])
+        case "belief":
+            return _belief(context["belief"])
         case "weak":
             return _weak(context["weak"])
     return _heat(context["cells"])
@@ -75,3 +78,19 @@ def _weak(weak: Iterable[Weak]) -> Sheet:
         for place in weak
     ]
     return _("Weak places"), header, rows
+
+
+def _belief(found: Beliefs) -> Sheet:
+    header = [_("What"), _("Last looked at"), _("Applying"), _("Claimed, verified ones included")]
+    header += [_("Units looked at"), _("Drawn and looked at"), _("Held"), _("Could not be seen")]
+    header += [_("To count on, % of the claims, from"), _("To count on, % of the claims, to")]
+    header += [_("Claimed too much, points, from"), _("Claimed too much, points, to"), _("In words")]
+    rows = [_believed(one, one.name) for one in (*found.rows, *found.draws)]
+    return _("How much to believe"), header, [_believed(found.total, _("In all")), *rows]
+
+
+def _believed(of: Belief, name: str) -> list[object]:
+    found = of.estimate
+    seen = [found.units, found.seen, found.held] if found else [0, 0, 0]
+    told = [of.low_percent, of.high_percent, of.gap_low, of.gap_high] if of.is_known else [None] * 4
+    return [name, of.day, of.counts.applying, of.claimed, *seen, of.unseen, *told, of.words]

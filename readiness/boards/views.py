@@ -16,6 +16,7 @@ from checklists.findings import ledger
 from checklists.forms import TaskFilter
 from checklists.lines import Lines
 from checklists.models import Campaign, Extension, HelpRequest, Task
+from checklists.models.draw import looked_at, unfounded
 from checklists.models.help import calling
 from checklists.models.task import TaskQuerySet, read_along
 from villages import access
@@ -133,6 +134,10 @@ def _filtered(tasks: TaskQuerySet, form: TaskFilter, *, user: Cadre, on: date) -
             return tasks.still_owed().filter(veto=True)
         case "help":
             return calling(tasks)
+        case "drawn":
+            return looked_at(tasks)
+        case "unfounded":
+            return unfounded(tasks)
         case "gate":
             return tasks.still_owed().filter(item__gate=True)
         case ("done" | "verified" | "returned" | "waived") as state:

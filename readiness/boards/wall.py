@@ -18,7 +18,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from checklists.models import Campaign, State, Task, TaskEvent
-from readiness.boards import answers, board, figures, live, places, words
+from readiness.boards import answers, belief, board, figures, live, places, words
 from readiness.boards.figures import Board, Cell, Row
 from readiness.boards.forecast import forecast
 from readiness.boards.series import series
@@ -115,6 +115,7 @@ def _context(campaign: Campaign, reader: access.Person, at: str | None, today: d
         "is_over": campaign.days_left(today) < 0,
         "today": today,
         "vacancies": vacancies,
+        "belief": belief.beliefs(campaign, reader, shown).total,
         "blocks": _blocks(shown),
         "weak": places.weak(campaign, shown, vacancies, {}),
         "curve": curve,

@@ -33,7 +33,7 @@ def answer(shown: Board, days_left: int, forecast: Forecast | NoForecast | None)
         ago = ngettext("the inspection was %(n)s day ago", "the inspection was %(n)s days ago", -days_left)
         parts.append(ago % {"n": -days_left})
     if not total.applying:
-        return _join([*parts, _("no task applies here")])
+        return join([*parts, _("no task applies here")])
     lights = dict(shown.lights)
     parts.append(
         _("%(red)s of %(all)s %(what)s are red")
@@ -55,7 +55,7 @@ def answer(shown: Board, days_left: int, forecast: Forecast | NoForecast | None)
     else:
         parts.append(_("%(percent)s%% claimed and not yet verified") % {"percent": total.claimed_percent})
     parts.append(_("%(percent)s%% verified") % {"percent": total.verified_percent})
-    return _join(parts)
+    return join(parts)
 
 
 def why(light: Light, counts: Counts, *, vetoes: bool, is_vacant: bool = False) -> str:
@@ -77,7 +77,7 @@ def why(light: Light, counts: Counts, *, vetoes: bool, is_vacant: bool = False) 
     return _("%(light)s: %(reasons)s") % {"light": light.label, "reasons": _(", ").join(parts)}
 
 
-def _join(parts: Iterable[str]) -> str:
+def join(parts: Iterable[str]) -> str:
     """One line; a sentence begins with a capital where there are any."""
     said = _("; ").join(parts)
     return said[:1].upper() + said[1:] if get_language() == "en" else said
