@@ -9,7 +9,7 @@ from playwright.sync_api import Dialog, Page, Route, expect
 from checklists import rounds
 from checklists.models import Check, Finding, Round, Task
 from tests import factories
-from tests.browser.conftest import Visit, World
+from tests.browser.conftest import HEIGHTS, Visit, World
 from tests.browser.test_accessibility import faults, layout
 from tests.factories import MAPLE, WILLOW
 from villages.access import Role
@@ -191,8 +191,8 @@ def test_what_is_refused_says_why_and_stays_until_it_is_discarded(visit: Visit, 
     assert Check.objects.count() == 2
 
 
-def test_a_remark_is_asked_for_and_the_round_ends(visit: Visit, trip: Round, width: int, js: bool) -> None:
-    page = visit("wang", trip.get_absolute_url(), width=width, js=js)
+def test_a_remark_is_asked_for_and_the_round_ends(visit: Visit, trip: Round, js: bool) -> None:
+    page = visit("wang", trip.get_absolute_url(), js=js)
     first = cards(page)[0]
     answer(page, first, "fails")
     expect(page.locator(f".check[data-task='{first}'] .complaint")).to_be_visible()
@@ -224,18 +224,20 @@ def test_inspectors_are_chosen_once_and_sent_with_one_tap_each(
 
 
 @pytest.mark.parametrize("language", ["zh-hans", "en"])
-def test_the_pages_are_for_everyone(visit: Visit, trip: Round, world: World, width: int, language: str) -> None:
+def test_the_pages_are_for_everyone(visit: Visit, trip: Round, world: World, language: str) -> None:
     wrong: list[str] = []
 
     def look(page: Page) -> None:
-        wrong.extend(f"{page.url}: {fault}" for fault in [*faults(page), *layout(page, width)])
+        for width, height in HEIGHTS.items():
+            page.set_viewport_size({"width": width, "height": height})
+            wrong.extend(f"{page.url}, {width} px: {fault}" for fault in [*faults(page), *layout(page, width)])
 
     over = go(world, world.people["su"], unit=MAPLE)
     su = world.people["su"]
     seen = {"event": uuid.uuid4(), "task": world.task("v-1", MAPLE).pk, "result": "fails", "remark": "长" * 300}
     rounds.record(over, by=su, **seen)
     rounds.finish(over, by=su, left=2)
-    page = visit("wang", trip.get_absolute_url(), width=width, language=language)
+    page = visit("wang", trip.get_absolute_url(), language=language)
     first, second, *_ = cards(page)
     answer(page, first, "fails")
     look(page)
@@ -251,7 +253,7 @@ def test_the_pages_are_for_everyone(visit: Visit, trip: Round, world: World, wid
     for path in ("/rounds/", f"/rounds/{trip.pk}/finish/"):
         page.goto(path)
         look(page)
-    desk = visit("su", width=width, language=language)
+    desk = visit("su", language=language)
     campaign = f"/campaigns/{world.campaign.pk}/"
     for path in (
         f"{campaign}rounds/",

@@ -33,9 +33,8 @@ def told() -> dict[str, str]:
     """Who has news in the inbox, and what they say."""
     noon = timezone.make_aware(datetime.combine(timezone.localdate(), datetime.min.time())) + timedelta(hours=12)
     outbox.write_news(noon)
-    return {
-        one.cadre.username: one.body for one in Notice.objects.filter(rule__startswith="news").select_related("cadre")
-    }
+    news = Notice.objects.filter(rule__startswith="news").select_related("cadre")
+    return {one.cadre.username: one.body for one in news}
 
 
 def see(visit: Round, cast: Cast, number: str) -> None:
