@@ -101,6 +101,7 @@ def _item_line(item: Item, campaign: Campaign, phases: dict[str, Phase], told: d
         "phase": item.phase.key if item.phase else "",
         "gate": item.gate and item.phase is not None,
         "veto": item.veto,
+        "needs_proof": item.needs_proof,
     }
     line |= {key: value for key, value in optional.items() if value}
     if item.points != 1:

@@ -258,4 +258,5 @@ def item_of(campaign: Campaign, position: int, line: dict[str, Any], phases: dic
         veto=line.get("veto", False),
         proof=line.get("proof", ""),
         proof_en=line.get("proof_en", ""),
+        needs_proof=line.get("needs_proof", False),
     )

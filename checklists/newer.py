@@ -46,6 +46,7 @@ FIELDS: dict[str, tuple[tuple[str, ...], "str | Promise"]] = {
     "gate": (("gate",), gettext_lazy("gate")),
     "veto": (("veto",), gettext_lazy("veto")),
     "proof": (("proof", "proof_en"), gettext_lazy("what shows it")),
+    "needs_proof": (("needs_proof",), gettext_lazy("verified only with a file that shows it")),
 }
 KINDS = {
     "action": gettext_lazy("work"),
@@ -209,7 +210,7 @@ def _in_words(item: Item, field: str, topics: dict[str, list[str]]) -> str:
             return "、".join(item.departments)
         case "every":
             return str(item.get_every_display())
-        case "gate" | "veto":
+        case "gate" | "veto" | "needs_proof":
             return _("yes") if getattr(item, field) else _("no")
         case "metric":
             value = item.total if item.total is not None else item.target

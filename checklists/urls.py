@@ -1,6 +1,7 @@
 from django.urls import path
 
 from checklists import people, views
+from checklists.evidence import views as evidence
 from checklists.setup import answers, items, launching, new, newer, phases, rules, shares, templates, units, what
 
 urlpatterns = [
@@ -46,4 +47,12 @@ urlpatterns = [
     path("help/<int:request_id>/answer/", views.answer_help, name="answer_help"),
     path("tasks/<int:task_id>/chase/", views.chase, name="chase"),
     path("extensions/<int:extension_id>/answer/", views.answer_extension, name="answer_extension"),
+    path("tasks/<int:task_id>/proofs/", evidence.task_proofs, name="task_proofs"),
+    path("checks/<uuid:check_id>/proofs/", evidence.check_proofs, name="check_proofs"),
+    path("findings/<int:finding_id>/proofs/", evidence.finding_proofs, name="finding_proofs"),
+    path("uploads/<uuid:upload_id>/", evidence.upload, name="upload"),
+    path("proofs/<uuid:proof_id>/", evidence.proof, name="proof"),
+    path("proofs/<uuid:proof_id>/thumbnail/", evidence.thumbnail, name="thumbnail"),
+    path("proofs/<uuid:proof_id>/take-back/", evidence.take_back, name="take_back_proof"),
+    path("campaigns/<int:campaign_id>/units/<unit:code>/proofs.zip", evidence.all_proofs, name="all_proofs"),
 ]
