@@ -3,7 +3,6 @@
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-OFFICE = _("Save it as .docx or .xlsx and send that.")
 # What the child (decoding.py) says in a word.
 WORDS = {
     "empty": _("The file is empty. Choose it again."),

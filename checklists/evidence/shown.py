@@ -15,7 +15,7 @@ from django.db.models import Q
 
 from checklists.evidence import MAY_BE_TAKEN_BACK
 from checklists.evidence.things import Thing
-from checklists.models import Evidence, EvidenceUse, Task
+from checklists.models import Evidence, EvidenceUse, Finding, Task
 from villages import access
 from villages.models import Cadre
 
@@ -101,21 +101,18 @@ def _elsewhere(
         .exclude(Q(**thing.named))
         .select_related(
             "evidence",
-            *("task__item__campaign", "task__unit", "check_seen__task__item__campaign", "check_seen__task__unit"),
+            *("task__item", "task__campaign", "task__unit"),
+            *("check_seen__task__item", "check_seen__task__campaign", "check_seen__task__unit"),
             *("finding__campaign", "finding__unit"),
         )
         .order_by("-at")[:100]
     )
     for use in others:
-        task = use.check_seen.task if use.check_seen else use.task
-        if task is not None:
-            words, campaign, page = f"{task.unit.short_name} · {task.item.name}", task.item.campaign, task
-            if use.task is not None and task.state == "verified":
-                verified.add(use.evidence_id)
-        else:
-            assert use.finding is not None  # evidence_is_of_one_thing
-            words, campaign = f"{use.finding.unit.short_name} · {use.finding}", use.finding.campaign
-            page = use.finding  # type: ignore[assignment]
-        where = Elsewhere(words, str(campaign), page.get_absolute_url(), use.at)
+        row = use.finding or (use.check_seen.task if use.check_seen else use.task)
+        assert row is not None  # evidence_is_of_one_thing
+        words = row if isinstance(row, Finding) else row.item.name
+        where = Elsewhere(f"{row.unit.short_name} · {words}", str(row.campaign), Thing(row).page, use.at)
         found[use.evidence.sent_sha256].append(where)
+        if use.task is not None and use.task.state == "verified":
+            verified.add(use.evidence_id)
     return found, verified

@@ -65,8 +65,8 @@ class Thing:
     @property
     def page(self) -> str:
         """Where it is shown."""
-        row = self.row.task if isinstance(self.row, Check) else self.row
-        return f"{row.get_absolute_url()}#proofs"
+        thing = Thing(self.row.task) if isinstance(self.row, Check) else self
+        return f"{thing.address.removesuffix('proofs/')}#proofs"
 
 
 def verified(evidence: Evidence) -> Q:

@@ -172,7 +172,8 @@ def _add(request: CadreRequest, thing: Thing) -> HttpResponse:
         try:
             if "whole" not in request.POST:  # the form's last field: the line was cut before
                 raise Refused(_("The file did not come whole. Send it again."))
-            arriving.take_whole(thing, _on_disk(file), announced, by=request.user, now=timezone.now())
+            with _on_disk(file) as held:
+                arriving.take_whole(thing, held, announced, by=request.user, now=timezone.now())
             done += 1
         except Refused as refused:
             messages.warning(request, f"{names.harmless(announced.name)}: {refused.message}")

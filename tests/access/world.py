@@ -12,9 +12,12 @@ from datetime import timedelta
 from functools import cache
 from http.cookies import SimpleCookie
 from typing import Any
+from uuid import UUID, uuid4
 
 from django.apps import apps
 from django.conf import settings
+from django.core.files.base import ContentFile
+from django.core.files.storage import storages
 from django.db import connection, transaction
 from django.http import HttpResponse
 from django.test import Client
@@ -22,11 +25,11 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils import timezone
 
 from checklists import course
-from checklists.models import Campaign, Extension, HelpRequest, Phase, State, Task, TaskEvent, Template
+from checklists.models import Campaign, Extension, HelpRequest, Phase, State, Task, TaskEvent, Template, Upload
 from readiness.health import PARTS
 from readiness.models import Channel, Gateway, Heartbeat, Notice, WallPass, Wishes
 from readiness.reminders import sealed
-from tests import factories
+from tests import factories, proofs
 from villages.access import Role
 from villages.models import Cadre, Post
 
@@ -68,6 +71,7 @@ POSTS = {
 EVERYWHERE = ["village", "site", "township", "department", "county"]
 NOBODYS = 987_654_321  # the id of nothing
 NEVER = (NOBODYS, 0, -1, 10**29)
+NO_FILE = proofs.NOTHING
 NEVER_CODES = ("511504101299", "511504999", "99", "510502001999")
 
 
@@ -86,6 +90,10 @@ class World:
     helps: dict[str, int] = field(default_factory=dict)  # a call for help, by place
     passes: dict[str, int] = field(default_factory=dict)  # one of each campaign, for its host
     gateways: dict[str, int] = field(default_factory=dict)  # a webhook of a place, a robot of a campaign
+    proofs: dict[str, UUID] = field(default_factory=dict)  # a photo, by place; Left sent it
+    checks: dict[str, UUID] = field(default_factory=dict)  # what Su saw, by place
+    findings: dict[str, int] = field(default_factory=dict)  # by place
+    uploads: dict[str, UUID] = field(default_factory=dict)  # a file on its way, by its sender
 
     def number(self, kind: str, name: Any) -> Any:
         """What stands in an address for a campaign, a unit or a task; a name of nothing stands for itself."""
@@ -103,6 +111,10 @@ class World:
             "pass": self.passes,
             "gateway": self.gateways,
             "secret": {name: f"secret-{name}" for name in self.people},
+            "proof": self.proofs,
+            "check": self.checks,
+            "finding": self.findings,
+            "upload": self.uploads,
             "token": {name: f"token-{name}" for name in self.campaigns},
         }
         if kind == "post" and name in POSTS:
@@ -115,7 +127,10 @@ class World:
         kept = client.cookies
         client.cookies = SimpleCookie({name: cookie.value for name, cookie in kept.items()})
         try:
-            return getattr(client, method.lower())(address, data or ({} if method == "POST" else ""), headers=headers)
+            answer = getattr(client, method.lower())(address, data or ({} if method == "POST" else ""), headers=headers)
+            if answer.streaming:  # a file: read to its end, which closes it
+                b"".join(answer.streaming_content)
+            return answer
         finally:
             client.cookies = kept
 
@@ -137,6 +152,7 @@ def build() -> Iterator[World]:
         world = World(people, {}, {}, {}, {}, {}, {})
         _campaigns(world)
         _gateways(world)
+        _proofs(world)
         for who in people:
             Notice.objects.create(
                 cadre=people[who],
@@ -249,6 +265,28 @@ def _gateways(world: World) -> None:
     Wishes.objects.bulk_create(
         [Wishes(cadre=one, feed_digest=Wishes.digest_of(f"secret-{name}")) for name, one in world.people.items()]
     )
+
+
+def _proofs(world: World) -> None:
+    """A photo on a task of each place, and what else can have one; bytes that are the same for all."""
+    bytes_of = storages["proofs"]
+    for number, ((campaign, place, item), pk) in enumerate(sorted(world.tasks.items())):
+        if campaign not in ("county", "far") or item != "waived":
+            continue
+        task = Task.objects.for_list().get(pk=pk)
+        named = {"stored": f"world/{place}", "thumbnail": f"world/{place}-s"}
+        for name in named.values():
+            bytes_of.save(name, ContentFile(b"photo"))
+        world.proofs[place] = proofs.kept(task, world.people["left"], **named).pk
+        world.checks[place] = proofs.seen(task, world.people["su"]).pk
+        world.findings[place] = proofs.found(task, world.people["su"], number=number + 1).pk
+    for who in ("lan", "hong"):
+        coming = Upload(
+            id=uuid4(), by=world.people[who], size=9, name="1.jpg", stored=f"world/{who}",
+            task_id=world.tasks["county", "willow", "open"],
+        )  # fmt: skip
+        coming.save()
+        world.uploads[who] = coming.pk
 
 
 def events(tasks: Iterable[Task], *, by: Cadre) -> list[TaskEvent]:
@@ -369,7 +407,9 @@ def unsafe(response: HttpResponse, *, logged_in: bool) -> list[str]:
     """What is missing from an answer's headers."""
     policy = response.headers.get("Content-Security-Policy", "")
     wrong = []
-    if "default-src 'self'" not in policy or "unsafe" in policy or "frame-ancestors 'none'" not in policy:
+    # What somebody sent is served with less than our pages may: nothing at all.
+    ours = "default-src 'self'" in policy or ("default-src 'none'" in policy and "sandbox" in policy)
+    if not ours or "unsafe" in policy or "frame-ancestors 'none'" not in policy:
         wrong.append(f"Content-Security-Policy: {policy}")
     for name, value in {
         "X-Content-Type-Options": "nosniff",
