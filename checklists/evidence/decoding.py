@@ -20,7 +20,8 @@ MEMORY = 100 << 20  # bytes beyond what Python and Pillow take
 # More than this is not even tried: it would not fit into MEMORY. A JPEG that comes line by line is read at a half, a
 # quarter or an eighth; one that comes in passes is held whole before.
 PIXELS = {"jpeg": 64_000_000, "passes": 16_000_000, "png": 12_000_000, "webp": 5_000_000}
-LONGEST = 2560  # pixels of a photo's long edge, as kept: a page of A4 can be read
+LONGEST = 2048  # pixels of a photo's long edge, as kept: a page of A4 can be read
+AT_ONCE = 12_500_000  # pixels of a JPEG that are held; of more every second, fourth or eighth line is read
 THUMBNAIL = 320
 TEXT = 2 << 20  # bytes of a text file
 PART = 4 << 20  # bytes of one part of a Word or Excel file that are read
@@ -95,8 +96,10 @@ def _written_anew(file: IO[bytes], kind: str, site_packages: str) -> tuple[dict[
         width, height = image.size
         if width * height > PIXELS["passes" if image.info.get("progressive") else kind] or max(width, height) > 30_000:
             raise Refused("pixels")
-        ratio = min(1, LONGEST / max(width, height))
-        image.draft(None, (max(1, round(width * ratio)), max(1, round(height * ratio))))
+        part = 1
+        while part < 8 and (width * height > AT_ONCE * part**2 or max(width, height) >= LONGEST * part * 2):
+            part *= 2
+        image.draft(None, (max(1, width // part), max(1, height // part)))
         taken, turned = _exif(image)
         image.load()
         if image.mode.startswith("I"):  # 16 bits of grey
