@@ -65,7 +65,9 @@ MAY = {
 }
 
 
-NO_PROOF = _("This item asks for proof and there is none yet. Add a file below, or return the task and say what to send.")
+NO_PROOF = _(
+    "This item asks for proof and there is none yet. Add a file below, or return the task and say what to send."
+)
 # What a repeat has in common with the first time, beside the day.
 SENT = ("task_id", "by_id", "to_state", "value", "note")
 
@@ -244,7 +246,9 @@ def _write(task: Task, verb: Verb, event: TaskEvent, *, reached: Decimal | None)
             won = Task.objects.filter(pk=task.pk, version=task.version).update(**changes)
             if won:
                 event.save(force_insert=True)
-            if won and verb is Verb.VERIFY and task.item.needs_proof and as_now(task).lacks_proof:  # taken back since we looked
+            if (
+                won and verb is Verb.VERIFY and task.item.needs_proof and as_now(task).lacks_proof
+            ):  # taken back since we looked
                 raise Unfit(NO_PROOF, task, "state")
     except IntegrityError as error:
         # The database's own rules, when something happened between our look and our change.

@@ -140,7 +140,7 @@ def _exif(image: Any) -> tuple[str, int]:
         taken = str(inner.get(0x9003) or exif.get(0x0132) or "")[:19]
         offset = str(inner.get(0x9011) or "")[:6]
         turned = exif.get(0x0112, 1)
-    except Exception:  # noqa: BLE001 - whatever is wrong in there, the picture may still be good
+    except Exception:
         return "", 1
     return taken + offset, turned if isinstance(turned, int) else 1
 
@@ -179,7 +179,16 @@ def _office(file: IO[bytes]) -> str:
             return kind
     except MemoryError:
         raise Refused("heavy") from None
-    except (OSError, ValueError, EOFError, KeyError, RuntimeError, NotImplementedError, zipfile.BadZipFile, OverflowError):
+    except (
+        OSError,
+        ValueError,
+        EOFError,
+        KeyError,
+        RuntimeError,
+        NotImplementedError,
+        zipfile.BadZipFile,
+        OverflowError,
+    ):
         raise Refused("cut") from None
     except zipfile.zlib.error:  # type: ignore[attr-defined]
         raise Refused("cut") from None
@@ -210,7 +219,7 @@ def _text(file: IO[bytes]) -> str:
 def _limit() -> None:
     """From now on no more memory than MEMORY beyond what is held already."""
     try:
-        with open("/proc/self/statm") as told:
+        with open("/proc/self/statm") as told:  # noqa: PTH123 - importing pathlib takes longer than all of this
             held = int(told.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
     except OSError:
         held = 400 << 20

@@ -50,7 +50,7 @@ def looked_at(file: IO[bytes], name: str) -> Looked:
     try:
         file.flush()
         file.seek(0)
-        child = subprocess.run(  # noqa: S603 - our own program
+        child = subprocess.run(
             [sys.executable, "-I", "-S", str(CHILD), SITE_PACKAGES, name],
             stdin=file,
             capture_output=True,

@@ -9,7 +9,9 @@ WORDS = {
     "no picture": _("This is called a picture but is none. Send a JPG, PNG or WEBP, or a PDF under its own name."),
     "heic": _("HEIC is not read here. Set the camera to “Most compatible”, or send a screenshot of the photo."),
     "unknown": _("Only JPG, PNG, WEBP, PDF, Word (.docx), Excel (.xlsx) and text (.txt, .csv) are taken."),
-    "old office": _("Old Office files, WPS files and locked ones are not read here. Save it as .docx or .xlsx, unlocked."),
+    "old office": _(
+        "Old Office files, WPS files and locked ones are not read here. Save it as .docx or .xlsx, unlocked."
+    ),
     "archive": _("A packed folder is not taken. Send the files in it one by one."),
     "macros": _("There are programs (macros) in this file. Save it as .docx or .xlsx without them."),
     "code": _("The characters of this text cannot be read. Save it as UTF-8 and send it again."),
@@ -18,7 +20,9 @@ WORDS = {
     "broken": _("The picture did not come whole, or is damaged. Send it again."),
     "pixels": _("The picture has too many pixels to be opened safely. Make it smaller, or send a screenshot of it."),
     "heavy": _("The file takes too much to be opened safely. Make it smaller, or send a screenshot of it."),
-    "secret": _("It seems to bear a secrecy marking. This is no system for secrets: it was not kept, and must not be sent."),
+    "secret": _(
+        "It seems to bear a secrecy marking. This is no system for secrets: it was not kept, and must not be sent."
+    ),
 }
 BUSY = _("The server is looking at other files. Try again in a moment.")
 GONE = _("The place where files are kept is full or away. Your tick stands; send the file again later.")

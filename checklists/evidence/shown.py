@@ -51,6 +51,7 @@ class Shown:
     gone: list[Evidence]  # taken back; their rows stay
     may_add: bool
     here: list[Evidence]  # already there, and of the same unit and campaign
+    takes_all: bool  # may take along all of the unit's in one file
     asked_for: bool  # the item wants a file
     megabytes: int
 
@@ -82,15 +83,14 @@ def shown(thing: Thing, user: Cadre, *, now: datetime) -> Shown:
         [use.evidence for use in uses if use.evidence.removed_at is not None],
         may_add,
         list(here[:HERE]) if may_add else [],
+        bool(proofs) and bool(access.may_take_proofs(user, thing.unit_id)),
         isinstance(thing.row, Task) and thing.row.item.needs_proof,
         settings.PROOF_MEGABYTES,
     )
 
 
-def _elsewhere(
-    thing: Thing, uses: list[EvidenceUse], user: Cadre
-) -> tuple[dict[str, list[Elsewhere]], set[object]]:
-    """Where in the user's sight the same bytes serve as well, by their hash; the files that a verified task rests on."""
+def _elsewhere(thing: Thing, uses: list[EvidenceUse], user: Cadre) -> tuple[dict[str, list[Elsewhere]], set[object]]:
+    """Where in the user's sight the same bytes serve, too, by their hash; the files that a verified task rests on."""
     found: dict[str, list[Elsewhere]] = defaultdict(list)
     verified: set[object] = set()
     hashes = {use.evidence.sent_sha256 for use in uses}
@@ -108,8 +108,7 @@ def _elsewhere(
         .order_by("-at")[:100]
     )
     for use in others:
-        row = use.finding or (use.check_seen.task if use.check_seen else use.task)
-        assert row is not None  # evidence_is_of_one_thing
+        row = next(filter(None, (use.task, use.check_seen and use.check_seen.task, use.finding)))
         words = row if isinstance(row, Finding) else row.item.name
         where = Elsewhere(f"{row.unit.short_name} · {words}", str(row.campaign), Thing(row).page, use.at)
         found[use.evidence.sent_sha256].append(where)

@@ -22,9 +22,7 @@ class Thing:
     @classmethod
     def of(cls, upload: Upload) -> "Thing":
         """What a file on its way is for."""
-        row = upload.task or upload.check_seen or upload.finding
-        assert row is not None  # upload_is_for_one_thing
-        return cls(row)
+        return cls(next(filter(None, (upload.task, upload.check_seen, upload.finding))))
 
     @property
     def named(self) -> dict[str, Any]:

@@ -131,8 +131,8 @@ class ToDisk(TemporaryFileUploadHandler):
 
     def handle_raw_input(self, input_data: Any, META: Any, content_length: int, *args: Any, **kwargs: Any) -> None:
         """Looks whose body this is before any of it is read."""
-        assert self.request is not None
-        match, user = self.request.resolver_match, getattr(self.request, "user", None)
+        request: Any = self.request
+        match, user = request.resolver_match, getattr(request, "user", None)
         is_ours = match is not None and match.url_name in self.ADDRESSES and user is not None and user.is_authenticated
         self.active = is_ours and content_length <= settings.PROOF_MEGABYTES_AT_ONCE << 20
 
@@ -186,7 +186,7 @@ def _on_disk(file: Any) -> Any:
     """The child reads a file of the system's; a small one may have come in memory."""
     if hasattr(file, "temporary_file_path"):
         return file.file
-    held = tempfile.TemporaryFile()
+    held = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
     for piece in file.chunks():
         held.write(piece)
     return held

@@ -20,11 +20,9 @@ def within_bounds(files: QuerySet[Evidence]) -> list[Evidence]:
     """Oldest first.
 
     Raises:
-        Refused: there is none, or more than one download should hold.
+        Refused: there are more than one download should hold.
     """
     found = list(files[: MOST_FILES + 1])
-    if not found:
-        raise Refused(_("There is no proof here yet."), 404)
     if len(found) > MOST_FILES or sum(one.size for one in found) > MOST_BYTES:
         raise Refused(_("This is too much for one download. Take the files along one by one."), 413)
     return found

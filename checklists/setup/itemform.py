@@ -75,7 +75,18 @@ class ItemForm(SeenForm):
         model = Item
         fields = [
             *("title", "standard", "section", "owed_by", "due_on", "phase", "points", "responsible", "proof"),
-            *("needs_proof", "gate", "veto", "metric", "operator", "target", "measured_in", "total", "every", "statistic"),
+            *(
+                "needs_proof",
+                "gate",
+                "veto",
+                "metric",
+                "operator",
+                "target",
+                "measured_in",
+                "total",
+                "every",
+                "statistic",
+            ),
             *("title_en", "standard_en", "struck"),
         ]
         labels = {

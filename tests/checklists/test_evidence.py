@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 from django.core.exceptions import PermissionDenied
 from django.core.files.storage import storages
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from PIL import Image
 
@@ -457,12 +459,7 @@ def test_a_file_taken_back_does_not_count(task: Task, cast: Cast) -> None:
     assert Task.objects.for_list().get(pk=task.pk).lacks_proof
 
 
-def test_a_list_asks_about_proof_once_and_only_if_an_item_does(
-    as_: As, campaign: Campaign, cast: Cast, django_assert_num_queries: Any
-) -> None:
-    from django.db import connection
-    from django.test.utils import CaptureQueriesContext
-
+def test_a_list_asks_about_proof_once_and_only_if_an_item_does(as_: As, campaign: Campaign, cast: Cast) -> None:
     lan, page = as_("lan"), f"/campaigns/{campaign.pk}/units/{WILLOW}/"
     Task.objects.filter(unit_id=WILLOW).update(state="done", done_by=cast["lan"], done_at=timezone.now())
     costs = []
@@ -477,9 +474,6 @@ def test_a_list_asks_about_proof_once_and_only_if_an_item_does(
 
 
 def test_a_tasks_page_asks_as_often_whatever_lies_there(as_: As, task: Task, cast: Cast) -> None:
-    from django.db import connection
-    from django.test.utils import CaptureQueriesContext
-
     bao, costs = as_("bao"), []
     bao.get(task.get_absolute_url())
     for more in (1, 20):
@@ -508,10 +502,8 @@ def test_a_campaign_that_does_not_run_takes_no_files(
 # ---- A storage that is full or gone ------------------------------------------------------------------------------
 
 
-def test_a_full_storage_answers_in_words_and_leaves_nothing(
-    as_: As, task: Task, settings: Any, tmp_path: Path
-) -> None:
-    """/dev/full says "No space left on device" to whoever writes; a directory that is a file says it is gone."""
+def test_a_full_storage_answers_in_words_and_leaves_nothing(as_: As, task: Task, settings: Any, tmp_path: Path) -> None:
+    """A directory that is a file says so to whoever writes."""
     lan = as_("lan")
     wall = tmp_path / "wall"
     wall.write_text("no directory")

@@ -179,7 +179,9 @@ def test_however_a_phone_was_held_the_photo_stands_upright(turned: int) -> None:
     assert (corner[0] > corner[2]) is (turned in (1, 4, 5, 6))  # where red is, by the meaning of the tag
 
 
-@pytest.mark.parametrize("tail", [b"PK\x03\x04" + bytes(99), b"<html><script>alert(1)</script>", proofs.packed({"a": "b"})])
+@pytest.mark.parametrize(
+    "tail", [b"PK\x03\x04" + bytes(99), b"<html><script>alert(1)</script>", proofs.packed({"a": "b"})]
+)
 def test_nothing_of_what_hides_behind_or_in_a_picture_is_kept(tail: bytes) -> None:
     comment = b"\xff\xfe" + struct.pack(">H", len(tail) + 2) + tail
     looked = look(JPEG[:2] + comment + JPEG[2:] + tail)
@@ -278,7 +280,9 @@ def test_whatever_is_broken_takes_little_and_is_refused_or_written_anew(tell: Ca
     tell(f"{MUTANTS} broken files: at most {most_seconds:.2f} s, {most_memory >> 20} MB; {dict(ends)}")
 
 
-@pytest.mark.parametrize("what", ["9,000 × 9,000 in 10 KB", "Word of 3,000 parts", "48 million pixels", "12 million pixels"])
+@pytest.mark.parametrize(
+    "what", ["9,000 × 9,000 in 10 KB", "Word of 3,000 parts", "48 million pixels", "12 million pixels"]
+)
 def test_the_heaviest_take_no_more_than_they_may(what: str, tell: Callable[[str], None]) -> None:
     body, name = REFUSED[what][:2] if what in REFUSED else (GOOD[what], "1.jpg")
     seconds, memory, _ = measured(body(), name)
@@ -291,7 +295,9 @@ def test_without_its_limit_of_memory_the_child_would_take_more(tmp_path: Path) -
     """The control run."""
     source = photos.CHILD.read_text()
     greedy = tmp_path / "greedy.py"
-    greedy.write_text(source.replace("held + MEMORY, held + MEMORY", "1 << 40, 1 << 40").replace("12_000_000", "99_000_000"))
+    greedy.write_text(
+        source.replace("held + MEMORY, held + MEMORY", "1 << 40, 1 << 40").replace("12_000_000", "99_000_000")
+    )
     body = proofs.encoded(Image.new("RGBA", (6000, 5000)), "PNG")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(photos, "CHILD", greedy)
@@ -301,7 +307,9 @@ def test_without_its_limit_of_memory_the_child_would_take_more(tmp_path: Path) -
 
 def test_a_child_that_runs_on_is_ended_by_its_limit_of_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     endless = tmp_path / "endless.py"
-    endless.write_text(photos.CHILD.read_text().replace("    head = file.read(4096)\n", "    while True:\n        pass\n"))
+    endless.write_text(
+        photos.CHILD.read_text().replace("    head = file.read(4096)\n", "    while True:\n        pass\n")
+    )
     monkeypatch.setattr(photos, "CHILD", endless)
     assert refused(JPEG) == "heavy"
 
