@@ -121,7 +121,11 @@ def _written_anew(file: IO[bytes], kind: str, site_packages: str) -> tuple[dict[
         return {"kind": "photo", "taken": taken}, [photo, _jpeg(image, quality=75)]
     except MemoryError:
         raise Refused("heavy") from None
-    except (OSError, SyntaxError, ValueError, TypeError, EOFError, KeyError, IndexError, OverflowError, RuntimeError):
+    except Image.DecompressionBombError:
+        raise Refused("pixels") from None
+    except Refused:
+        raise
+    except Exception:
         raise Refused("broken") from None
 
 

@@ -149,8 +149,8 @@ def s3(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[ThreadedMotoS
     client: Any = boto3.client("s3", aws_access_key_id="k", aws_secret_access_key="s", **place)  # type: ignore[call-overload]
     client.create_bucket(Bucket="proofs")
     options = {
-        "bucket_name": "proofs", "access_key": "k", "secret_key": "s", "file_overwrite": True, "querystring_auth": False,
-        "default_acl": "private", **place,
+        "bucket_name": "proofs", "access_key": "k", "secret_key": "s", "file_overwrite": True,
+        "querystring_auth": False, "default_acl": "private", **place,
     }  # fmt: skip
     settings.STORAGES = settings.STORAGES | {
         "proofs": {"BACKEND": "storages.backends.s3.S3Storage", "OPTIONS": options}
