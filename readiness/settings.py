@@ -207,7 +207,7 @@ STATICFILES_DIRS = [
     ("icons", BASE_DIR / "node_modules" / "bootstrap-icons" / "font"),
     ("echarts", BASE_DIR / "node_modules" / "echarts" / "dist"),
 ]
-STORAGES = {
+STORAGES: dict[str, dict[str, object]] = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {
         "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"

@@ -27,9 +27,14 @@ const newNumber = () => {
 
 // The same file chosen again for the same thing, also on another day, goes on under its number.
 const remembered = (action, file) => `upload ${action} ${file.name} ${file.size} ${file.lastModified}`;
+let memory = new Map();
+try {
+  const { localStorage } = window; // refused by some browsers: then for as long as the page is open
+  memory = { get: (key) => localStorage.getItem(key), set: (key, it) => localStorage.setItem(key, it), delete: (key) => localStorage.removeItem(key) };
+} catch { /* see above */ }
 const numberOf = (key) => {
-  const number = localStorage.getItem(key) || newNumber();
-  localStorage.setItem(key, number);
+  const number = memory.get(key) || newNumber();
+  memory.set(key, number);
   return number;
 };
 
@@ -90,15 +95,15 @@ const send = async (file, form, camera, show) => {
         said.part = part;
         tries = 0;
       }
-      localStorage.removeItem(key);
+      memory.delete(key);
       return;
     } catch (wrong) {
       if (wrong instanceof Refused) {
-        localStorage.removeItem(key);
+        memory.delete(key);
         throw wrong;
       }
       if (wrong.astray && (astray += 1) > 1) { // the number is of no use any more: from the beginning, with another
-        localStorage.removeItem(key);
+        memory.delete(key);
         if (astray > 3) throw new Refused(wrong.said || words.failed);
       }
       if (wrong.gone && (astray += 1) > 3) throw new Refused(words.ended);

@@ -23,7 +23,7 @@ from django.utils.translation import gettext_lazy as _
 from checklists.evidence import keeping
 from checklists.evidence.names import MARK, harmless
 from checklists.evidence.photos import looked_at
-from checklists.evidence.refusals import DAMAGED, WORDS, Refused
+from checklists.evidence.refusals import DAMAGED, GONE, WORDS, Refused
 from checklists.evidence.things import Thing
 from checklists.models import Evidence, EvidenceUse, Upload, UploadPart
 from villages import access
@@ -120,6 +120,8 @@ def add(upload: Upload, *, by: Cadre, start: int, body: bytes, now: datetime) ->
     except _Unfit as unfit:
         drop(upload)
         raise Refused(unfit.message, unfit.status) from None
+    except OSError as error:  # no room even to put the parts together
+        raise Refused(GONE, 503) from error
 
 
 def take_whole(thing: Thing, file: IO[bytes], announced: Announced, *, by: Cadre, now: datetime) -> Evidence:

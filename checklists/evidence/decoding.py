@@ -150,7 +150,8 @@ def _exif(image: Any) -> tuple[str, int]:
 
 
 def _pdf(file: IO[bytes]) -> str:
-    """Kept as it came. What is cut off at its end did not come whole; what has programs in it need not be opened."""
+    """Kept as it came, if its end came as well."""
+    _limit()
     body = file.read()
     if b"%%EOF" not in body[-2048:]:
         raise Refused("cut")

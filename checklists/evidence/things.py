@@ -22,7 +22,8 @@ class Thing:
     @classmethod
     def of(cls, upload: Upload) -> "Thing":
         """What a file on its way is for."""
-        return cls(next(filter(None, (upload.task, upload.check_seen, upload.finding))))
+        rows: list[Task | Check | Finding | None] = [upload.task, upload.check_seen, upload.finding]
+        return cls(next(row for row in rows if row is not None))
 
     @property
     def named(self) -> dict[str, Any]:

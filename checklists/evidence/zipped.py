@@ -41,6 +41,9 @@ class _Sink:
     def flush(self) -> None:
         """There is nothing to wait for."""
 
+    def close(self) -> None:
+        """There is nothing to close."""
+
     def drain(self) -> Iterator[bytes]:
         yield from self.pieces
         self.pieces.clear()
@@ -49,7 +52,7 @@ class _Sink:
 def pieces(files: list[Evidence]) -> Iterator[bytes]:
     """The ZIP. A file that cannot be read is left out and named in a note at the end."""
     sink, taken, missing = _Sink(), set[str](), []
-    with zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED) as packed:  # type: ignore[arg-type]
+    with zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED) as packed:
         for one in files:
             name = _once(f"{localtime(one.at):%Y%m%d-%H%M} {names.for_download(one)}", taken)
             try:
