@@ -50,10 +50,11 @@ def take_back(evidence: Evidence, *, by: Cadre, now: datetime) -> None:
     """
     access.require(access.may_take_back(by, evidence))
     with transaction.atomic():
-        # The tasks first, as who verifies holds them: they then look whether there still is a file.
-        served = Task.objects.filter(proofs__evidence=evidence).order_by("pk")
-        list(Task.objects.filter(pk__in=served.values("pk")).order_by("pk").select_for_update(no_key=True))
+        # Now it is attached to nothing more, and nobody verifies what it serves: whoever does holds the task and then
+        # looks whether there still is a file.
         held = Evidence.objects.select_for_update(of=("self",)).get(pk=evidence.pk)
+        served = Task.objects.filter(proofs__evidence=held)
+        list(Task.objects.filter(pk__in=served.values("pk")).order_by("pk").select_for_update(no_key=True))
         if held.removed_at is not None:
             return
         if now - held.at > MAY_BE_TAKEN_BACK:

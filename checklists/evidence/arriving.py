@@ -30,6 +30,7 @@ from villages import access
 from villages.models import Cadre
 
 USED_BEFORE = _("This file's number was used before for something else. Open the page again.")
+GONE_BY = _("This file is not on its way any more. Send it again.")
 LONGEST_PART = 1 << 20  # bytes
 
 
@@ -74,7 +75,9 @@ def announce(thing: Thing, file: Announced, *, by: Cadre, now: datetime) -> Uplo
             **thing.named,
         )
         Upload.objects.bulk_create([new], ignore_conflicts=True)  # or the same was announced at this very moment
-        found = Upload.objects.get(pk=file.id)
+        found = Upload.objects.filter(pk=file.id).first()
+        if found is None:  # announced, sent and done with at this very moment
+            raise Refused(GONE_BY, 410)
     same = {"by_id": by.pk, "name": name, "size": file.size, "sha256": file.sha256}
     if any(getattr(found, what) != value for what, value in same.items()) or Thing.of(found) != thing:
         raise Refused(USED_BEFORE, 409)
@@ -116,7 +119,7 @@ def add(upload: Upload, *, by: Cadre, start: int, body: bytes, now: datetime) ->
                     file.write(part.body)
                 return _finish(held, file, by=by, now=now)
     except Evidence.DoesNotExist:
-        raise Refused(_("This file is not on its way any more. Send it again."), 410) from None
+        raise Refused(GONE_BY, 410) from None
     except _Unfit as unfit:
         drop(upload)
         raise Refused(unfit.message, unfit.status) from None
