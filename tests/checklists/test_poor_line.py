@@ -23,12 +23,15 @@ from urllib.parse import urlencode, urlsplit
 
 import pytest
 from django.core.files.storage import storages
+from django.db import connection, transaction
 from django.utils import timezone
 from PIL import Image
 
+from checklists import evidence, ticks
 from checklists.evidence import nightly
-from checklists.models import Evidence, EvidenceUse, Task, Upload
+from checklists.models import Evidence, EvidenceUse, Item, Task, Upload
 from tests import factories, live, proofs
+from villages.models import Cadre
 
 FILES = int(os.environ.get("UPLOADS", "16"))
 PART = 3000  # bytes; the server would take more at once
@@ -237,3 +240,48 @@ def test_with_a_new_number_for_each_try_files_would_come_twice(task: Task, store
         for body in bodies:
             sender.send(body)
         live.wait_for(lambda: Evidence.objects.count() + Upload.objects.count() > len(bodies))
+
+
+# ---- Verified while the file is taken back ------------------------------------------------------------------------
+
+
+def verified_meanwhile(task: Task) -> str:
+    """How it ends for Lin, who verifies while Lan's taking back is not committed yet."""
+    people = {one.username: one for one in Cadre.objects.all()}
+    Item.objects.filter(pk=task.item_id).update(needs_proof=True)
+    one = proofs.kept(task, people["lan"])
+    ticks.record(task, by=people["lan"], event=uuid.uuid4(), state="done")
+
+    def verifies() -> str:
+        try:
+            now = Task.objects.for_list().get(pk=task.pk)
+            assert not now.lacks_proof
+            looked.set()
+            return ticks.record(now, by=people["lin"], event=uuid.uuid4(), state="verified").task.state
+        except ticks.Unfit:
+            return "refused"
+        finally:
+            connection.close()
+
+    looked = threading.Event()
+    with ThreadPoolExecutor(1) as other:
+        with transaction.atomic():
+            evidence.take_back(one, by=people["lan"], now=timezone.now())
+            answer = other.submit(verifies)
+            assert looked.wait(30)
+            time.sleep(0.5)  # until it waits for the task
+            assert not answer.done()
+        return answer.result(30)
+
+
+def test_who_verifies_while_the_file_is_taken_back_is_told(task: Task, store: Path) -> None:
+    assert verified_meanwhile(task) == "refused"
+    assert Task.objects.get(pk=task.pk).state == "done"
+
+
+def test_without_looking_again_a_task_would_be_verified_with_nothing(
+    task: Task, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The control."""
+    monkeypatch.setattr(ticks, "as_now", lambda task: task)
+    assert verified_meanwhile(task) == "verified"
