@@ -103,6 +103,7 @@ def _item_line(item: Item, campaign: Campaign, phases: dict[str, Phase], told: d
         "gate": item.gate and item.phase is not None,
         "veto": item.veto,
         "looked_at_by": Height(item.looked_at_by).name.lower() if item.looked_at_by else "",
+        "needs_proof": item.needs_proof,
     }
     line |= {key: value for key, value in optional.items() if value}
     if item.points != 1:

@@ -260,4 +260,5 @@ def item_of(campaign: Campaign, position: int, line: dict[str, Any], phases: dic
         looked_at_by=Height[line["looked_at_by"].upper()] if "looked_at_by" in line else None,
         proof=line.get("proof", ""),
         proof_en=line.get("proof_en", ""),
+        needs_proof=line.get("needs_proof", False),
     )

@@ -47,6 +47,7 @@ FIELDS: dict[str, tuple[tuple[str, ...], "str | Promise"]] = {
     "veto": (("veto",), gettext_lazy("veto")),
     "looked_at_by": (("looked_at_by",), gettext_lazy("checked by")),
     "proof": (("proof", "proof_en"), gettext_lazy("what shows it")),
+    "needs_proof": (("needs_proof",), gettext_lazy("verified only with a file that shows it")),
 }
 KINDS = {
     "action": gettext_lazy("work"),
@@ -212,7 +213,7 @@ def _in_words(item: Item, field: str, topics: dict[str, list[str]]) -> str:
             return str(item.get_every_display())
         case "looked_at_by":
             return str(item.get_looked_at_by_display() or "")
-        case "gate" | "veto":
+        case "gate" | "veto" | "needs_proof":
             return _("yes") if getattr(item, field) else _("no")
         case "metric":
             value = item.total if item.total is not None else item.target

@@ -68,6 +68,9 @@ MAY = {
 }
 
 
+NO_PROOF = _(
+    "This item asks for proof and there is none yet. Add a file below, or return the task and say what to send."
+)
 # What a repeat has in common with the first time, beside the day.
 SENT = ("task_id", "by_id", "to_state", "value", "note")
 
@@ -218,6 +221,8 @@ def _check(task: Task, verb: Verb, *, value: Decimal | None, reached: Decimal | 
         raise Unfit(_("Nothing is measured here; leave the value empty."), task, "value")
     if value is not None and verb not in (Verb.NOTE, Verb.TICK):
         raise Unfit(_("A value can only be entered by whoever does the work."), task, "value")
+    if verb is Verb.VERIFY and task.lacks_proof:
+        raise Unfit(NO_PROOF, task, "state")
     claims = verb is Verb.TICK or (verb is Verb.NOTE and task.state == State.DONE)
     if not claims:
         return
@@ -250,6 +255,10 @@ def _write(task: Task, verb: Verb, event: TaskEvent, *, reached: Decimal | None)
             won = Task.objects.filter(pk=task.pk, version=task.version).update(**changes)
             if won:
                 event.save(force_insert=True)
+            if (
+                won and verb is Verb.VERIFY and task.item.needs_proof and as_now(task).lacks_proof
+            ):  # taken back since we looked
+                raise Unfit(NO_PROOF, task, "state")
     except IntegrityError as error:
         # The database's own rules, when something happened between our look and our change.
         constraint = getattr(getattr(error.__cause__, "diag", None), "constraint_name", "")

@@ -1,6 +1,7 @@
 from django.urls import path
 
 from checklists import people, verify, views
+from checklists.evidence import views as evidence
 from checklists.findings import views as findings
 from checklists.rounds import planning
 from checklists.rounds import views as rounds
@@ -66,4 +67,12 @@ urlpatterns = [
     path("campaigns/<int:campaign_id>/findings/new/", findings.new_finding, name="new_finding"),
     path("findings/<int:finding_id>/", findings.finding_page, name="finding"),
     path("findings/<int:finding_id>/<slug:verb>/", findings.finding_verb, name="finding_verb"),
+    path("tasks/<int:task_id>/proofs/", evidence.task_proofs, name="task_proofs"),
+    path("checks/<uuid:check_id>/proofs/", evidence.check_proofs, name="check_proofs"),
+    path("findings/<int:finding_id>/proofs/", evidence.finding_proofs, name="finding_proofs"),
+    path("uploads/<uuid:upload_id>/", evidence.upload, name="upload"),
+    path("proofs/<uuid:proof_id>/", evidence.proof, name="proof"),
+    path("proofs/<uuid:proof_id>/thumbnail/", evidence.thumbnail, name="thumbnail"),
+    path("proofs/<uuid:proof_id>/take-back/", evidence.take_back, name="take_back_proof"),
+    path("campaigns/<int:campaign_id>/units/<unit:code>/proofs.zip", evidence.all_proofs, name="all_proofs"),
 ]

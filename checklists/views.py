@@ -14,6 +14,8 @@ from django.views.decorators.http import require_POST, require_safe
 
 from checklists import answers, chases, help, scope, ticks
 from checklists import more_time as times
+from checklists.evidence.shown import shown
+from checklists.evidence.things import Thing
 from checklists.forms import AnswerForm, ChaseForm, EventForm, HelpAnswerForm, HelpForm, MoreTimeForm, TickForm
 from checklists.lines import Lines
 from checklists.measured import Values
@@ -250,6 +252,7 @@ def _task_page(
         "conflict": conflict,
         "typed": [sent.data[name] for name in TYPED if sent.data.get(name)] if sent else [],
         "may_call": access.may_call(user, task.unit_id),
+        "proofs": shown(Thing(task), user, now=timezone.now()),
     }
     context |= {name: beside.get(name, BESIDE[name]()) if takes[name] else None for name in BESIDE}
     return render(request, "checklists/task.html", context, status=status)

@@ -207,7 +207,7 @@ STATICFILES_DIRS = [
     ("icons", BASE_DIR / "node_modules" / "bootstrap-icons" / "font"),
     ("echarts", BASE_DIR / "node_modules" / "echarts" / "dist"),
 ]
-STORAGES = {
+STORAGES: dict[str, dict[str, object]] = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {
         "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
@@ -215,6 +215,42 @@ STORAGES = {
         else "whitenoise.storage.CompressedManifestStaticFilesStorage"
     },
 }
+# --- Proof: files that people send -----------------------------------------------------------------
+# A directory, or an S3-compatible store (MinIO, OSS and others) once PROOFS_S3_BUCKET is set; private in either case.
+# Names are our own and are written over only by a repeat of the same upload.
+PROOFS_S3_BUCKET = os.environ.get("PROOFS_S3_BUCKET", "")
+STORAGES["proofs"] = (
+    {
+        "BACKEND": "storages.backends.s3.S3Storage",
+        "OPTIONS": {
+            "bucket_name": PROOFS_S3_BUCKET,
+            "endpoint_url": os.environ.get("PROOFS_S3_ENDPOINT") or None,
+            "region_name": os.environ.get("PROOFS_S3_REGION") or None,
+            "access_key": os.environ.get("PROOFS_S3_KEY") or None,
+            "secret_key": os.environ.get("PROOFS_S3_SECRET") or None,
+            "default_acl": "private",
+            "file_overwrite": True,
+            "querystring_auth": False,
+        },
+    }
+    if PROOFS_S3_BUCKET
+    else {
+        "BACKEND": "django.core.files.storage.FileSystemStorage",
+        "OPTIONS": {
+            "location": DATA_DIR / "proofs",
+            "allow_overwrite": True,
+            "file_permissions_mode": 0o640,
+            "directory_permissions_mode": 0o750,
+        },
+    }
+)
+# A file has at most so many MB; all files of one form together; and one cadre sends so many files a day.
+PROOF_MEGABYTES = number("PROOF_MEGABYTES", 25)
+PROOF_MEGABYTES_AT_ONCE = 8 * PROOF_MEGABYTES
+PROOFS_A_DAY = number("PROOFS_A_DAY", 200)
+# Set to an internal location such as /kept/, nginx serves the bytes once we have said who may have them.
+X_ACCEL_REDIRECT = os.environ.get("X_ACCEL_REDIRECT", "")
+
 WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = DEBUG
 
 # A whole sheet that is pasted gets an answer in words, which a body cut off here would not.
@@ -222,7 +258,11 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 2**20
 # Files stay in memory and are kept only out of a body of at most this size; out of a larger one they are read past in
 # small pieces and thrown away. The form then says that the file is too large.
 FILE_UPLOAD_MAX_MEMORY_SIZE = 11 * 2**20
-FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.MemoryFileUploadHandler"]
+# Files for proof go to disk instead, at their addresses alone.
+FILE_UPLOAD_HANDLERS = [
+    "checklists.evidence.views.ToDisk",
+    "django.core.files.uploadhandler.MemoryFileUploadHandler",
+]
 
 # --- Headers ------------------------------------------------------------------------------------
 CONTENT_SECURITY_POLICY = {
@@ -322,6 +362,9 @@ CELERY_BEAT_SCHEDULE = {
     # The ladder of measures goes by days, and a leader looks at it in the office's hours: whoever comes in the morning
     # finds what was so at midnight. Not once a day at a set time: a worker that is down then would miss the day.
     "measures": _every(timedelta(hours=1), "readiness.boards.propose_measures"),
+    # Every file of proof against its hash and its row. Once a day, for as long as one task may run; what is not reached
+    # comes first the next day. Beat asks for it at its start, too, so a machine that is off at night misses nothing.
+    "proofs": _every(timedelta(days=1), "readiness.boards.check_proofs"),
     # Several within HEARTBEAT_LATE, so that one that is late is no alarm.
     "worker lives": _every(timedelta(seconds=29), "readiness.worker_lives"),
 }

@@ -226,6 +226,9 @@ BREAKS: dict[str, Callable[[Task, Cast], object]] = {
     "evidence_is_of_one_thing": lambda t, c: EvidenceUse.objects.create(evidence=proof(t, c), by=c["lan"]),
     "evidence_once_per_thing": lambda t, c: again(
         EvidenceUse.objects.create(evidence=proof(t, c), task=t, by=c["lan"], at=NOW)),
+    "evidence_is_wrong_in_a_known_way": lambda t, c: proof(t, c, found_wrong="odd"),
+    "upload_is_for_one_thing": lambda t, c: upload(t, c, task=None),
+    "upload_is_no_longer_than_announced": lambda t, c: upload(t, c, come=2),
     "upload_part_once": lambda t, c: again(UploadPart.objects.create(upload=upload(t, c), start=0, body=b"1")),
     "measure_once_at_a_time": lambda t, c: again(measure(t, c)),
     "measure_rung_is_known": lambda t, c: measure(t, c, rung=4),
@@ -318,6 +321,7 @@ HALVES: list[tuple[str, Callable[[Task, Cast], object]]] = [
         t, c, state="dropped", asked_until=DAY, asked_by=c["lan"])),
     ("finding_answered_by_someone", lambda t, c: found(t, c, answered_by=c["lan"], answered_at=NOW)),
     ("evidence_is_kept_until_it_is_removed", lambda t, c: proof(t, c, removed_by=c["lan"], removed_at=NOW)),
+    ("upload_is_for_one_thing", lambda t, c: upload(t, c, finding=found(t, c))),
     ("evidence_is_of_one_thing", lambda t, c: EvidenceUse.objects.create(
         evidence=proof(t, c), by=c["lan"], task=t, finding=found(t, c))),
     ("measure_decided_by_someone_with_a_reason", lambda t, c: measure(t, c, decided_by=c["mei"], decided_at=NOW)),
@@ -396,8 +400,9 @@ def proof(task: Task, cast: Cast, **fields: Any) -> Evidence:
     return Evidence.objects.create(**one | fields)
 
 
-def upload(task: Task, cast: Cast) -> Upload:
-    return Upload.objects.create(id=uuid.uuid4(), by=cast["lan"], task=task, name="1.jpg", size=1)
+def upload(task: Task, cast: Cast, **fields: Any) -> Upload:
+    one = {"id": uuid.uuid4(), "by": cast["lan"], "task": task, "name": "1.jpg", "size": 1, "stored": "x"}
+    return Upload.objects.create(**one | fields)
 
 
 def measure(task: Task, cast: Cast, **fields: Any) -> Measure:

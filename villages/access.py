@@ -192,6 +192,13 @@ class OwedTask(Protocol):
     def height(self) -> int: ...
 
 
+class SentOrSeen(Protocol):
+    """What somebody sent, or saw."""
+
+    @property
+    def by_id(self) -> int: ...
+
+
 @dataclass(frozen=True)
 class Verdict:
     """Whether, and if not, why not."""
@@ -393,6 +400,34 @@ def may_chase(user: Person, unit: str) -> Verdict:
     return Verdict(
         False, _("Chasing is for the linked cadre, the township, the leaders above it and the campaign admin.")
     )
+
+
+def may_prove(user: Person, unit: str) -> Verdict:
+    """Add a file that shows how it is at the unit: whoever ticks there or checks there."""
+    if _may(user, Action.TICK, unit) or _may(user, Action.CHECK, unit):
+        return YES
+    return Verdict(False, _("Proof is added by the cadres of this unit, its township and those who check it."))
+
+
+def may_prove_what_was_seen(user: Person, seen: SentOrSeen) -> Verdict:
+    """Add a file to what an inspector saw: the inspector."""
+    if seen.by_id == getattr(user, "pk", None):
+        return YES
+    return Verdict(False, _("Only the inspector who saw it adds proof to it."))
+
+
+def may_take_back(user: Person, sent: SentOrSeen) -> Verdict:
+    """Take a file away again: its sender."""
+    if sent.by_id == getattr(user, "pk", None):
+        return YES
+    return Verdict(False, _("Only who sent a file takes it back."))
+
+
+def may_take_proofs(user: Person, unit: str) -> Verdict:
+    """Take all files of a unit along at once: whoever checks it or leads above it."""
+    if _may(user, Action.CHECK, unit) or _may(user, Action.CHASE, unit):
+        return YES
+    return Verdict(False, _("All proof at once is for those who check this unit or lead it."))
 
 
 def may_run(user: Person, host: str) -> Verdict:

@@ -32,7 +32,9 @@ class Migration(migrations.Migration):
                 ('from_camera', models.BooleanField(blank=True, null=True)),
                 ('at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
                 ('removed_at', models.DateTimeField(blank=True, null=True)),
-                ('by', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
+                ('looked_at', models.DateTimeField(blank=True, null=True)),
+                ('found_wrong', models.CharField(blank=True, choices=[('missing', 'the file is missing'), ('differs', 'the file is not the one that was sent')], db_default='', default='', max_length=10)),
+                ('by', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
                 ('campaign', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='checklists.campaign')),
                 ('removed_by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
                 ('unit', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='villages.unit')),
@@ -65,8 +67,10 @@ class Migration(migrations.Migration):
                 ('size', models.PositiveIntegerField()),
                 ('sha256', models.CharField(blank=True, max_length=64)),
                 ('from_camera', models.BooleanField(blank=True, null=True)),
+                ('come', models.PositiveIntegerField(db_default=0, default=0)),
+                ('stored', models.CharField(max_length=100, unique=True)),
                 ('at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('by', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to=settings.AUTH_USER_MODEL)),
+                ('by', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to=settings.AUTH_USER_MODEL)),
                 ('check_seen', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='checklists.check')),
                 ('finding', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='checklists.finding')),
                 ('task', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='checklists.task')),
@@ -92,6 +96,14 @@ class Migration(migrations.Migration):
             model_name='evidence',
             index=models.Index(fields=['sent_sha256'], name='evidence_by_what_was_sent'),
         ),
+        migrations.AddIndex(
+            model_name='evidence',
+            index=models.Index(fields=['by', 'at'], name='evidence_by_sender'),
+        ),
+        migrations.AddIndex(
+            model_name='evidence',
+            index=models.Index(fields=['looked_at'], name='evidence_by_last_look'),
+        ),
         migrations.AddConstraint(
             model_name='evidence',
             constraint=models.UniqueConstraint(condition=models.Q(('stored', ''), _negated=True), fields=('stored',), name='evidence_stored_once'),
@@ -99,6 +111,10 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='evidence',
             constraint=models.CheckConstraint(condition=models.Q(('kind__in', ('photo', 'pdf', 'word', 'sheet', 'text'))), name='evidence_kind_is_known'),
+        ),
+        migrations.AddConstraint(
+            model_name='evidence',
+            constraint=models.CheckConstraint(condition=models.Q(('found_wrong__in', ('', 'missing', 'differs'))), name='evidence_is_wrong_in_a_known_way'),
         ),
         migrations.AddConstraint(
             model_name='evidence',
@@ -119,6 +135,18 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name='upload',
             index=models.Index(fields=['at'], name='upload_by_time'),
+        ),
+        migrations.AddIndex(
+            model_name='upload',
+            index=models.Index(fields=['by', 'at'], name='upload_by_sender'),
+        ),
+        migrations.AddConstraint(
+            model_name='upload',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('check_seen__isnull', True), ('finding__isnull', True), ('task__isnull', False)), models.Q(('check_seen__isnull', False), ('finding__isnull', True), ('task__isnull', True)), models.Q(('check_seen__isnull', True), ('finding__isnull', False), ('task__isnull', True)), _connector='OR'), name='upload_is_for_one_thing'),
+        ),
+        migrations.AddConstraint(
+            model_name='upload',
+            constraint=models.CheckConstraint(condition=models.Q(('come__lte', models.F('size'))), name='upload_is_no_longer_than_announced'),
         ),
         migrations.AddConstraint(
             model_name='uploadpart',

@@ -4,7 +4,7 @@ from typing import Self
 
 import pgtrigger
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
@@ -39,6 +39,10 @@ class Evidence(models.Model):
         SHEET = "sheet", "Excel"
         TEXT = "text", _("text")
 
+    class Wrong(models.TextChoices):
+        MISSING = "missing", _("the file is missing")
+        DIFFERS = "differs", _("the file is not the one that was sent")
+
     id = models.UUIDField(primary_key=True)  # made by whoever sends it: the same one twice is one file
     campaign = models.ForeignKey(Campaign, models.PROTECT, related_name="+")
     unit = models.ForeignKey(Unit, models.PROTECT, related_name="+")
@@ -54,10 +58,13 @@ class Evidence(models.Model):
     from_camera = models.BooleanField(
         null=True, blank=True
     )  # taken on the spot; False: from the gallery; None: unknown
-    by = models.ForeignKey(Cadre, models.PROTECT, related_name="+")
+    by = models.ForeignKey(Cadre, models.PROTECT, related_name="+", db_index=False)
     at = models.DateTimeField(db_default=Now())
     removed_by = models.ForeignKey(Cadre, models.PROTECT, null=True, blank=True, related_name="+")
     removed_at = models.DateTimeField(null=True, blank=True)
+    # What the nightly look at the storage says; None: not looked at yet.
+    looked_at = models.DateTimeField(null=True, blank=True)
+    found_wrong = models.CharField(max_length=10, choices=Wrong.choices, blank=True, default="", db_default="")
 
     objects = EvidenceQuerySet.as_manager()
 
@@ -70,6 +77,9 @@ class Evidence(models.Model):
                 name="evidence_kind_is_known", condition=Q(kind__in=("photo", "pdf", "word", "sheet", "text"))
             ),
             models.CheckConstraint(
+                name="evidence_is_wrong_in_a_known_way", condition=Q(found_wrong__in=("", "missing", "differs"))
+            ),
+            models.CheckConstraint(
                 name="evidence_is_kept_until_it_is_removed",
                 condition=(Q(removed_at__isnull=True, removed_by__isnull=True) & ~Q(stored=""))
                 | Q(removed_at__isnull=False, removed_by__isnull=False, stored="", thumbnail=""),
@@ -78,6 +88,8 @@ class Evidence(models.Model):
         indexes = [
             models.Index(name="evidence_by_unit", fields=["unit", "campaign", "at"]),
             models.Index(name="evidence_by_what_was_sent", fields=["sent_sha256"]),
+            models.Index(name="evidence_by_sender", fields=["by", "at"]),  # so many a day
+            models.Index(name="evidence_by_last_look", fields=["looked_at"]),
         ]
         triggers = [pgtrigger.Protect(name="evidence_stays", operation=pgtrigger.Delete)]
 
@@ -115,11 +127,19 @@ class EvidenceUse(models.Model):
         return f"{self.evidence_id} → {self.task_id or self.check_seen_id or self.finding_id}"
 
 
+class UploadQuerySet(models.QuerySet["Upload"]):
+    """Sentences about files on their way."""
+
+    def visible_to(self, user: access.Person) -> Self:
+        """The user's own."""
+        return self.filter(by=getattr(user, "pk", None))
+
+
 class Upload(models.Model):
     """A file on its way: what has come so far lies in the database, so none is ever seen in half."""
 
     id = models.UUIDField(primary_key=True)  # becomes the id of the `Evidence`
-    by = models.ForeignKey(Cadre, models.CASCADE, related_name="+")
+    by = models.ForeignKey(Cadre, models.CASCADE, related_name="+", db_index=False)
     task = models.ForeignKey(Task, models.CASCADE, null=True, blank=True, related_name="+")
     check_seen = models.ForeignKey(Check, models.CASCADE, null=True, blank=True, related_name="+")
     finding = models.ForeignKey(Finding, models.CASCADE, null=True, blank=True, related_name="+")
@@ -127,10 +147,27 @@ class Upload(models.Model):
     size = models.PositiveIntegerField()  # bytes, as announced
     sha256 = models.CharField(max_length=64, blank=True)  # as announced; the same announced twice goes on
     from_camera = models.BooleanField(null=True, blank=True)
+    come = models.PositiveIntegerField(default=0, db_default=0)  # bytes so far, without a gap
+    # Where it will be kept, decided beforehand: whoever dies on the way leaves nothing that nobody knows of.
+    stored = models.CharField(max_length=100, unique=True)
     at = models.DateTimeField(db_default=Now())
 
+    objects = UploadQuerySet.as_manager()
+
     class Meta:
-        indexes = [models.Index(name="upload_by_time", fields=["at"])]
+        constraints = [
+            models.CheckConstraint(
+                name="upload_is_for_one_thing",
+                condition=Q(task__isnull=False, check_seen__isnull=True, finding__isnull=True)
+                | Q(task__isnull=True, check_seen__isnull=False, finding__isnull=True)
+                | Q(task__isnull=True, check_seen__isnull=True, finding__isnull=False),
+            ),
+            models.CheckConstraint(name="upload_is_no_longer_than_announced", condition=Q(come__lte=F("size"))),
+        ]
+        indexes = [
+            models.Index(name="upload_by_time", fields=["at"]),
+            models.Index(name="upload_by_sender", fields=["by", "at"]),
+        ]
 
     def __str__(self) -> str:
         return self.name

@@ -194,6 +194,13 @@ class Task(models.Model):
             return None
         return Share.objects.filter(item=self.item_id, unit=self.unit_id).values_list("value", flat=True).first()
 
+    @cached_property
+    def lacks_proof(self) -> bool:
+        """Whether its item asks for a file that shows it, and there is none; `read_along` has it."""
+        if not self.item.needs_proof:
+            return False
+        return not self.proofs.filter(evidence__removed_at__isnull=True).exists()
+
     @property
     def target(self) -> Decimal | None:
         """What this unit is held to: its own part of the total, else what the item asks of every unit."""
@@ -234,7 +241,11 @@ def read_along(tasks: Iterable[Task], campaigns: Iterable[Campaign], *, with_uni
     split = {task.item_id for task in tasks if task.item.total is not None}
     parts = Share.objects.filter(item__in=split, unit__in={task.unit_id for task in tasks})
     shares = {(share.item_id, share.unit_id): share.value for share in parts} if split else {}
+    asking = [task.pk for task in tasks if task.item.needs_proof]
+    shown = Task.objects.filter(pk__in=asking, proofs__isnull=False, proofs__evidence__removed_at__isnull=True)
+    proven = set(shown.values_list("pk", flat=True)) if asking else set()
     for task in tasks:
+        task.lacks_proof = task.item.needs_proof and task.pk not in proven
         task.campaign = hosted[task.campaign_id]
         task.share = shares.get((task.item_id, task.unit_id))
         if with_units:

@@ -76,7 +76,18 @@ class ItemForm(SeenForm):
         model = Item
         fields = [
             *("title", "standard", "section", "owed_by", "due_on", "phase", "points", "responsible", "proof"),
-            *("gate", "veto", "metric", "operator", "target", "measured_in", "total", "every", "statistic"),
+            *(
+                "needs_proof",
+                "gate",
+                "veto",
+                "metric",
+                "operator",
+                "target",
+                "measured_in",
+                "total",
+                "every",
+                "statistic",
+            ),
             *("title_en", "standard_en", "struck", "looked_at_by"),
         ]
         labels = {
@@ -85,6 +96,7 @@ class ItemForm(SeenForm):
             "phase": _("Phase"),
             "responsible": _("Responsible"),
             "proof": _("What shows it"),
+            "needs_proof": _("Proof: verified only with a file that shows it"),
             "gate": _("Gate: must be done before its phase closes"),
             "veto": _("Veto: overdue, it makes the whole unit red"),
             "metric": _("What is measured"),

@@ -1,7 +1,11 @@
-"""What Celery wakes up for the boards."""
+"""What Celery wakes up for the boards, and for what lies behind them."""
+
+import logging
+from datetime import timedelta
 
 from django.utils import timezone
 
+from checklists.evidence import nightly
 from readiness.boards import gaps, proposals
 from readiness.celery import app
 
@@ -16,3 +20,13 @@ def count_gaps() -> None:
 def propose_measures() -> None:
     """Proposes measures where a leader switched the ladder on; twice is no harm, and nothing is applied."""
     proposals.propose_all(on=timezone.localdate())
+
+
+@app.task(name="readiness.boards.check_proofs")
+def check_proofs() -> None:
+    """Every file of proof against its row, as many as go into eight minutes; twice is no harm."""
+    now = timezone.now()
+    report = nightly.look_through(now=now, until=now + timedelta(minutes=8))
+    log = logging.getLogger(__name__)
+    for line in report.lines():
+        log.log(logging.INFO if report.is_well else logging.ERROR, line)

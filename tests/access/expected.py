@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
-from tests.access.world import HOSTS, NEVER, NEVER_CODES, PLACES, POSTS, ROUNDS, SENT
+from tests.access.world import HOSTS, NEVER, NEVER_CODES, NO_FILE, PLACES, POSTS, ROUNDS, SENT
 
 # What each person may do at each place: s sees it, o owes its tasks, t ticks, c checks (verifies, returns), w waives,
 # k chases and answers calls for help, f enters findings and confirms what was put right, p sees telephone numbers in
@@ -346,6 +346,42 @@ def announces(who: str, campaign: object, *, then: Outcome) -> Outcome:
     return then if draws and campaign not in ("draft", "closed", "far_draft") else 403
 
 
+def sees_proof(who: str, place: object) -> Outcome:
+    return sees_unit(who, place)
+
+
+def adds_proof(who: str, task: object) -> Outcome:
+    """Proof of a task is added by whoever ticks or checks; an empty form is refused."""
+    may = MAY[who].get(task[1], "") if isinstance(task, tuple) else ""
+    return 404 if "s" not in may else 422 if set("tc") & set(may) else 403
+
+
+def adds_proof_at(who: str, place: object) -> Outcome:
+    """To a finding likewise."""
+    return adds_proof(who, ("county", place))
+
+
+def adds_proof_to_check(who: str, place: object) -> Outcome:
+    """To what Su saw: Su."""
+    return 404 if "s" not in MAY[who].get(place, "") else 422 if who == "su" else 403
+
+
+def takes_back(who: str, place: object) -> Outcome:
+    """Only Left, who has left, could."""
+    return 403 if "s" in MAY[who].get(place, "") else 404
+
+
+def asks_upload(who: str, upload: object, *, then: Outcome) -> Outcome:
+    """A file on its way exists for its sender."""
+    return then if who == upload else 404
+
+
+def takes_all_proofs(who: str, campaign: object, place: object) -> Outcome:
+    """For those who check or lead."""
+    seen = sees_unit_in_campaign(who, campaign, place)
+    return seen if seen == 404 else 200 if set("ck") & set(MAY[who][str(place)]) else 403
+
+
 def sees_unit_in_campaign(who: str, campaign: object, place: object) -> Outcome:
     both = sees_campaign(who, campaign) == sees_unit(who, place) == 200
     return 200 if both and place in UNDER[str(campaign)] else 404
@@ -507,6 +543,14 @@ ROUTES = {
     "draw": Route("draw", reads(sees_draw)),
     "give_number": Route("draw", writes(gives_number)),
     "draw_list": Route("draw", reads(sees_draw)),
+    "task_proofs": Route("task", writes(adds_proof)),
+    "check_proofs": Route("check", writes(adds_proof_to_check)),
+    "finding_proofs": Route("finding", writes(adds_proof_at)),
+    "upload": Route("upload", reads(partial(asks_upload, then=200)) | writes(partial(asks_upload, then=422))),
+    "proof": Route("proof", reads(sees_proof)),
+    "thumbnail": Route("proof", reads(sees_proof)),
+    "take_back_proof": Route("proof", writes(takes_back)),
+    "all_proofs": Route("campaign unit", reads(takes_all_proofs)),
     "healthz": Route("", reads(page), public=True),
     # Django's own views: they answer OPTIONS, and PUT like POST (an empty form: nothing is saved).
     "login": Route("", dict.fromkeys(["GET", "HEAD", "POST", "PUT", "OPTIONS"], only_strangers),
@@ -560,6 +604,9 @@ IDS: dict[str, list[tuple[Any, ...]]] = {
     "gateway": [(gateway,) for gateway in (*GATEWAYS, *NEVER)],
     "secret": [(who,) for who in ("lan", "left", "barred", *NEVER)],
     "round": [(name,) for name in (*ROUNDS, *NEVER)],
+    "proof": [(place,) for place in [*PLACES, NO_FILE, "no-uuid"] if place != "city"],
+    "check": [(place,) for place in [*PLACES, NO_FILE, "no-uuid"] if place != "city"],
+    "upload": [(who,) for who in ("lan", "hong", NO_FILE, "no-uuid")],
 }
 # Something, and nothing: for strangers, who are told the same of both, and for HEAD, the same view as GET. Methods
 # that an address does not have get the first.
@@ -585,8 +632,11 @@ FEW: dict[str, list[tuple[Any, ...]]] = {
     "gateway": [("county",), (NEVER[0],)],
     "secret": [("lan",), (NEVER[0],)],
     "round": [("willow",), (NEVER[0],)],
+    "proof": [("willow",), (NO_FILE,)],
+    "check": [("willow",), (NO_FILE,)],
+    "upload": [("lan",), (NO_FILE,)],
 }
-NO_ADDRESS = {-1, "511504-1", "5" * 30}  # no converter lets these through
+NO_ADDRESS = {-1, "511504-1", "5" * 30, "no-uuid"}  # no converter lets these through
 
 
 class Cell(NamedTuple):
@@ -646,12 +696,14 @@ def relation(who: str, route: str, ids: tuple[Any, ...]) -> tuple[object, ...]:
     for kind, name in zip(ROUTES[route].of.split(), ids, strict=True):
         if kind == "verb":
             found.append(name)
-        elif kind in ("unit", "post", "extension", "help", "measure", "draw", "finding"):
+        elif kind in ("unit", "post", "extension", "help", "measure", "draw", "finding", "proof", "check"):
             found.append(to_place(who, name))
         elif kind == "gateway":
             found.append(to_gateway(who, name))
         elif kind == "round":
             found.append(name if name in ROUNDS else None)
+        elif kind == "upload":
+            found.append(name if name in MEMBERS else None)
         elif kind == "secret":
             found.append(name if name in MEMBERS or name == "barred" else None)
         elif isinstance(name, tuple):

@@ -25,6 +25,7 @@ from tests import factories
 from tests.access.expected import MAY, MEMBERS, ROUTES
 from tests.access.world import (
     NEVER_CODES,
+    NO_FILE,
     NOBODYS,
     PLACES,
     World,
@@ -144,6 +145,9 @@ def foreign(world: World, of: str) -> tuple[tuple[object, ...], tuple[object, ..
         "campaign token": ((county, "token-far"), (county, "token")),
         "gateway": ((world.gateways["robot far"],), (NOBODYS,)),
         "round": ((world.rounds["bridge"],), (NOBODYS,)),
+        "proof": ((world.proofs["bridge"],), (NO_FILE,)),
+        "check": ((world.checks["bridge"],), (NO_FILE,)),
+        "upload": ((world.uploads["hong"],), (NO_FILE,)),
     }[of]
 
 
@@ -215,6 +219,8 @@ def test_every_link_and_form_that_a_page_shows_its_reader_works_for_them(world: 
         page = ahead.pop(0)
         answer = world.ask(who, "GET", page)
         assert answer.status_code in (200, 302), page
+        if answer.headers.get("Content-Disposition"):  # a file
+            continue
         ways = Ways(answer.content.decode())
         assert ways.deepest <= 1, page
         for link in {answer.headers.get("Location", page), *ways.links} - seen:
@@ -306,6 +312,9 @@ def example(world: World, name: str) -> str:
         "gateway": (world.gateways["county"],),
         "secret": ("secret-lan",),
         "round": (world.rounds["maple"],),
+        "proof": (world.proofs["willow"],),
+        "check": (world.checks["willow"],),
+        "upload": (world.uploads["lan"],),
     }
     return address(ADDRESSES[name], *(ids[ROUTES[name].of] if ROUTES[name].of else ()))
 

@@ -13,9 +13,12 @@ from datetime import timedelta
 from functools import cache
 from http.cookies import SimpleCookie
 from typing import Any
+from uuid import UUID, uuid4
 
 from django.apps import apps
 from django.conf import settings
+from django.core.files.base import ContentFile
+from django.core.files.storage import storages
 from django.db import connection, transaction
 from django.http import HttpResponse
 from django.test import Client
@@ -38,11 +41,12 @@ from checklists.models import (
     Task,
     TaskEvent,
     Template,
+    Upload,
 )
 from readiness.health import PARTS
 from readiness.models import Channel, Gateway, Heartbeat, Notice, WallPass, Wishes
 from readiness.reminders import sealed
-from tests import factories
+from tests import factories, proofs
 from villages.access import Role
 from villages.models import Cadre, Post
 
@@ -89,6 +93,7 @@ NOBODYS = 987_654_321  # the id of nothing
 NEVER = (NOBODYS, 0, -1, 10**29)
 GROUNDS = {"rule": "red", "days": 5, "since": "2026-03-04", "on": "2026-03-11", "overdue": 2, "returned": 0,
            "applying": 3}  # fmt: skip
+NO_FILE = proofs.NOTHING
 NEVER_CODES = ("511504101299", "511504999", "99", "510502001999")
 
 
@@ -110,8 +115,10 @@ class World:
     passes: dict[str, int] = field(default_factory=dict)  # one of each campaign, for its host
     gateways: dict[str, int] = field(default_factory=dict)  # a webhook of a place, a robot of a campaign
     draws: dict[str, int] = field(default_factory=dict)  # one that is announced, among the units of a place
-
     rounds: dict[str, int] = field(default_factory=dict)  # by name
+    proofs: dict[str, UUID] = field(default_factory=dict)  # a photo, by place; Left sent it
+    checks: dict[str, UUID] = field(default_factory=dict)  # what Su saw, by place
+    uploads: dict[str, UUID] = field(default_factory=dict)  # a file on its way, by its sender
 
     def number(self, kind: str, name: Any) -> Any:
         """What stands in an address for a campaign, a unit or a task; a name of nothing stands for itself."""
@@ -133,6 +140,9 @@ class World:
             "draw": self.draws,
             "round": self.rounds,
             "secret": {name: f"secret-{name}" for name in self.people},
+            "proof": self.proofs,
+            "check": self.checks,
+            "upload": self.uploads,
             "token": {name: f"token-{name}" for name in self.campaigns},
         }
         if kind == "post" and name in POSTS:
@@ -145,7 +155,10 @@ class World:
         kept = client.cookies
         client.cookies = SimpleCookie({name: cookie.value for name, cookie in kept.items()})
         try:
-            return getattr(client, method.lower())(address, data or ({} if method == "POST" else ""), headers=headers)
+            answer = getattr(client, method.lower())(address, data or ({} if method == "POST" else ""), headers=headers)
+            if answer.streaming:  # a file: read to its end, which closes it
+                b"".join(answer.streaming_content)
+            return answer
         finally:
             client.cookies = kept
 
@@ -168,6 +181,7 @@ def build() -> Iterator[World]:
         _campaigns(world)
         _gateways(world)
         _draws(world)
+        _proofs(world)
         for who in people:
             Notice.objects.create(
                 cadre=people[who],
@@ -324,6 +338,27 @@ def _gateways(world: World) -> None:
     )
 
 
+def _proofs(world: World) -> None:
+    """A photo on a task of each place, and what else can have one; bytes that are the same for all."""
+    bytes_of = storages["proofs"]
+    for (campaign, place, item), pk in sorted(world.tasks.items()):
+        if campaign not in ("county", "far") or item != "waived":
+            continue
+        task = Task.objects.for_list().get(pk=pk)
+        named = {"stored": f"world/{place}", "thumbnail": f"world/{place}-s"}
+        for name in named.values():
+            bytes_of.save(name, ContentFile(b"photo"))
+        world.proofs[place] = proofs.kept(task, world.people["left"], **named).pk
+        world.checks[place] = proofs.seen(task, world.people["su"]).pk
+    for who in ("lan", "hong"):
+        coming = Upload(
+            id=uuid4(), by=world.people[who], size=9, name="1.jpg", stored=f"world/{who}",
+            task_id=world.tasks["county", "willow", "open"],
+        )  # fmt: skip
+        coming.save()
+        world.uploads[who] = coming.pk
+
+
 def events(tasks: Iterable[Task], *, by: Cadre) -> list[TaskEvent]:
     """One line of history for each task."""
     return [
@@ -442,7 +477,9 @@ def unsafe(response: HttpResponse, *, logged_in: bool) -> list[str]:
     """What is missing from an answer's headers."""
     policy = response.headers.get("Content-Security-Policy", "")
     wrong = []
-    if "default-src 'self'" not in policy or "unsafe" in policy or "frame-ancestors 'none'" not in policy:
+    # What somebody sent is served with less than our pages may: nothing at all.
+    ours = "default-src 'self'" in policy or ("default-src 'none'" in policy and "sandbox" in policy)
+    if not ours or "unsafe" in policy or "frame-ancestors 'none'" not in policy:
         wrong.append(f"Content-Security-Policy: {policy}")
     for name, value in {
         "X-Content-Type-Options": "nosniff",

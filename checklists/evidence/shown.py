@@ -1,0 +1,118 @@
+"""What a page shows of the proof of one task, check or finding: templates/evidence/_proofs.html.
+
+    context["proofs"] = shown(Thing(task), request.user, now=timezone.now())
+    {% include "evidence/_proofs.html" %}
+
+A page with the upload form also loads static/uploads.js.
+"""
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from django.conf import settings
+from django.db.models import Q
+
+from checklists.evidence import MAY_BE_TAKEN_BACK
+from checklists.evidence.things import Thing
+from checklists.models import Evidence, EvidenceUse, Finding, Task
+from villages import access
+from villages.models import Cadre
+
+HERE = 30  # files of the same unit to choose from
+
+
+@dataclass(frozen=True)
+class Elsewhere:
+    """Another place where the same bytes serve."""
+
+    words: str  # unit and item, or the finding
+    campaign: str
+    page: str
+    at: datetime
+
+
+@dataclass(frozen=True)
+class Proof:
+    """One file, and what its reader should know of it."""
+
+    evidence: Evidence
+    attached_by: Cadre
+    may_be_taken_back: bool
+    elsewhere: list[Elsewhere] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """Everything that `_proofs.html` needs."""
+
+    thing: Thing
+    proofs: list[Proof]
+    gone: list[Evidence]  # taken back; their rows stay
+    may_add: bool
+    here: list[Evidence]  # already there, and of the same unit and campaign
+    takes_all: bool  # may take along all of the unit's in one file
+    asked_for: bool  # the item wants a file
+    megabytes: int
+
+
+def shown(thing: Thing, user: Cadre, *, now: datetime) -> Shown:
+    """At most three queries."""
+    uses = list(EvidenceUse.objects.filter(**thing.named).select_related("evidence__by", "by").order_by("at", "pk"))
+    elsewhere, verified = _elsewhere(thing, uses, user)
+    if isinstance(thing.row, Task) and thing.row.state == "verified":
+        verified |= {use.evidence_id for use in uses}
+    proofs = [
+        Proof(
+            use.evidence,
+            use.by,
+            bool(access.may_take_back(user, use.evidence))
+            and now - use.evidence.at <= MAY_BE_TAKEN_BACK
+            and use.evidence_id not in verified,
+            elsewhere[use.evidence.sent_sha256],
+        )
+        for use in uses
+        if use.evidence.removed_at is None
+    ]
+    may_add = not thing.closed and bool(thing.may(user))
+    here = Evidence.objects.there().filter(unit=thing.unit_id, campaign=thing.campaign).select_related("by")
+    here = here.exclude(pk__in=[use.evidence_id for use in uses]).order_by("-at", "-id")
+    return Shown(
+        thing,
+        proofs,
+        [use.evidence for use in uses if use.evidence.removed_at is not None],
+        may_add,
+        list(here[:HERE]) if may_add else [],
+        bool(proofs) and bool(access.may_take_proofs(user, thing.unit_id)),
+        isinstance(thing.row, Task) and thing.row.item.needs_proof,
+        settings.PROOF_MEGABYTES,
+    )
+
+
+def _elsewhere(thing: Thing, uses: list[EvidenceUse], user: Cadre) -> tuple[dict[str, list[Elsewhere]], set[object]]:
+    """Where in the user's sight the same bytes serve, too, by their hash; the files that a verified task rests on."""
+    found: dict[str, list[Elsewhere]] = defaultdict(list)
+    verified: set[object] = set()
+    hashes = {use.evidence.sent_sha256 for use in uses}
+    if not hashes:
+        return found, verified
+    others = (
+        EvidenceUse.objects.filter(access.within("evidence__unit__code", user), evidence__sent_sha256__in=hashes)
+        .exclude(Q(**thing.named))
+        .select_related(
+            "evidence",
+            *("task__item", "task__campaign", "task__unit"),
+            *("check_seen__task__item", "check_seen__task__campaign", "check_seen__task__unit"),
+            *("finding__campaign", "finding__unit"),
+        )
+        .order_by("-at")[:100]
+    )
+    for use in others:
+        rows: list[Task | Finding | None] = [use.task, use.check_seen and use.check_seen.task, use.finding]
+        row = next(one for one in rows if one is not None)
+        words = row if isinstance(row, Finding) else row.item.name
+        where = Elsewhere(f"{row.unit.short_name} · {words}", str(row.campaign), Thing(row).page, use.at)
+        found[use.evidence.sent_sha256].append(where)
+        if use.task is not None and use.task.state == "verified":
+            verified.add(use.evidence_id)
+    return found, verified

@@ -1,0 +1,182 @@
+// Files go one by one, in parts, each with a number of its own (UUID): a part that was sent twice counts once, and after
+// a cut line the rest follows. Without this the form sends them whole.
+
+const english = document.documentElement.lang === "en";
+const words = english
+  ? {
+      sent: "sent", stopped: "No connection. It goes on by itself; nothing is lost.", again: "Send again",
+      ended: "You are no longer logged in, or may not add here any more. Open the page again.", failed: "The server did not take it. Try again later.",
+      leave: "Files are still being sent.",
+    }
+  : {
+      sent: "已上传", stopped: "网络中断，恢复后自动续传，已传部分不会丢。", again: "重新上传",
+      ended: "登录已失效，或已无权在此添加。请重新打开页面。", failed: "服务器没有接收，请稍后再试。",
+      leave: "文件还在上传。",
+    };
+const PATIENCE = 30_000; // for one part
+const WAITS = [1, 2, 4, 8, 15]; // seconds until the next try; the last again and again
+let going = 0;
+
+// A number of our own; crypto.randomUUID is there only over TLS.
+const newNumber = () => {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  bytes[6] = (bytes[6] & 15) | 64;
+  bytes[8] = (bytes[8] & 63) | 128;
+  return [...bytes].map((it, at) => ([4, 6, 8, 10].includes(at) ? "-" : "") + it.toString(16).padStart(2, "0")).join("");
+};
+
+// The same file chosen again for the same thing, also on another day, goes on under its number.
+const remembered = (action, file) => `upload ${action} ${file.name} ${file.size} ${file.lastModified}`;
+let memory = new Map();
+try {
+  const { localStorage } = window; // refused by some browsers: then for as long as the page is open
+  memory = { get: (key) => localStorage.getItem(key), set: (key, it) => localStorage.setItem(key, it), delete: (key) => localStorage.removeItem(key) };
+} catch { /* see above */ }
+const numberOf = (key) => {
+  const number = memory.get(key) || newNumber();
+  memory.set(key, number);
+  return number;
+};
+
+const digestOf = async (file) => {
+  if (!crypto.subtle) return "";
+  const digest = await crypto.subtle.digest("SHA-256", await file.arrayBuffer());
+  return [...new Uint8Array(digest)].map((it) => it.toString(16).padStart(2, "0")).join("");
+};
+
+class Refused extends Error {}
+
+// One request, with its progress. Resolves to what the server says, or throws: Refused for good, else try again.
+const ask = (address, body, { token, binary, progress }) =>
+  new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest();
+    request.open("POST", address);
+    request.timeout = PATIENCE;
+    request.setRequestHeader("X-CSRFToken", token);
+    if (binary) request.setRequestHeader("Content-Type", "application/octet-stream");
+    request.upload.addEventListener("progress", (event) => progress(event.loaded));
+    request.addEventListener("load", () => {
+      let said = {};
+      try { said = JSON.parse(request.responseText); } catch { /* a page of ours, or a proxy's */ }
+      const { status } = request;
+      if (status === 200 && ("come" in said || said.done)) resolve(said);
+      else if (status === 404 || status === 410) reject(Object.assign(new Error("gone"), { gone: true }));
+      else if (said.refused && status < 500 && status !== 400 && status !== 409) reject(new Refused(said.refused));
+      else if (status === 403 || status === 200) reject(new Refused(words.ended));
+      else reject(Object.assign(new Error(status), { said: said.refused, astray: status === 409 }));
+    });
+    for (const wrong of ["error", "timeout", "abort"]) request.addEventListener(wrong, () => reject(new Error(wrong)));
+    request.send(body);
+  });
+
+const sleep = (seconds) =>
+  new Promise((resolve) => {
+    const timer = setTimeout(resolve, seconds * 1000);
+    window.addEventListener("online", () => { clearTimeout(timer); resolve(); }, { once: true });
+  });
+
+// Announce, then part after part. Whatever is cut: wait, announce again, and go on where the server says.
+const send = async (file, form, camera, show) => {
+  const token = form.querySelector("[name=csrfmiddlewaretoken]").value;
+  const key = remembered(form.getAttribute("action"), file);
+  const sha256 = await digestOf(file);
+  let astray = 0;
+  for (let tries = 0; ; ) {
+    const number = numberOf(key);
+    const announced = new URLSearchParams({ upload: number, name: file.name, size: file.size, sha256, from_camera: camera });
+    try {
+      let said = await ask(form.action, announced, { token, progress: () => {} });
+      while (!said.done) {
+        const { come, part } = said;
+        show(come / file.size);
+        const progress = (loaded) => show((come + loaded) / file.size);
+        const address = `/uploads/${number}/?start=${come}`;
+        said = await ask(address, file.slice(come, come + (part || 2 ** 18)), { token, binary: true, progress });
+        said.part = part;
+        tries = 0;
+      }
+      memory.delete(key);
+      return;
+    } catch (wrong) {
+      if (wrong instanceof Refused) {
+        memory.delete(key);
+        throw wrong;
+      }
+      if (wrong.astray && (astray += 1) > 1) { // the number is of no use any more: from the beginning, with another
+        memory.delete(key);
+        if (astray > 3) throw new Refused(wrong.said || words.failed);
+      }
+      if (wrong.gone && (astray += 1) > 3) throw new Refused(words.ended);
+      show(null, wrong.said || words.stopped);
+      await sleep(WAITS[Math.min(tries, WAITS.length - 1)]);
+      tries += 1;
+    }
+  }
+};
+
+const line = (list, file) => {
+  const item = document.createElement("li");
+  const name = document.createElement("bdi");
+  const bar = document.createElement("progress");
+  const told = document.createElement("span");
+  name.textContent = file.name;
+  bar.max = 1;
+  bar.value = 0;
+  bar.setAttribute("aria-label", file.name);
+  item.append(name, bar, told);
+  list.append(item);
+  return (share, said = "", wrong = false) => {
+    if (share !== null) bar.value = share;
+    told.textContent = said;
+    told.className = wrong ? "complaint" : "";
+    bar.hidden = wrong;
+  };
+};
+
+// What is there now, in place of what was: the rest of the page, and what is typed in it, stays.
+const renew = async (form) => {
+  const answer = await fetch(location.href, { headers: { Accept: "text/html" } }).catch(() => null);
+  if (!answer || !answer.ok) return;
+  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  for (const part of [".proofs > .files", ".proofs > .hint:not(.gone)", ".proofs > .unproven", ".facts .unproven"]) {
+    const [old, fresh] = [document.querySelector(part), page.querySelector(part)];
+    if (old && fresh) old.replaceWith(fresh);
+    else if (old) old.remove();
+    else if (fresh && part.startsWith(".proofs")) form.before(fresh);
+  }
+};
+
+const sendAll = async (form) => {
+  const inputs = [...form.querySelectorAll("input[type=file]")];
+  const files = inputs.flatMap((input) => [...input.files].map((file) => [file, input.name === "camera"]));
+  inputs.forEach((input) => (input.value = ""));
+  if (!files.length) return;
+  const list = form.querySelector(".sending");
+  const lines = files.map(([file]) => line(list, file));
+  going += 1;
+  for (const [at, [file, camera]] of files.entries()) {
+    const show = lines[at];
+    try {
+      await send(file, form, camera, show);
+      show(1, words.sent);
+    } catch (wrong) {
+      show(null, wrong instanceof Refused ? wrong.message : words.failed, true);
+    }
+    await renew(form);
+  }
+  going -= 1;
+};
+
+document.addEventListener("submit", (event) => {
+  if (!event.target.matches("form[data-uploads]")) return;
+  event.preventDefault();
+  sendAll(event.target);
+});
+// Chosen is sent: one tap less.
+document.addEventListener("change", (event) => {
+  const form = event.target.matches("input[type=file]") && event.target.closest("form[data-uploads]");
+  if (form) sendAll(form);
+});
+window.addEventListener("beforeunload", (event) => {
+  if (going) event.preventDefault();
+});
