@@ -78,6 +78,11 @@ class Desk:
     still: set[tuple[int, str]] = field(default_factory=set)  # passed up to him earlier, and still owed
 
     @property
+    def is_standing(self) -> bool:
+        """Whether something is there to be done or seen, whenever it was told."""
+        return bool(self.places or self.asked or self.gates or self.still or self.boards or self.facts)
+
+    @property
     def campaigns(self) -> list[int]:
         """Which campaigns it is about, in their order."""
         found = {place.drive.pk for place in self.places} | self.drives.keys()

@@ -8,7 +8,7 @@ from checklists.models import Campaign
 from readiness.models import Account, Channel, Gateway, Wishes
 from readiness.models.channel import PERSONAL, QUIET_FROM, QUIET_UNTIL
 from readiness.reminders import figures
-from readiness.reminders.calendars import not_before
+from readiness.reminders.calendars import first_sending
 from villages.models import Cadre, Post
 
 
@@ -78,11 +78,11 @@ class Ways:
         return [way for way in self.there_are(cadre) if way.channel not in unwanted]
 
     def due_at(self, cadre: int, now: datetime, *, urgent: bool) -> datetime:
-        """When he may be told; urgent things do not wait for the morning."""
+        """When he is told; urgent things do not wait, neither for the morning nor for their place in the row."""
         if urgent:
             return now
         _, quiet_from, quiet_until = self.wishes.get(cadre, ([], QUIET_FROM, QUIET_UNTIL))
-        return not_before(now, quiet_from=quiet_from, quiet_until=quiet_until)
+        return first_sending(now, f"cadre-{cadre}", quiet_from=quiet_from, quiet_until=quiet_until)
 
     @staticmethod
     def _nearest(gateways: dict[str, int], posts: list[str]) -> int | None:

@@ -172,16 +172,62 @@ def test_what_is_not_reached_is_not_told_again() -> None:
 
 def test_a_waiting_digest_of_an_earlier_day_gives_way() -> None:
     """To today's, whether a stage is reached or not; or to nothing, if nothing is owed any more."""
-    waits = {FIRST: Told(day(-1), waits=True)}
+    waits = {FIRST: Told(day(-1), waits=True, unsaid=day(-1))}
     found = plan(figures(owed=[owed(2)], told=waits))
     assert FIRST in found.outdated
     assert FIRST in {message.cadre for message in found.messages}
     found = plan(figures(told=waits))
-    assert (found.outdated, found.messages) == ([FIRST], [])
-    found = plan(figures(told={FIRST: Told(None, True, waits_today=True)}))
-    assert found.idle == [FIRST]
-    found = plan(figures(owed=[owed(2)], told={FIRST: Told(None, True, waits_today=True)}))
+    assert (found.idle, found.messages) == ([FIRST], [])
+
+
+def test_todays_that_waits_says_how_things_stand_or_is_not_sent() -> None:
+    waits = {FIRST: Told(None, True, waits_today=True, unsaid=WEDNESDAY)}
+    found = plan(figures(told=waits))
+    assert (found.idle, found.reworded) == ([FIRST], [])
+    found = plan(figures(owed=[owed(2, 4)], told=waits))
     assert found.idle == []
+    assert [(message.cadre, message.rule) for message in found.reworded] == [(FIRST, "digest")]
+    assert "4项任务即将到期" in found.reworded[0].subject
+    # One that may have arrived is not put into other words, and what was said is said.
+    for told in (Told(None, True, waits_today=True), Told(None, True)):
+        assert plan(figures(owed=[owed(2)], told={FIRST: told})).reworded == []
+
+
+def test_one_put_off_until_this_morning_says_how_things_stand_before_the_hour_strikes() -> None:
+    waits = {FIRST: Told(day(-1), waits=True, unsaid=day(-1), said=day(-5))}
+    found = plan(figures(owed=[owed(2)], told=waits, now=at(7, 30)))
+    assert (found.outdated, found.idle, found.messages) == ([], [], [])
+    assert [message.cadre for message in found.reworded] == [FIRST]
+    assert plan(figures(told=waits, now=at(7, 30))).idle == [FIRST]
+
+
+def test_what_a_waiting_digest_tells_of_it_goes_on_telling_and_no_more() -> None:
+    """News and steps are told once: by the digest that goes out, whatever words it has by then."""
+    told, new = fact("returned", "r:1", said="重做"), fact("returned", "r:2", said="还有")
+    steps_taken = {(1, OAK, day(-7)): [Taken(1, DIRECT, day(-4)), Taken(2, LINKED, WEDNESDAY)]}
+    found = plan(
+        figures(
+            owed=[owed(-7)],
+            facts=[told, new],
+            taken=steps_taken,
+            told={c: Told(day(-1), True, waits_today=True, unsaid=WEDNESDAY, said=day(-1)) for c in (DIRECT, LINKED)},
+            news={(DIRECT, key) for key in ("r:1", "d:r:1", "r:2")},
+            unsaid={(DIRECT, "d:r:1")},
+        )
+    )
+    said = {message.cadre: "\n".join(message.lines) for message in found.reworded}
+    assert "重做" in said[DIRECT]
+    assert "还有" not in said[DIRECT]  # tomorrow
+    assert NAMES[DIRECT] in said[LINKED]  # who was told before him
+    assert all(message.steps == message.news == () for message in found.reworded)
+
+
+def test_a_waiting_digest_of_a_group_says_how_things_stand() -> None:
+    robot = Robot(7, "wecom_robot", 1, OAK[:9], Told(None, True, waits_today=True, unsaid=WEDNESDAY))
+    found = plan(figures(owed=[owed(2, 4)], robots=[robot]))
+    assert ["4项任务即将到期" in message.subject for message in found.reworded if message.robot] == [True]
+    found = plan(figures(robots=[robot]))
+    assert (found.idle_groups, found.reworded) == ([7], [])
 
 
 def test_a_long_list_ends_with_how_many_more() -> None:

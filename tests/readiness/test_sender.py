@@ -21,8 +21,8 @@ from django.utils.translation import gettext as _
 from pytest_django import Settings
 
 from checklists.models import Campaign
-from readiness.models import Account, Gateway, Notice
-from readiness.reminders import breaker, lease, memory, sender
+from readiness.models import Account, Gateway, Notice, Wishes
+from readiness.reminders import breaker, calendars, lease, memory, sender
 from readiness.reminders.channels import Accepted, Later, Refused, Unclear
 from tests import factories, live
 from tests.factories import EAST, TODAY, WILLOW
@@ -171,13 +171,37 @@ def test_a_platform_may_say_how_long_to_wait(waiting: Notice) -> None:
     assert waiting.due_at >= timezone.now() + timedelta(seconds=990)
 
 
-def test_nobody_tries_again_about_the_full_or_half_hour() -> None:
-    chance = random.Random(511504)
-    for _try in range(500):
-        moment = datetime(2026, 6, 10, tzinfo=UTC) + timedelta(seconds=chance.uniform(0, 86400))
-        chosen = lease.beside_the_crowd(moment)
-        assert 90 <= chosen.timestamp() % 1800 <= 1710
-        assert timedelta() <= chosen - moment <= timedelta(seconds=270)
+def test_a_digest_whose_platform_comes_back_at_night_waits_for_the_morning(
+    cast: Cast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was due and could not go out by day; what a person asked for now, and what is urgent, goes."""
+    monkeypatch.setattr(calendars, "on_or_after", lambda day: day)  # on Sundays too
+    today, now = timezone.localdate(), timezone.localtime()
+    night = {"quiet_from": (now - timedelta(hours=1)).time(), "quiet_until": (now + timedelta(hours=1)).time()}
+    for name in ("lan", "lin", "tang", "mei"):
+        Wishes.objects.create(cadre=cast[name], **night)
+    tried = notice(cast["lan"], rule="digest", on=today, tries=1)
+    late = notice(cast["lin"], rule="digest", on=today, due_at=ago(minutes=11))
+    notice(cast["tang"], rule="digest", on=today)
+    notice(cast["mei"], is_urgent=True, tries=1)
+    assert sender.deliver(well) == sender.Delivered(accepted=2)
+    for put_off in (tried, late):
+        assert stands(put_off) == ("pending", "")
+        assert put_off.due_at > timezone.now() + timedelta(minutes=59)
+    assert sender.deliver(well) == sender.Delivered()
+
+
+def test_a_digest_whose_words_are_old_waits_for_its_plan(cast: Cast) -> None:
+    """What may have arrived is not put into other words: it is repeated as it was."""
+    today = timezone.localdate()
+    old = {"rule": "digest", "on": today, "worded_at": ago(minutes=7)}
+    waits = notice(cast["lan"], **old)
+    group = notice(None, "wecom_robot", gateway=gateway("wecom_robot", campaign=factories.campaign()), **old | {"rule": "group"})
+    notice(cast["lin"], "feishu", gateway=gateway("feishu"), sent_at=ago(minutes=7), **old)
+    notice(cast["tang"], **old | {"worded_at": ago(minutes=5)})
+    notice(cast["mei"], worded_at=ago(minutes=7))  # news stays true
+    assert sender.deliver(well) == sender.Delivered(accepted=3)
+    assert (stands(waits)[0], stands(group)[0]) == ("pending", "pending")
 
 
 def test_a_late_word_changes_nothing(waiting: Notice) -> None:
