@@ -61,6 +61,7 @@ class Up:
     step: int
     days: int
     before: list[Taken]
+    is_new: bool = True  # False: a digest that still waits told it
 
 
 @dataclass(slots=True)

@@ -158,7 +158,7 @@ class _Planner:
                 unsaid = self.f.told.get(one.cadre, NOTHING).unsaid
                 if unsaid and one.on >= unsaid and one.cadre in self._upwards(owed.campaign, owed.unit, 0):
                     earlier = [each for each in before if each.step < one.step]
-                    self.desks[one.cadre].ups.append(Up(owed, one.step, days, earlier))
+                    self.desks[one.cadre].ups.append(Up(owed, one.step, days, earlier, is_new=False))
             taken = {one.step for one in before}
             reached = [step for step in reached if step not in taken]
         for step in reached:
@@ -252,7 +252,7 @@ class _Planner:
         found.messages.append(
             replace(
                 self._message(cadre, desk, phases),
-                steps=tuple(Step(up.owed.campaign, up.owed.unit, up.owed.due_on, up.step) for up in desk.ups),
+                steps=tuple(Step(*up.owed[:3], up.step) for up in desk.ups if up.is_new),
                 news=tuple(key for key in keys if (cadre, key) not in self.f.news),
             )
         )

@@ -31,14 +31,19 @@ HERE = "SELECT oid::text, %s::regclass::oid::text FROM pg_database WHERE datname
 def may_send() -> bool:
     """Whether notices may leave the house. Pauses the sender if the database was restored since the last time."""
     place = lies_in()
-    remembered = _remembered(place)  # before the row, which others add to before they tell Redis
-    row = Sender.objects.filter(pk=1).first()
-    if row is None or not row.lies_in:
-        return _settled_down(place)
+    for _look in range(2):
+        remembered = _remembered(place)  # before the row, which others add to before they tell Redis
+        row = Sender.objects.filter(pk=1).first()
+        if row is None or not row.lies_in:
+            return _settled_down(place)
+        is_behind = remembered > row.handed_over
+        if not is_behind:
+            break
+        # Perhaps somebody else has just settled down, and what Redis said was of an earlier database: once more.
     if row.paused_at:
         return False
     is_elsewhere = not is_same(row.lies_in, place)
-    if is_elsewhere or remembered > row.handed_over:
+    if is_elsewhere or is_behind:
         _pause(is_elsewhere=is_elsewhere)
         return False
     if row.lies_in != place:  # what could not be read then can be now

@@ -417,13 +417,13 @@ def test_the_sender_brings_up_to_date_what_is_due_and_old(
     today = timezone.localdate()
     Task.objects.update(due_on=today + 90 * ONE)
     for number in ("v-1", "v-2"):
-        put(factories.task(quiet, number, MAPLE), due_on=today - ONE)
+        put(factories.task(quiet, number, MAPLE), due_on=today)
     Cadre.objects.filter(username__in=["hong", "lin"]).update(email="x@example.org")
     outbox.write(today, moment(today))
     put(factories.task(quiet, "v-1", MAPLE), state="waived")
     Notice.objects.filter(channel="mail").update(due_at=timezone.now(), worded_at=timezone.now() - timedelta(minutes=7))
     tasks.deliver()
-    assert [letter.subject for letter in mailoutbox] == ["迎检准备：1项任务逾期"] * 2
+    assert [letter.subject for letter in mailoutbox] == ["迎检准备：1项任务即将到期"] * 2
     tasks.deliver()
     assert len(mailoutbox) == 2
 

@@ -492,7 +492,11 @@ class World:
             earlier = [on for who, on in self.notices if who == cadre and on < self.on]
             waits = any(who == cadre and on < self.on for who, on in self.waiting)
             today = (cadre, self.on)
-            told[cadre] = Told(max(earlier, default=None), today in self.notices, waits, today in self.waiting)
+            unsaid = min((on for who, on in self.waiting if who == cadre and on <= self.on), default=None)
+            said = max((on for on in earlier if unsaid and on < unsaid), default=None)
+            told[cadre] = Told(
+                max(earlier, default=None), today in self.notices, waits, today in self.waiting, unsaid, said
+            )
         return figures(
             on=self.on,
             now=timezone.make_aware(datetime(self.on.year, self.on.month, self.on.day, hour)),
@@ -510,7 +514,13 @@ class World:
         found = plan(before)
         for cadre in found.outdated:
             self.waiting -= {(who, on) for who, on in self.waiting if who == cadre and on < self.on}
-        self.waiting -= {(cadre, self.on) for cadre in found.idle}
+        self.waiting -= {(who, on) for who, on in self.waiting if who in found.idle and on <= self.on}
+        for message in found.reworded:
+            assert message.cadre is not None
+            waits = [key for key in self.waiting if key[0] == message.cadre and key[1] <= self.on]
+            assert waits
+            for key in waits:
+                self.notices[key] = message
         for message in found.messages:
             assert message.cadre is not None
             key = message.cadre, self.on
@@ -521,12 +531,18 @@ class World:
                 steps = self.taken.setdefault(step[:3], [])
                 assert step.step not in {one.step for one in steps}  # once
                 steps.append(Taken(step.step, message.cadre, self.on))
+        if is_workday(self.on):  # what could go out now says nothing that is over
+            going_out = [self.notices[key] for key in self.waiting if key[1] <= self.on]
+            assert not any(f"第{item}项" in line for item in self.gone for one in going_out for line in one.lines)
         self.check(before, found.messages, hour)
+
+    @property
+    def gone(self) -> set[int]:
+        return set(range(1, 7)) - self.tasks.keys()
 
     def check(self, before: Figures, messages: list[Message], hour: int) -> None:
         text = "\n".join(line for message in messages for line in message.lines)
-        gone = set(range(1, 7)) - self.tasks.keys()
-        assert not any(f"第{item}项" in text for item in gone)  # what is done is not told
+        assert not any(f"第{item}项" in text for item in self.gone)  # what is done is not told
         if not is_workday(self.on) or hour < 8:
             assert not messages
             return
