@@ -48,6 +48,7 @@ REWORDED = """
     UPDATE readiness_notice n SET subject = w.subject, body = w.body, path = w.path, about = w.about, worded_at = now()
     FROM (VALUES %s) w (cadre, gateway, subject, body, path, about, until)
     WHERE n.status = 'pending' AND n.sent_at IS NULL AND n."on" <= w.until
+    AND n.due_at < statement_timestamp() + interval '6 minutes' -- the others will be worded when their time has come
     AND (n.rule = 'digest' AND n.cadre_id = w.cadre OR n.rule = 'group' AND n.gateway_id = w.gateway)
 """
 

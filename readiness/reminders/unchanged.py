@@ -85,7 +85,7 @@ WAITS = "status = 'pending' AND rule IN ('digest', 'group') AND sent_at IS NULL"
 SOON = f"""{WAITS} AND "on" <= %(on)s AND due_at < statement_timestamp() + interval '6 minutes'"""
 STILL_TRUE = f"""
     UPDATE readiness_notice SET worded_at = now()
-    WHERE {SOON} AND worded_at >= (SELECT at FROM readiness_planned WHERE seen = %(seen)s)
+    WHERE {SOON} AND worded_at < statement_timestamp() - interval '1 minute' AND worded_at >= (SELECT at FROM readiness_planned WHERE seen = %(seen)s)
 """
 SAME = f"""
     SELECT EXISTS (SELECT FROM readiness_planned WHERE seen = %(seen)s)

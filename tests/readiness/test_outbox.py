@@ -491,7 +491,9 @@ def test_a_run_after_an_hour_has_struck_or_on_another_day_is_a_whole_one(cast: C
 
 def test_what_waits_and_has_old_words_makes_a_run_a_whole_one(waits: Campaign) -> None:
     """And what was worded by the last plan is known to be true still."""
-    Notice.objects.filter(channel="mail").update(due_at=timezone.now())
+    ago = timezone.now() - timedelta(minutes=5)
+    Notice.objects.filter(channel="mail").update(due_at=timezone.now(), worded_at=ago)
+    Planned.objects.update(at=ago)
     soon = mail_of("hong")
     few = cost("11:55")
     assert few <= 7
