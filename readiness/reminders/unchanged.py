@@ -34,7 +34,10 @@ LOOKED_AT: dict[str, tuple[str, str]] = {
     "checklists_helprequest": ("true", ALL),
     "checklists_chase": ("at > %(since)s", ALL),
     "readiness_rules": ("true", ALL),
-    "readiness_gateway": ("campaign_id IS NOT NULL", "hashtextextended(concat_ws(' ', id, campaign_id, unit_id, removed_at), 0)"),
+    "readiness_gateway": (
+        "campaign_id IS NOT NULL",
+        "hashtextextended(concat_ws(' ', id, campaign_id, unit_id, removed_at), 0)",
+    ),
     "villages_unit": ("true", ALL),
     "villages_post": ("true", ALL),
     "villages_cadre": ("true", "hashtextextended(concat_ws(' ', id, is_active, name), 0)"),

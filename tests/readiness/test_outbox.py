@@ -226,6 +226,25 @@ def test_a_group_is_told_once_a_day_by_its_robot(cast: Cast, quiet: Campaign) ->
     ]
 
 
+@pytest.mark.parametrize("became", ["accepted", "unknown", "sending", "refused", "pending", "failed"])
+def test_a_group_whose_robot_is_made_anew_hears_no_second_time(cast: Cast, quiet: Campaign, became: str) -> None:
+    """But from the new one, if the old one cannot have spoken."""
+    owing(quiet, WILLOW, -1)
+    robot = gateway("dingtalk_robot", EAST, cast["ada"], quiet)
+    write()
+    changes: dict[str, Any] = {"status": became}
+    changes |= {"sent_at": timezone.now()} if became in ("accepted", "unknown") else {}
+    changes |= {"leased_until": timezone.now()} if became == "sending" else {}
+    assert Notice.objects.filter(gateway=robot).update(**changes) == 1
+    Gateway.objects.filter(pk=robot.pk).update(removed_at=timezone.now())
+    again = gateway("dingtalk_robot", EAST, cast["ada"], quiet)
+    gateway("wecom_robot", EAST, cast["ada"], quiet)  # another platform, another group
+    write(at="10:00")
+    spoke = became in ("accepted", "unknown", "sending")
+    assert Notice.objects.filter(gateway=again).exists() != spoke
+    assert Notice.objects.filter(channel="wecom_robot").count() == 1
+
+
 def test_who_cannot_be_reached_is_known(cast: Cast, quiet: Campaign) -> None:
     Cadre.objects.filter(username="lin").update(email="lin@example.org")
     hong = cast["hong"]
@@ -512,7 +531,9 @@ def test_all_that_a_plan_reads_is_looked_at(cast: Cast, quiet: Campaign) -> None
     Campaign.objects.update(gates=True)
     with CaptureQueriesContext(connection) as found:
         outbox.planned(TODAY + 5 * ONE, moment(TODAY + 5 * ONE))  # a Monday
-    read = {table for query in found for table in re.findall(r"\b(?:checklists|readiness|villages)_[a-z]+", query["sql"])}
+    read = {
+        table for query in found for table in re.findall(r"\b(?:checklists|readiness|villages)_[a-z]+", query["sql"])
+    }
     own = {"readiness_notice", "readiness_news", "readiness_escalation"}
     by_pulse = {"checklists_task", "checklists_tally"}
     assert own | by_pulse <= read

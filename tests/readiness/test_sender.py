@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from django.conf import settings as project
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from pytest_django import Settings
@@ -25,7 +26,7 @@ from readiness.models import Account, Gateway, Notice, Wishes
 from readiness.reminders import breaker, calendars, lease, memory, sender
 from readiness.reminders.channels import Accepted, Later, Refused, Unclear
 from tests import factories, live
-from tests.factories import EAST, TODAY, WILLOW
+from tests.factories import EAST, LAKE, MAPLE, TODAY, WILLOW
 from tests.platforms import Platform
 from tests.readiness import sending
 from tests.readiness.sending import PostOffice, gateway, notice, says, together, well
@@ -196,7 +197,9 @@ def test_a_digest_whose_words_are_old_waits_for_its_plan(cast: Cast) -> None:
     today = timezone.localdate()
     old = {"rule": "digest", "on": today, "worded_at": ago(minutes=7)}
     waits = notice(cast["lan"], **old)
-    group = notice(None, "wecom_robot", gateway=gateway("wecom_robot", campaign=factories.campaign()), **old | {"rule": "group"})
+    group = notice(
+        None, "wecom_robot", gateway=gateway("wecom_robot", campaign=factories.campaign()), **old | {"rule": "group"}
+    )
     notice(cast["lin"], "feishu", gateway=gateway("feishu"), sent_at=ago(minutes=7), **old)
     notice(cast["tang"], **old | {"worded_at": ago(minutes=5)})
     notice(cast["mei"], worded_at=ago(minutes=7))  # news stays true
@@ -421,7 +424,7 @@ def test_a_limited_notice_waits_for_its_window_and_that_is_no_try(campaign: Camp
     assert (first.tries, second.tries) == (0, 0)
     assert 30 < (first.due_at - timezone.now()).total_seconds() < 62
     # Another group has a limit of its own.
-    (other,) = sending.robots(campaign, [factories.LAKE[:9]], "http://127.0.0.1:1")
+    (other,) = sending.robots(campaign, [LAKE[:9]], "http://127.0.0.1:1")
     to_group(other, 2)
     assert sender.deliver(well).accepted == 2
 
@@ -462,6 +465,34 @@ def test_more_than_is_listed_at_once_goes_out_in_one_run(cast: Cast, monkeypatch
     began = time.monotonic()
     assert sender.deliver(well).accepted == 11
     assert time.monotonic() - began < 20
+
+
+def test_lanes_in_trouble_cost_the_others_five_tries_each(campaign: Campaign, tell: Callable[[str], None]) -> None:
+    """In queries: the breaker opens, and what is listed behind it is not claimed one by one."""
+    lanes = sending.robots(campaign, [EAST, WILLOW, LAKE, MAPLE], "http://x")
+
+    def queries(bad: int) -> int:
+        Notice.objects.all().delete()
+        Gateway.objects.update(failures=0, open_until=None)
+        for lane in lanes:
+            to_group(lane, 40)
+
+        def send(notice: Notice) -> Accepted:
+            if notice.gateway_id in [lane.pk for lane in lanes[:bad]]:
+                raise Later("500")
+            return Accepted()
+
+        if not bad:
+            Notice.objects.filter(gateway=lanes[0]).delete()
+        with CaptureQueriesContext(connection) as found:
+            assert sender.deliver(send).accepted == 40 * (len(lanes) - 1)
+        return len([query for query in found if "row_number" not in query["sql"].lower()])  # how often it looked
+
+    alone, beside = queries(0), queries(1)
+    for_one = alone / (40 * (len(lanes) - 1))
+    tell(f"sender: {for_one:.1f} queries for a notice; a lane in trouble costs {beside - alone} more in all")
+    assert for_one <= 13
+    assert beside - alone <= (breaker.FAILURES + 2) * (for_one + 4)
 
 
 def test_what_comes_while_a_platform_hangs_is_not_kept_waiting(committed: None) -> None:
