@@ -173,7 +173,7 @@ class _Run:
 
 
 def _due() -> dict[Lane, _Queue]:
-    """What may be sent now, lane by lane. A digest of which nobody has said lately that it is true waits for its plan."""
+    """What may be sent now, lane by lane. A digest that was not worded lately waits for a plan to look at it."""
     order = ["-is_urgent", "due_at", "pk"]
     fresh = ~Q(rule__in=lease.OF_ONE_DAY) | Q(worded_at__gt=Now() - FRESH) | Q(sent_at__isnull=False)
     rows = (

@@ -43,7 +43,7 @@ def gate_days(phase: Stretch) -> list[date]:
 
 
 def begun(drive: Drive, on: date, last: date, *, several: bool) -> list[str]:
-    """Lines about phases that have begun or end since a day; of a week at most. `several`: which campaign it is, too."""
+    """Lines about phases that have begun or end since a day, of a week at most; with several campaigns, of which."""
     last = max(last, shifted(on, -7))
     lines = []
     for phase in drive.phases:

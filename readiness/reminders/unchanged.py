@@ -43,7 +43,7 @@ LOOKED_AT: dict[str, tuple[str, str]] = {
     "villages_cadre": ("true", "hashtextextended(concat_ws(' ', id, is_active, name), 0)"),
 }
 QUESTION = " UNION ALL ".join(
-    f"SELECT '{table}', count(*), sum({what}) FROM {table} x WHERE {which}"
+    f"SELECT '{table}', count(*), sum({what}) FROM {table} x WHERE {which}"  # noqa: S608 - our own words
     for table, (which, what) in LOOKED_AT.items()
 )
 
@@ -84,17 +84,22 @@ def is_stale() -> bool:
 
 
 FRESH = timedelta(minutes=6)  # the planner comes every five
-WAITS = "status = 'pending' AND rule IN ('digest', 'group') AND sent_at IS NULL"
-SOON = f"""{WAITS} AND "on" <= %(on)s AND due_at < statement_timestamp() + interval '6 minutes'"""
+SOON = """
+    status = 'pending' AND rule IN ('digest', 'group') AND sent_at IS NULL AND "on" <= %(on)s
+    AND due_at < statement_timestamp() + interval '6 minutes'
+"""
 STILL_TRUE = f"""
     UPDATE readiness_notice SET worded_at = now()
-    WHERE {SOON} AND worded_at < statement_timestamp() - interval '1 minute' AND worded_at >= (SELECT at FROM readiness_planned WHERE seen = %(seen)s)
-"""
+    WHERE {SOON} AND worded_at < statement_timestamp() - interval '1 minute'
+          AND worded_at >= (SELECT at FROM readiness_planned WHERE seen = %(seen)s)
+"""  # noqa: S608 - our own words
 SAME = f"""
     SELECT EXISTS (SELECT FROM readiness_planned WHERE seen = %(seen)s)
            AND NOT EXISTS (SELECT FROM readiness_notice, readiness_planned WHERE {SOON} AND worded_at < at)
-"""
-STALE = f"""
+"""  # noqa: S608 - our own words
+STALE = """
     SELECT EXISTS (SELECT FROM readiness_notice
-                   WHERE {WAITS} AND due_at <= statement_timestamp() AND worded_at < statement_timestamp() - %(fresh)s::interval)
+                   WHERE status = 'pending' AND rule IN ('digest', 'group') AND sent_at IS NULL
+                         AND due_at <= statement_timestamp()
+                         AND worded_at < statement_timestamp() - %(fresh)s::interval)
 """
