@@ -9,6 +9,7 @@ from readiness.models import Account, Channel, Gateway, Wishes
 from readiness.models.channel import PERSONAL, QUIET_FROM, QUIET_UNTIL
 from readiness.reminders import figures
 from readiness.reminders.calendars import first_sending
+from readiness.reminders.told import rows
 from villages.models import Cadre, Post
 
 
@@ -36,7 +37,7 @@ class Ways:
         """Read for these cadres, as of a day."""
         ids = list(cadres)
         mail, phones = set(), set()
-        for pk, email, phone in figures.rows(
+        for pk, email, phone in rows(
             "SELECT id, email <> '', phone IS NOT NULL FROM villages_cadre WHERE id = ANY(%(ids)s)", {"ids": ids}
         ):
             mail |= {pk} if email else set()

@@ -19,7 +19,7 @@ from readiness.models import Account, Escalation, Gateway, News, Notice, Planned
 from readiness.reminders import outbox, plan, tasks, unchanged
 from readiness.reminders.calendars import on_or_after
 from readiness.reminders.ways import unreachable
-from tests import factories
+from tests import factories, live
 from tests.factories import BUREAU, COUNTY, EAST, LAKE, MAPLE, TODAY, WEST, WILLOW
 from tests.readiness.reminding import (
     campaign_without_vacancies,
@@ -412,6 +412,42 @@ def test_what_is_on_its_way_or_may_have_arrived_keeps_its_words(cast: Cast, wait
     Task.objects.filter(unit=MAPLE).update(state="waived")
     write(at="11:58")
     assert [mail_of(name).status for name in ("hong", "lin")] == ["sending", "pending"]
+
+
+@pytest.mark.parametrize("guarded", [True, False], ids=["guarded", "control"])
+def test_a_claim_that_comes_first_wins(committed: None, monkeypatch: pytest.MonkeyPatch, guarded: bool) -> None:
+    """The planner waits for the claim to be committed and looks again; without that look it would change a text that
+    is on its way."""
+    factories.units()
+    factories.cast()
+    campaign = quiet_campaign()
+    owing(campaign, MAPLE, -1, -1)
+    Cadre.objects.filter(username="hong").update(email="x@example.org")
+    write()
+    put(factories.task(campaign, "v-1", MAPLE), state="waived")
+    if not guarded:
+        monkeypatch.setattr(outbox, "REWORDED", outbox.REWORDED.replace("n.status = 'pending' AND", ""))
+
+    def again() -> None:
+        try:
+            write(at="09:30")
+        finally:
+            connections.close_all()
+
+    def is_waiting() -> bool:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+            return bool(cursor.fetchone()[0])
+
+    planner = threading.Thread(target=again)
+    with transaction.atomic():
+        claimed = Notice.objects.select_for_update().get(channel="mail")
+        planner.start()
+        live.wait_for(is_waiting, 20, what="for the planner to wait")
+        Notice.objects.filter(pk=claimed.pk).update(status="sending", leased_until=timezone.now())
+    planner.join()
+    found = Notice.objects.get(pk=claimed.pk)
+    assert (found.status, "2项" in found.subject) == ("sending", guarded)
 
 
 def test_one_put_off_until_the_next_morning_says_how_things_stand_then(cast: Cast, quiet: Campaign) -> None:
