@@ -155,7 +155,7 @@ def _became(lease: Lease, answer: Callable[[], channels.Accepted]) -> tuple[Stat
         error = str(later)
         if later.limited:
             pause = later.seconds or PAUSE
-            changes = {"error": error, "due_at": lease.now() + timedelta(seconds=pause), "tries": notice.tries - 1}
+            changes = {"error": error, "due_at": _later(lease, pause), "tries": notice.tries - 1}
             return Status.PENDING, changes, lambda: platform.hold(pause)
         return *_again(lease, error, later.seconds or 0), lambda: platform.failed(error)
     except channels.Unclear as unclear:
@@ -179,8 +179,12 @@ def _again(lease: Lease, error: str, least: float = 0) -> tuple[Status, dict[str
     if tries >= TRIES:
         return Status.UNKNOWN if lease.notice.sent_at else Status.FAILED, {"error": error}
     seconds = max(least, 60 * 2 ** (tries - 1) * random.uniform(0.8, 1.3))  # noqa: S311 - no secret
-    due_at = beside_the_crowd(lease.now() + timedelta(seconds=seconds), random.random())  # noqa: S311 - no secret
-    return Status.PENDING, {"error": error, "due_at": due_at}
+    return Status.PENDING, {"error": error, "due_at": _later(lease, seconds)}
+
+
+def _later(lease: Lease, seconds: float) -> datetime:
+    """In so many seconds, or a while later."""
+    return beside_the_crowd(lease.now() + timedelta(seconds=seconds), random.random())  # noqa: S311 - no secret
 
 
 def expire() -> int:

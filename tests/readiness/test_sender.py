@@ -206,6 +206,18 @@ def test_a_digest_whose_words_are_old_waits_for_its_plan(cast: Cast) -> None:
     assert (stands(waits)[0], stands(group)[0]) == ("pending", "pending")
 
 
+@pytest.mark.parametrize("limited", [True, False])
+def test_nobody_tries_again_while_everybody_sends(
+    waiting: Notice, monkeypatch: pytest.MonkeyPatch, limited: bool
+) -> None:
+    """Also where the platform itself says when. Here everybody sends in the first quarter after a full or half hour."""
+    monkeypatch.setattr(calendars, "CROWD", 900)
+    five_past = 1800 + (300 - time.time()) % 1800
+    sender.deliver(says(Later("not now", five_past, limited=limited)))
+    waiting.refresh_from_db()
+    assert waiting.due_at.timestamp() % 1800 > 900
+
+
 def test_a_late_word_changes_nothing(waiting: Notice) -> None:
     ours = lease.claim(waiting.pk)
     assert isinstance(ours, lease.Lease)
