@@ -20,7 +20,7 @@ from benchmarks import Bench, Figures, country, timed, worlds
 from checklists import answers
 from checklists.models import Campaign, Task
 from readiness.models import Rules
-from readiness.reminders import outbox
+from readiness.reminders import outbox, unchanged
 from readiness.reminders.calendars import on_or_after, on_or_before
 from villages.access import Role
 from villages.models import Cadre, Post, Unit
@@ -123,6 +123,12 @@ def in_time(size: int) -> Figures:
         return timed(plan, read)()
 
 
+def again(size: int) -> Figures:
+    """A look that finds nothing changed, and the plan that it saves."""
+    with looked_into(size):
+        return timed(lambda: unchanged.look(day().date(), day()), plan)()
+
+
 def same(size: int) -> None:
     """The plan is about those tasks: the secretaries who owe one that is late hear of it."""
     with looked_into(size):
@@ -142,6 +148,7 @@ def queries(size: int) -> int:
 def benches(size: int) -> Iterator[Bench]:
     """Time and queries."""
     yield Bench(f"plan_a_day_for_{size}_villages", limit=3, run=partial(in_time, size), setup=partial(same, size))
+    yield Bench(f"a_run_without_news_of_{size}_villages_against_its_plan", limit=0.2, run=partial(again, size))
     yield Bench(
         f"queries_to_plan_a_day_for_{size}_villages_against_300",
         limit=1,

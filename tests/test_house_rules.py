@@ -45,7 +45,7 @@ from checklists.models import (
     Upload,
     UploadPart,
 )  # fmt: skip
-from readiness.models import Account, Escalation, Gap, Gateway, News, Notice, Rules, Sender, WallPass
+from readiness.models import Account, Escalation, Gap, Gateway, News, Notice, Planned, Rules, Sender, WallPass
 from tests import factories
 from villages.models import Boundary, Cadre, Post, Unit
 
@@ -165,6 +165,7 @@ BREAKS: dict[str, Callable[[Task, Cast], object]] = {
     "account_is_of_a_person": lambda t, c: change(account(c), channel="mail"),
     "account_has_a_name": lambda t, c: change(account(c), name=""),
     "rules_are_within_reason": lambda t, c: Rules.objects.create(campaign=t.campaign, overdue_every=0),
+    "planned_is_one": lambda t, c: Planned.objects.create(id=2, seen="x", at=NOW),
     "sender_is_one": lambda t, c: Sender.objects.create(id=2),
     "sender_paused_for_a_reason": lambda t, c: Sender.objects.create(paused_at=NOW),
     "help_waits_once": lambda t, c: again(help_asked(t, c)),

@@ -3,7 +3,7 @@
 from readiness.models.board import Gap, WallPass
 from readiness.models.channel import PERSONAL, ROBOTS, Account, Channel, Gateway, Rules, Wishes
 from readiness.models.notice import Escalation, News, Notice
-from readiness.models.running import Heartbeat, Sender
+from readiness.models.running import Heartbeat, Planned, Sender
 
 __all__ = [
     "PERSONAL",
@@ -16,6 +16,7 @@ __all__ = [
     "Heartbeat",
     "News",
     "Notice",
+    "Planned",
     "Rules",
     "Sender",
     "WallPass",

@@ -75,6 +75,7 @@ class Notice(models.Model):
     error = models.CharField(max_length=300, blank=True)
     read_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
+    worded_at = models.DateTimeField(db_default=Now())  # as of when a digest that waits says how things stand
 
     objects = NoticeQuerySet.as_manager()
 

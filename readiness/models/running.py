@@ -46,3 +46,17 @@ class Sender(models.Model):
 
     def __str__(self) -> str:
         return self.paused_because or "sending"
+
+
+class Planned(models.Model):
+    """The one row that says what the last plan of reminders was made of; see readiness/reminders/unchanged.py."""
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1)
+    seen = models.CharField(max_length=64)
+    at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.CheckConstraint(name="planned_is_one", condition=Q(id=1))]
+
+    def __str__(self) -> str:
+        return str(self.at)

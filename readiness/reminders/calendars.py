@@ -1,5 +1,6 @@
 """Working days and quiet hours. Pure: no database, no clock; days are dates in Asia/Shanghai."""
 
+import zlib
 from datetime import date, datetime, time, timedelta
 from functools import cache
 from itertools import accumulate
@@ -10,6 +11,8 @@ from checklists.workdays import is_workday
 
 # When the first message goes out on a working day that nothing else says more of.
 MORNING = time(8, 0)
+CROWD = 90  # seconds before and after each full and half hour, when everybody's programs send: platforms ask not to
+SPREAD = 600  # seconds over which the messages of one moment are spread
 _DAY = timedelta(days=1)
 
 
@@ -81,6 +84,32 @@ def not_before(moment: datetime, *, quiet_from: time, quiet_until: time) -> date
         next_day = local.time() >= quiet_until
         local = datetime.combine(shifted(local.date(), int(next_day)), quiet_until, local.tzinfo)
     return local
+
+
+def beside_the_crowd(moment: datetime, share: float) -> datetime:
+    """The moment, or a while later if it is about a full or half hour.
+
+    Args:
+        share: 0 to 1, of the CROWD's length again: so that not all come back in the same second.
+    """
+    after = (moment.timestamp() + CROWD) % 1800
+    if after > 2 * CROWD:
+        return moment
+    return moment + timedelta(seconds=2 * CROWD - after + max(share, 0.01) * CROWD)
+
+
+def first_sending(moment: datetime, who: str, *, quiet_from: time, quiet_until: time) -> datetime:
+    """When what is written at a moment goes out first: outside the quiet hours, a while later for each, and beside the
+    full and half hours. For the same person or group always as much later.
+
+    Args:
+        moment: aware.
+    """
+    due_at = not_before(moment, quiet_from=quiet_from, quiet_until=quiet_until)
+    share = zlib.crc32(who.encode()) / 2**32
+    later = beside_the_crowd(due_at + timedelta(seconds=SPREAD * share), share)
+    is_in_time = not_before(later, quiet_from=quiet_from, quiet_until=quiet_until) == later
+    return later if is_in_time else due_at
 
 
 @cache

@@ -61,6 +61,7 @@ class Up:
     step: int
     days: int
     before: list[Taken]
+    is_new: bool = True  # False: a digest that still waits told it
 
 
 @dataclass(slots=True)
@@ -76,6 +77,11 @@ class Desk:
     vacant: list[tuple[int, str]] = field(default_factory=list)
     boards: list[Board] = field(default_factory=list)
     still: set[tuple[int, str]] = field(default_factory=set)  # passed up to him earlier, and still owed
+
+    @property
+    def is_standing(self) -> bool:
+        """Whether something is there to be done or seen, whenever it was told."""
+        return bool(self.places or self.asked or self.gates or self.still or self.boards or self.facts)
 
     @property
     def campaigns(self) -> list[int]:

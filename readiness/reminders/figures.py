@@ -8,7 +8,6 @@ from collections.abc import Collection, Iterable
 from datetime import date, datetime
 from typing import Any
 
-from django.db import connection
 from django.utils import timezone
 
 from checklists.measured import period
@@ -19,8 +18,9 @@ from readiness.boards.light import Counts
 from readiness.models import Rules
 from readiness.reminders import found, happened, plan, words
 from readiness.reminders.calendars import shifted
-from readiness.reminders.known import Asked, Board, Drive, Fact, Figures, Owed, Robot, Rule, Stretch, Taken, Told
+from readiness.reminders.known import Asked, Board, Drive, Fact, Figures, Owed, Rule, Stretch, Told
 from readiness.reminders.stages import asking_days, weekly_stage
+from readiness.reminders.told import cadres, news, robots, rows, steps, unsaid
 from villages import access
 from villages.models import Post
 
@@ -62,31 +62,6 @@ OWING = """
                                                   AND t.state IN ('open', 'returned') AND t.retired_at IS NULL)
     ORDER BY 1, 2
 """
-# The last digest before a day and whether there is one of it: two looks at the index that keeps notices unique.
-# One of the day after is one as well: by a clock that was set back everybody would hear the same again.
-TOLD = """
-    SELECT c.id, (SELECT "on" FROM readiness_notice
-                  WHERE cadre_id = c.id AND campaign_id IS NULL AND rule = 'digest' AND "on" < %(on)s
-                  ORDER BY campaign_id DESC, "on" DESC LIMIT 1),
-           EXISTS (SELECT FROM readiness_notice WHERE cadre_id = c.id AND campaign_id IS NULL AND rule = 'digest'
-                                                      AND "on" BETWEEN %(on)s AND %(on)s + 1)
-    FROM unnest(%(cadres)s::bigint[]) c (id)
-"""
-WAITING = """
-    SELECT cadre_id, gateway_id, "on" < %(on)s FROM readiness_notice
-    WHERE status = 'pending' AND rule IN ('digest', 'group') AND "on" <= %(on)s
-"""
-TAKEN = """
-    SELECT campaign_id, unit_id, due_on, step, cadre_id, "on" FROM readiness_escalation
-    WHERE campaign_id = ANY(%(campaigns)s)
-"""
-ROBOTS = """
-    SELECT id, channel, campaign_id, unit_id,
-           (SELECT max("on") FROM readiness_notice n WHERE n.gateway_id = g.id AND rule = 'group' AND "on" < %(on)s),
-           EXISTS (SELECT FROM readiness_notice n WHERE n.gateway_id = g.id AND rule = 'group'
-                                                           AND "on" BETWEEN %(on)s AND %(on)s + 1)
-    FROM readiness_gateway g WHERE campaign_id = ANY(%(campaigns)s) AND removed_at IS NULL ORDER BY id
-"""
 # Units with everything below them; in the order of Counts.
 BOARDS = """
     SELECT campaign_id, unit_id, sum(open), sum(done), sum(verified), sum(returned), sum(waived),
@@ -115,16 +90,14 @@ def read(on: date, now: datetime) -> Figures:
     answers = answering(campaigns, held)
     leaders = [(unit, cadre) for cadre, unit, role in posts if access.leads(role)]
     admins = [(unit, cadre) for cadre, unit, role in posts if access.lets(role, access.Action.RUN)]
-    told = _told(on, {*(c for kinds in answers.values() for c in kinds.values()), *(c for _, c in leaders + admins)})
+    told = cadres(on, {*(c for kinds in answers.values() for c in kinds.values()), *(c for _, c in leaders + admins)})
     # What happened is told now; a digest of another day, asked for by hand, leaves it alone.
     facts: list[Fact] = []
     if local.date() == on:
         facts = happened.still_seen(happened.since(local, ids) + found.since(local, ids), held)
     boards = _boards(on, campaigns, drives, leaders, told)
     vacant = _vacant(ids, answers)
-    taken: dict[tuple[int, str, date], list[Taken]] = {}
-    for campaign, unit, due_on, step, cadre, told_on in rows(TAKEN, {"campaigns": ids}):
-        taken.setdefault((campaign, unit, due_on), []).append(Taken(step, cadre, told_on))
+    taken = steps(ids)
     asked = _asked(on, campaigns, items)
     named = {unit for _, unit in vacant} | {unit for board in boards for unit, _ in board.worst}
     named |= {unit for drive in drives.values() for phase in drive.phases for unit in phase.gates}
@@ -132,9 +105,9 @@ def read(on: date, now: datetime) -> Figures:
         named |= {one.unit for one in several}
     units = {code: words.unit_name(name) for code, name in _names(named)}
     boards = [board._replace(worst=tuple((units[code], n) for code, n in board.worst)) for board in boards]
-    robots = _robots(on, ids, told)
-    people = {one.cadre for steps in taken.values() for one in steps} | {fact.by for fact in facts}
-    if robots:
+    groups = robots(on, ids)
+    people = {one.cadre for each in taken.values() for one in each} | {fact.by for fact in facts}
+    if groups:
         people |= {cadre for kinds in answers.values() for cadre in kinds.values()}
     keys = [key for fact in facts for key in (fact.key, plan.IN_DIGEST + fact.key)]
     keys += [f"vacant:{campaign}:{unit}" for campaign, unit in vacant]
@@ -152,8 +125,9 @@ def read(on: date, now: datetime) -> Figures:
         vacant=vacant,
         boards=boards,
         facts=facts,
-        news=_news(keys),
-        robots=robots,
+        news=news(keys),
+        unsaid=unsaid(told),
+        robots=groups,
         units=units,
         items={item.pk: words.plain(item.title) for item in items},
         people=_people(people),
@@ -182,7 +156,7 @@ def read_news(now: datetime) -> Figures:
         leaders=[(unit, cadre) for cadre, unit, role in posts if access.leads(role)],
         admins=[(unit, cadre) for cadre, unit, role in posts if access.lets(role, access.Action.RUN)],
         facts=happened.still_seen(facts, held),
-        news=_news([key for fact in facts for key in (fact.key, plan.IN_DIGEST + fact.key)]),
+        news=news([key for fact in facts for key in (fact.key, plan.IN_DIGEST + fact.key)]),
         units={code: words.unit_name(name) for code, name in _names(places)},
         people=_people({fact.by for fact in facts}),
     )
@@ -221,13 +195,6 @@ def answering(
                 continue
         found.setdefault((campaign, unit), {})[kind] = cadre
     return found
-
-
-def rows(query: str, values: dict[str, Any]) -> list[Any]:
-    """The rows of one query."""
-    with connection.cursor() as cursor:
-        cursor.execute(query, values)
-        return list(cursor.fetchall())
 
 
 def rule_of(campaign: Campaign) -> Rule:
@@ -284,28 +251,6 @@ def _asked(on: date, campaigns: list[Campaign], items: list[Item]) -> list[Asked
     return [Asked(campaign, unit, by, every, count) for campaign, unit, by, every, count in found]
 
 
-def _told(on: date, cadres: Collection[int]) -> dict[int, Told]:
-    """Cadre -> what digests have told; those who never had one are left out. Two queries."""
-    found = {
-        cadre: Told(before, today)
-        for cadre, before, today in rows(TOLD, {"on": on, "cadres": list(cadres)})
-        if before or today
-    }
-    for cadre, _gateway, earlier in rows(WAITING, {"on": on}):
-        if cadre is not None:
-            told = found.get(cadre, Told())
-            found[cadre] = told._replace(waits=True) if earlier else told._replace(waits_today=True)
-    return found
-
-
-def _robots(on: date, campaigns: list[int], told: dict[int, Told]) -> list[Robot]:
-    waiting = {gateway for cadre, gateway, earlier in rows(WAITING, {"on": on}) if cadre is None and earlier}
-    return [
-        Robot(gateway, channel, campaign, unit, Told(before, today, gateway in waiting))
-        for gateway, channel, campaign, unit, before, today in rows(ROBOTS, {"on": on, "campaigns": campaigns})
-    ]
-
-
 def _boards(
     on: date,
     campaigns: list[Campaign],
@@ -321,7 +266,7 @@ def _boards(
             continue
         for unit, cadre in leaders:
             last = told.get(cadre, Told())
-            if (last.before is None or last.before < stage) and (last.waits_today or not last.today):
+            if (last.last is None or last.last < stage) and (last.waits_today or not last.today):
                 wanted.setdefault(drive.pk, set()).add(unit)
     counted: dict[int, dict[str, Counts]] = {}
     for campaign, unit, *numbers in rows(BOARDS, {"on": on, "campaigns": list(wanted)}):
@@ -378,7 +323,3 @@ def _names(codes: Collection[str]) -> list[tuple[str, str]]:
 def _people(cadres: Collection[int]) -> dict[int, str]:
     found = rows("SELECT id, name FROM villages_cadre WHERE id = ANY(%(ids)s)", {"ids": list(cadres)})
     return {cadre: words.plain(name) for cadre, name in found}
-
-
-def _news(keys: list[str]) -> set[tuple[int, str]]:
-    return set(rows("SELECT cadre_id, about FROM readiness_news WHERE about = ANY(%(keys)s)", {"keys": keys}))

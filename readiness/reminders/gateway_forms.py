@@ -66,6 +66,11 @@ class GatewayForm(forms.Form):
             if old is not None and isinstance(field, Secret):
                 field.required = False
                 field.widget.attrs["placeholder"] = gettext_lazy("•••• (empty: stays as it is)")
+        for key in self.optional:
+            if self.old.get(key):
+                self.fields[f"no_{key}"] = forms.BooleanField(
+                    label=_("None any more: %(secret)s") % {"secret": self.fields[key].label}, required=False
+                )
         self.helper = FormHelper()
         self.helper.form_tag = False
         self.helper.layout = Layout(*self.fields, Submit("save", _("Save")))
@@ -77,6 +82,9 @@ class GatewayForm(forms.Form):
             self.base, self.secrets = self.taken(data)
             if self.old and self.base == self.old_host:
                 self.secrets = self.old | self.secrets
+            for key in self.optional:
+                if data.get(f"no_{key}"):
+                    self.secrets = {name: word for name, word in self.secrets.items() if name != key or data[key]}
             for key in self.keys:
                 if key not in self.secrets and key not in self.optional:
                     field = key if key in self.fields else "address"

@@ -97,6 +97,14 @@ class Told(NamedTuple):
     today: bool = False
     waits: bool = False  # one of an earlier day has not left yet
     waits_today: bool = False  # today's has not
+    # Of what waits: the day of the first that nobody outside can have seen, and of the last one before that.
+    unsaid: date | None = None
+    said: date | None = None
+
+    @property
+    def last(self) -> date | None:
+        """Up to which day he was told what there was."""
+        return self.said if self.unsaid else self.before
 
 
 class Fact(NamedTuple):
@@ -153,6 +161,7 @@ class Figures:
     boards: list[Board] = field(default_factory=list)
     facts: list[Fact] = field(default_factory=list)
     news: set[tuple[int, str]] | frozenset[tuple[int, str]] = frozenset()  # cadre and key of what was told before
+    unsaid: set[tuple[int, str]] | frozenset[tuple[int, str]] = frozenset()  # of these, what a digest tells that waits
     robots: list[Robot] = field(default_factory=list)
     units: Mapping[str, str] = field(default_factory=dict)  # code -> the name as people say it
     items: Mapping[int, str] = field(default_factory=dict)  # titles, in the order in which they are named
@@ -187,9 +196,11 @@ class Message:
 
 @dataclass(frozen=True)
 class Plan:
-    """What goes out, and whose waiting digests are no longer true."""
+    """What goes out, and what becomes of digests that still wait."""
 
     messages: list[Message] = field(default_factory=list)
-    outdated: list[int] = field(default_factory=list)  # cadres: their waiting digests of earlier days
-    idle: list[int] = field(default_factory=list)  # cadres: today's too, for they owe nothing any more
+    reworded: list[Message] = field(default_factory=list)  # what those that wait say now
+    outdated: list[int] = field(default_factory=list)  # cadres: those of earlier days are no longer sent
+    idle: list[int] = field(default_factory=list)  # cadres: nor today's, for there is nothing left to say
     outdated_groups: list[int] = field(default_factory=list)  # gateways
+    idle_groups: list[int] = field(default_factory=list)

@@ -19,8 +19,9 @@ from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from readiness.models import Channel, Notice
+from readiness.models import Channel, Notice, Wishes
 from readiness.reminders import breaker, channels, limits
+from readiness.reminders.calendars import beside_the_crowd, first_sending, not_before
 
 logger = logging.getLogger(__name__)
 Status = Notice.Status
@@ -33,9 +34,9 @@ CONFIRM = timedelta(minutes=1)  # after so long a platform may know what became 
 # What may have arrived goes out again with the same key while the platform still knows the key: Feishu for an hour,
 # WeCom for four; less the time that a try itself may take.
 KNOWN: dict[str, timedelta] = {Channel.FEISHU: timedelta(hours=1) - LEASE, Channel.WECOM: timedelta(hours=4) - LEASE}
+LATE = timedelta(minutes=10)  # after so long a digest is no longer the one that was due at this hour
 # A picture of its day, out of date on the next.
 OF_ONE_DAY = ("digest", "group")
-CROWD = 90  # seconds before and after each full and half hour, when everybody's programs send
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def claim(pk: int) -> Lease | Rest | Ended | None:
     """Takes a notice that is due; None: somebody else did, or it is not due any more."""
     notice = (
         Notice.objects.select_for_update(skip_locked=True, of=("self",))
-        .select_related("cadre", "gateway")
+        .select_related("cadre__wishes", "gateway")
         .annotate(clock=Now())
         .filter(pk=pk, status=Status.PENDING, due_at__lte=Now())
         .first()
@@ -84,6 +85,10 @@ def claim(pk: int) -> Lease | Rest | Ended | None:
         notice.status, notice.error = end
         notice.save(update_fields=["status", "error"])
         return Ended(end[0])
+    if (morning := _morning(notice, at)) > at:
+        notice.due_at = morning
+        notice.save(update_fields=["due_at"])
+        return None
     if seconds := limits.wait(str(notice.gateway_id or notice.channel), notice.channel):
         notice.due_at = at + timedelta(seconds=seconds)
         notice.save(update_fields=["due_at"])
@@ -109,6 +114,16 @@ def _end(notice: Notice, at: datetime) -> tuple[Status, str] | None:
     if notice.sent_at and at - notice.sent_at > KNOWN.get(notice.channel, timedelta()):
         return Status.UNKNOWN, _("It may have arrived, and the platform would no longer know a repeat.")
     return None
+
+
+def _morning(notice: Notice, at: datetime) -> datetime:
+    """When a digest may go out that should have gone before: a platform that comes back at night wakes nobody."""
+    if notice.rule not in OF_ONE_DAY or notice.is_urgent or not (notice.tries or at - notice.due_at > LATE):
+        return at
+    wishes = getattr(notice.cadre, "wishes", None) or Wishes()
+    hours = {"quiet_from": wishes.quiet_from, "quiet_until": wishes.quiet_until}
+    who = f"cadre-{notice.cadre_id}" if notice.cadre_id else f"group-{notice.gateway_id}"
+    return at if not_before(at, **hours) == at else first_sending(at, who, **hours)
 
 
 def settle(lease: Lease, answer: Callable[[], channels.Accepted]) -> Callable[[], Status | None]:
@@ -140,7 +155,7 @@ def _became(lease: Lease, answer: Callable[[], channels.Accepted]) -> tuple[Stat
         error = str(later)
         if later.limited:
             pause = later.seconds or PAUSE
-            changes = {"error": error, "due_at": lease.now() + timedelta(seconds=pause), "tries": notice.tries - 1}
+            changes = {"error": error, "due_at": _later(lease, pause), "tries": notice.tries - 1}
             return Status.PENDING, changes, lambda: platform.hold(pause)
         return *_again(lease, error, later.seconds or 0), lambda: platform.failed(error)
     except channels.Unclear as unclear:
@@ -164,15 +179,12 @@ def _again(lease: Lease, error: str, least: float = 0) -> tuple[Status, dict[str
     if tries >= TRIES:
         return Status.UNKNOWN if lease.notice.sent_at else Status.FAILED, {"error": error}
     seconds = max(least, 60 * 2 ** (tries - 1) * random.uniform(0.8, 1.3))  # noqa: S311 - no secret
-    return Status.PENDING, {"error": error, "due_at": beside_the_crowd(lease.now() + timedelta(seconds=seconds))}
+    return Status.PENDING, {"error": error, "due_at": _later(lease, seconds)}
 
 
-def beside_the_crowd(moment: datetime) -> datetime:
-    """The moment, or a while later if it is about a full or half hour."""
-    after = (moment.timestamp() + CROWD) % 1800
-    if after > 2 * CROWD:
-        return moment
-    return moment + timedelta(seconds=2 * CROWD - after + random.uniform(1, CROWD))  # noqa: S311 - no secret
+def _later(lease: Lease, seconds: float) -> datetime:
+    """In so many seconds, or a while later."""
+    return beside_the_crowd(lease.now() + timedelta(seconds=seconds), random.random())  # noqa: S311 - no secret
 
 
 def expire() -> int:

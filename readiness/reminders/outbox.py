@@ -15,8 +15,8 @@ from psycopg2.extras import execute_values
 
 from readiness.models import Channel, Notice
 from readiness.models.channel import QUIET_FROM, QUIET_UNTIL
-from readiness.reminders import figures, plan, words
-from readiness.reminders.calendars import not_before
+from readiness.reminders import figures, plan, unchanged, words
+from readiness.reminders.calendars import first_sending, shifted
 from readiness.reminders.known import Message, Plan
 from readiness.reminders.ways import Way, Ways
 
@@ -31,22 +31,25 @@ NOTICES = """
     VALUES %s ON CONFLICT DO NOTHING RETURNING id, cadre_id, rule
 """
 ROW = "(%s, NULL, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 0, '', '', now())"
+WORDS = "(%s::bigint, %s::bigint, %s, %s, %s, %s::bigint[], %s::date)"
 NEWS = "INSERT INTO readiness_news (cadre_id, about, notice_id, told_on) VALUES %s ON CONFLICT DO NOTHING"
 STEPS = """
     INSERT INTO readiness_escalation (campaign_id, unit_id, due_on, step, cadre_id, "on") VALUES %s
     ON CONFLICT DO NOTHING
 """
 # Whoever has just claimed one of these has moved it out of "pending": it is looked at again once its lock is free.
-OUTDATED = """
-    UPDATE readiness_notice SET status = 'superseded' WHERE status = 'pending' AND "on" < %(on)s
+# What may have arrived is left to the sender, who repeats it in the same words or not at all.
+SUPERSEDED = """
+    UPDATE readiness_notice SET status = 'superseded'
+    WHERE status = 'pending' AND sent_at IS NULL AND "on" <= %(until)s
     AND (rule = 'digest' AND cadre_id = ANY(%(cadres)s) OR rule = 'group' AND gateway_id = ANY(%(groups)s))
 """
-# Today's stays if it told of something that happened, which is true for ever.
-IDLE = """
-    UPDATE readiness_notice n SET status = 'superseded'
-    WHERE status = 'pending' AND "on" = %(on)s AND rule = 'digest' AND cadre_id = ANY(%(cadres)s) AND NOT EXISTS (
-        SELECT FROM readiness_news w JOIN readiness_notice i ON i.id = w.notice_id
-        WHERE i.cadre_id = n.cadre_id AND i.rule = 'digest' AND i."on" = n."on")
+REWORDED = """
+    UPDATE readiness_notice n SET subject = w.subject, body = w.body, path = w.path, about = w.about, worded_at = now()
+    FROM (VALUES %s) w (cadre, gateway, subject, body, path, about, until)
+    WHERE n.status = 'pending' AND n.sent_at IS NULL AND n."on" <= w.until
+    AND n.due_at < statement_timestamp() + interval '6 minutes' -- the others will be worded when their time has come
+    AND (n.rule = 'digest' AND n.cadre_id = w.cadre OR n.rule = 'group' AND n.gateway_id = w.gateway)
 """
 
 
@@ -69,17 +72,26 @@ def _plan(on: date, now: datetime) -> Plan:
 
 @transaction.atomic
 def write(on: date, now: datetime | None = None) -> int:
-    """Writes what is due as of a day, and puts aside what is no longer true; how many notices are new.
+    """Writes what is due as of a day, and what waits as things stand now; how many notices are new.
 
-    Again on the same day, however often and from wherever, adds only what is new since.
+    Again on the same day, however often and from wherever, adds only what is new since, and is cheap if nothing has
+    changed. What waits and is no longer true is put aside.
     """
     now = now or timezone.now()
     _lock()
+    seen = unchanged.look(on, timezone.localtime(now))
+    if unchanged.same(seen, on):
+        return 0
     found = _plan(on, now)
     with connection.cursor() as cursor:
-        cursor.execute(OUTDATED, {"on": on, "cadres": found.outdated, "groups": found.outdated_groups})
-        cursor.execute(IDLE, {"on": on, "cadres": found.idle})
-    return _insert(found.messages, on, now)
+        earlier = shifted(on, -1)
+        cursor.execute(SUPERSEDED, {"until": earlier, "cadres": found.outdated, "groups": found.outdated_groups})
+        if timezone.localdate(now) == on:  # else what has happened was left alone, and would be missing
+            cursor.execute(SUPERSEDED, {"until": on, "cadres": found.idle, "groups": found.idle_groups})
+            _execute(cursor, REWORDED, [_words(message, on) for message in found.reworded], WORDS)
+    fresh = _insert(found.messages, on, now)
+    unchanged.remember(seen)
+    return fresh
 
 
 @transaction.atomic
@@ -124,7 +136,8 @@ def _row(
     """One row of the table: by a way, or into the inbox; to a group by its robot."""
     if message.robot:
         way = Way(message.robot.channel, message.robot.gateway)
-        due_at = not_before(now, quiet_from=QUIET_FROM, quiet_until=QUIET_UNTIL)
+        group = f"group-{message.robot.gateway}"
+        due_at = first_sending(now, group, quiet_from=QUIET_FROM, quiet_until=QUIET_UNTIL)
     return (
         message.cadre,
         message.rule,
@@ -134,12 +147,22 @@ def _row(
         list(message.about),
         message.urgent,
         message.subject,
-        words.cut("\n".join(message.lines), LONGEST_BODY),
+        _body(message),
         message.path,
         str(Notice.Status.PENDING if way else Notice.Status.DELIVERED),
         due_at or now,
         None if way else now,
     )
+
+
+def _words(message: Message, on: date) -> tuple[Any, ...]:
+    """What those notices say now that wait for a cadre or a group, up to a day."""
+    group = message.robot.gateway if message.robot else None
+    return message.cadre, group, message.subject, _body(message), message.path, list(message.about), on
+
+
+def _body(message: Message) -> str:
+    return words.cut("\n".join(message.lines), LONGEST_BODY)
 
 
 def _execute(cursor: Any, query: str, rows: list[tuple[Any, ...]], row: str | None = None) -> list[Any]:

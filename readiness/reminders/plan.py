@@ -9,6 +9,7 @@ everything. What happens to a task comes as news: in the inbox at once, urgent t
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import date
 from functools import cached_property
 
@@ -16,7 +17,7 @@ from django.urls import reverse
 
 from checklists.workdays import is_workday
 from readiness.reminders import words
-from readiness.reminders.calendars import on_or_before, shifted, worked
+from readiness.reminders.calendars import shifted, worked
 from readiness.reminders.desks import KINDS, Desk, Place, Said, Up, some
 from readiness.reminders.known import (
     DIGEST,
@@ -33,7 +34,7 @@ from readiness.reminders.known import (
     Step,
     Told,
 )
-from readiness.reminders.stages import asking_days, gate_days, is_reached, weekly_stage
+from readiness.reminders.stages import asking_days, begun, gate_days, is_reached, weekly_stage
 
 URGENT = frozenset({"chased", "asked_help", "help_late", "answered_help"})
 # Who hears of what happened, unless it is meant for one person; if nobody holds a post of these kinds, the next one up.
@@ -47,6 +48,7 @@ HEARERS: dict[str, tuple[str, ...]] = {
     "measured": ("first", "direct"),
     **OF_FINDINGS,
 }
+NOTHING = Told()
 IN_DIGEST = "d:"  # before the key of news that a digest told, which the inbox had at once
 
 
@@ -85,7 +87,6 @@ class _Planner:
             for cadre, desk in self.desks.items():
                 self._digest(cadre, desk, found)
             waiting = {c for c, told in self.f.told.items() if told.waits or told.waits_today} - self.desks.keys()
-            found.outdated.extend(waiting)
             found.idle.extend(waiting)
             for robot in self.f.robots:
                 self._group(robot, found)
@@ -129,7 +130,7 @@ class _Planner:
             self._lay_gates(drive)
         for campaign, unit in self.f.vacant:
             for cadre in self._admins(self.f.drives[campaign].host):
-                if (cadre, f"vacant:{campaign}:{unit}") not in self.f.news:
+                if self._is_to_say(cadre, f"vacant:{campaign}:{unit}"):
                     self.desks[cadre].vacant.append((campaign, unit))
         leads = defaultdict(list)
         for unit, cadre in self.f.leaders:
@@ -139,8 +140,12 @@ class _Planner:
                 self.desks[cadre].boards.append(board)
         for fact in self.f.facts:
             for cadre in self._hearers(fact) if fact.what not in URGENT else ():
-                if (cadre, IN_DIGEST + fact.key) not in self.f.news:
+                if self._is_to_say(cadre, IN_DIGEST + fact.key):
                     self.desks[cadre].facts.append(fact)
+
+    def _is_to_say(self, cadre: int, key: str) -> bool:
+        """Whether no digest that went out has told it."""
+        return (cadre, key) not in self.f.news or (cadre, key) in self.f.unsaid
 
     def _reminded(self, key: tuple[int, str]) -> set[int]:
         kinds = self.f.drives[key[0]].rule.kinds
@@ -154,6 +159,10 @@ class _Planner:
             told_before = self.told_before[owed.campaign, owed.unit]
             for one in before:
                 told_before.add(one.cadre)
+                unsaid = self.f.told.get(one.cadre, NOTHING).unsaid
+                if unsaid and one.on >= unsaid and one.cadre in self._upwards(owed.campaign, owed.unit, 0):
+                    earlier = [each for each in before if each.step < one.step]
+                    self.desks[one.cadre].ups.append(Up(owed, one.step, days, earlier, is_new=False))
             taken = {one.step for one in before}
             reached = [step for step in reached if step not in taken]
         for step in reached:
@@ -214,29 +223,26 @@ class _Planner:
         return any(self.f.drives[campaign].rule.at <= now.time() for campaign in campaigns)
 
     def _digest(self, cadre: int, desk: Desk, found: Plan) -> None:
-        told = self.f.told.get(cadre, Told())
+        told = self.f.told.get(cadre, NOTHING)
         if desk.still:
             desk.still -= {(up.owed.campaign, up.owed.unit) for up in desk.ups}
         phases: list[str] = []
         if desk.drives:
-            desk.drives = {pk: drive for pk, drive in desk.drives.items() if self._phases(drive, told.before)}
-            phases = [line for drive in desk.drives.values() for line in self._phases(drive, told.before)]
-        desk.boards = [board for board in desk.boards if self._is_weekly(board, told.before)]
-        standing = bool(desk.places or desk.asked or desk.gates or desk.still or desk.boards or desk.facts or phases)
-        if told.today:  # said, and true unless nothing of it is left
-            if told.waits:
-                found.outdated.append(cadre)
-            if told.waits_today and not standing:
-                found.idle.append(cadre)
-            return
+            desk.drives = {pk: drive for pk, drive in desk.drives.items() if self._phases(drive, told.last)}
+            phases = [line for drive in desk.drives.values() for line in self._phases(drive, told.last)]
+        desk.boards = [board for board in desk.boards if self._is_weekly(board, told.last)]
         campaigns = desk.campaigns
-        if campaigns and not self._has_struck(campaigns):
-            return
-        if told.waits:
+        is_early = bool(campaigns) and not self._has_struck(campaigns)
+        if told.waits and not is_early:
             found.outdated.append(cadre)
+        if told.today or (told.waits and is_early):
+            self._reword(cadre, desk, phases, found)
+            return
+        if is_early:
+            return
         fresh = (
             bool(desk.ups or desk.facts or desk.vacant or desk.boards or phases)
-            or (told.waits and standing)
+            or (told.waits and desk.is_standing)
             or any(self._is_reached(place, told.before) for place in desk.places)
             or any(self._is_due(told.before, asking_days(one.every, one.due_on)) for one in desk.asked)
             or any(self._is_due(told.before, gate_days(phase)) for _, phase, _ in desk.gates)
@@ -247,18 +253,36 @@ class _Planner:
         for fact in desk.facts:
             keys += [IN_DIGEST + fact.key, fact.key]
             self.covered.add((cadre, fact.key))
-        subject, lines = self.said.digest(desk, phases)
         found.messages.append(
-            Message(
-                rule=DIGEST,
-                cadre=cadre,
-                subject=subject,
-                lines=tuple(lines),
-                path=self._path(desk, campaigns),
-                about=tuple(campaigns),
-                steps=tuple(Step(up.owed.campaign, up.owed.unit, up.owed.due_on, up.step) for up in desk.ups),
+            replace(
+                self._message(cadre, desk, phases),
+                steps=tuple(Step(*up.owed[:3], up.step) for up in desk.ups if up.is_new),
                 news=tuple(key for key in keys if (cadre, key) not in self.f.news),
             )
+        )
+
+    def _reword(self, cadre: int, desk: Desk, phases: list[str], found: Plan) -> None:
+        """What waits says how things stand now, of what has happened only what it told; or it is not sent."""
+        told = self.f.told.get(cadre, NOTHING)
+        if not (told.waits or told.waits_today):
+            return
+        desk.facts = [fact for fact in desk.facts if (cadre, IN_DIGEST + fact.key) in self.f.unsaid]
+        desk.vacant = [key for key in desk.vacant if (cadre, "vacant:{}:{}".format(*key)) in self.f.unsaid]
+        if not (desk.is_standing or desk.ups or desk.vacant or phases):
+            found.idle.append(cadre)
+        elif told.unsaid:
+            found.reworded.append(self._message(cadre, desk, phases))
+
+    def _message(self, cadre: int, desk: Desk, phases: list[str]) -> Message:
+        subject, lines = self.said.digest(desk, phases)
+        campaigns = desk.campaigns
+        return Message(
+            rule=DIGEST,
+            cadre=cadre,
+            subject=subject,
+            lines=tuple(lines),
+            path=self._path(desk, campaigns),
+            about=tuple(campaigns),
         )
 
     def _is_reached(self, place: Place, last: date | None) -> bool:
@@ -283,18 +307,9 @@ class _Planner:
         """Phases that have begun or end since the last digest; of a week at most, for who never had one."""
         known = self.begun.get((drive.pk, last))
         if known is None:
-            known = self.begun[drive.pk, last] = self._begun(drive, max(last or date.min, shifted(self.on, -7)))
+            several = len(self.f.drives) > 1
+            known = self.begun[drive.pk, last] = begun(drive, self.on, last or shifted(self.on, -7), several=several)
         return known
-
-    def _begun(self, drive: Drive, last: date) -> list[str]:
-        lines = []
-        for phase in drive.phases:
-            title = phase.title if len(self.f.drives) == 1 else f"{drive.title} {phase.title}"
-            if last < phase.starts_on <= self.on <= phase.ends_on:
-                lines.append(words.phase_starts(title, phase.ends_on))
-            elif last < on_or_before(phase.ends_on) <= self.on <= phase.ends_on:
-                lines.append(words.phase_ends(title, phase.ends_on))
-        return lines
 
     def _path(self, desk: Desk, campaigns: list[int]) -> str:
         if desk.places or desk.asked:
@@ -316,27 +331,32 @@ class _Planner:
         return {campaign: ([place.unit for place in places], places) for campaign, places in found.items()}
 
     def _group(self, robot: Robot, found: Plan) -> None:
-        """One digest a day for the group of a township."""
-        if robot.told.today or not self._has_struck([robot.campaign]):
+        """One digest a day for the group of a township; one that waits says how things stand now, or is not sent."""
+        told, is_early = robot.told, not self._has_struck([robot.campaign])
+        waits = told.waits or told.waits_today
+        if (told.today or is_early) and not waits:
             return
-        if robot.told.waits:
-            found.outdated_groups.append(robot.gateway)
         codes, everywhere = self._by_unit.get(robot.campaign, ([], []))
         first, end = bisect_left(codes, robot.unit), bisect_left(codes, robot.unit + "\U0010ffff")
         places = everywhere[first:end]
-        if not places or not (robot.told.waits or any(self._is_reached(one, robot.told.before) for one in places)):
-            return
-        drive = self.f.drives[robot.campaign]
+        if not places:
+            found.idle_groups.extend([robot.gateway] if waits else [])
+        elif told.today or is_early:
+            found.reworded.extend([self._to_group(robot, places)] if told.unsaid else [])
+        else:
+            found.outdated_groups.extend([robot.gateway] if waits else [])
+            if waits or any(self._is_reached(one, told.before) for one in places):
+                found.messages.append(self._to_group(robot, places))
+
+    def _to_group(self, robot: Robot, places: list[Place]) -> Message:
         subject, lines = self.said.group(places)
-        found.messages.append(
-            Message(
-                rule=GROUP,
-                robot=robot,
-                subject=subject,
-                lines=(words.of_campaign(lines[0], drive.title), *lines[1:]),
-                path=reverse("board", args=[robot.campaign]),
-                about=(robot.campaign,),
-            )
+        return Message(
+            rule=GROUP,
+            robot=robot,
+            subject=subject,
+            lines=(words.of_campaign(lines[0], self.f.drives[robot.campaign].title), *lines[1:]),
+            path=reverse("board", args=[robot.campaign]),
+            about=(robot.campaign,),
         )
 
     def _hearers(self, fact: Fact) -> list[int]:

@@ -31,19 +31,28 @@ HERE = "SELECT oid::text, %s::regclass::oid::text FROM pg_database WHERE datname
 def may_send() -> bool:
     """Whether notices may leave the house. Pauses the sender if the database was restored since the last time."""
     place = lies_in()
-    remembered = _remembered(place)  # before the row, which others add to before they tell Redis
-    row = Sender.objects.filter(pk=1).first()
-    if row is None or not row.lies_in:
+    row, is_behind = _compared(place)
+    if row and is_behind:
+        # Perhaps somebody else has just settled down, and what Redis said was of an earlier database: once more.
+        row, is_behind = _compared(place)
+    if row is None:
         return _settled_down(place)
     if row.paused_at:
         return False
     is_elsewhere = not is_same(row.lies_in, place)
-    if is_elsewhere or remembered > row.handed_over:
+    if is_elsewhere or is_behind:
         _pause(is_elsewhere=is_elsewhere)
         return False
     if row.lies_in != place:  # what could not be read then can be now
         Sender.objects.filter(pk=1, paused_at=None).update(lies_in=place)
     return True
+
+
+def _compared(place: str) -> tuple[Sender | None, bool]:
+    """The row of a database that knows where it is, and whether Redis knows of more than it does."""
+    remembered = _remembered(place)  # before the row, which others add to before they tell Redis
+    row = Sender.objects.filter(pk=1).exclude(lies_in="").first()
+    return row, row is not None and remembered > row.handed_over
 
 
 def remember(handed_over: int) -> None:

@@ -15,7 +15,7 @@ from datetime import timedelta
 from typing import TypeVar
 
 from django.db import InterfaceError, OperationalError, connection
-from django.db.models import F, Window
+from django.db.models import F, Q, Window
 from django.db.models.functions import Now, RowNumber
 from django.utils import translation
 from django.utils.translation import gettext as _
@@ -24,6 +24,7 @@ from readiness.models import Notice
 from readiness.models.notice import NoticeQuerySet
 from readiness.reminders import breaker, channels, lease, restored
 from readiness.reminders.channels import Accepted
+from readiness.reminders.unchanged import FRESH
 from villages.models import Cadre
 
 T = TypeVar("T")
@@ -172,10 +173,11 @@ class _Run:
 
 
 def _due() -> dict[Lane, _Queue]:
-    """What may be sent now, lane by lane."""
+    """What may be sent now, lane by lane. A digest that was not worded lately waits for a plan to look at it."""
     order = ["-is_urgent", "due_at", "pk"]
+    fresh = ~Q(rule__in=lease.OF_ONE_DAY) | Q(worded_at__gt=Now() - FRESH) | Q(sent_at__isnull=False)
     rows = (
-        Notice.objects.filter(breaker.closed("gateway__"), status=Status.PENDING, due_at__lte=Now())
+        Notice.objects.filter(fresh, breaker.closed("gateway__"), status=Status.PENDING, due_at__lte=Now())
         .annotate(place=Window(RowNumber(), partition_by="gateway_id", order_by=order))
         .filter(place__lte=LISTED)
         .order_by("place")

@@ -6,8 +6,9 @@ needs no memory.
 
 from datetime import date
 
+from readiness.reminders import words
 from readiness.reminders.calendars import last_weekly, on_or_before, shifted, worked
-from readiness.reminders.known import Rule, Stretch
+from readiness.reminders.known import Drive, Rule, Stretch
 
 
 def weekly_stage(rule: Rule, on: date) -> date | None:
@@ -39,3 +40,16 @@ def gate_days(phase: Stretch) -> list[date]:
     """The working day before a phase ends, and the last one of it."""
     last = on_or_before(phase.ends_on)
     return [on_or_before(shifted(last, -1)), last]
+
+
+def begun(drive: Drive, on: date, last: date, *, several: bool) -> list[str]:
+    """Lines about phases that have begun or end since a day, of a week at most; with several campaigns, of which."""
+    last = max(last, shifted(on, -7))
+    lines = []
+    for phase in drive.phases:
+        title = f"{drive.title} {phase.title}" if several else phase.title
+        if last < phase.starts_on <= on <= phase.ends_on:
+            lines.append(words.phase_starts(title, phase.ends_on))
+        elif last < on_or_before(phase.ends_on) <= on <= phase.ends_on:
+            lines.append(words.phase_ends(title, phase.ends_on))
+    return lines

@@ -14,7 +14,7 @@ from psycopg2.errors import LockNotAvailable
 
 from readiness.celery import app
 from readiness.health import Pulse
-from readiness.reminders import outbox, sender
+from readiness.reminders import outbox, sender, unchanged
 
 logger = logging.getLogger(__name__)
 # Of whoever wakes the sender: a Redis that is frozen must not freeze a page.
@@ -54,6 +54,11 @@ def _write(write: Callable[[], int]) -> None:
 def deliver() -> None:
     """Sends what waits in the outbox."""
     _pulse.beat()  # also while it is paused
+    if unchanged.is_stale():
+        try:
+            _write(lambda: outbox.write(timezone.localdate()))
+        except Exception:  # what is urgent goes out all the same
+            logger.exception("digests that wait could not be brought up to date")
     sender.deliver(go_on=_goes_on)
 
 

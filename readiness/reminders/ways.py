@@ -8,7 +8,8 @@ from checklists.models import Campaign
 from readiness.models import Account, Channel, Gateway, Wishes
 from readiness.models.channel import PERSONAL, QUIET_FROM, QUIET_UNTIL
 from readiness.reminders import figures
-from readiness.reminders.calendars import not_before
+from readiness.reminders.calendars import first_sending
+from readiness.reminders.told import rows
 from villages.models import Cadre, Post
 
 
@@ -36,7 +37,7 @@ class Ways:
         """Read for these cadres, as of a day."""
         ids = list(cadres)
         mail, phones = set(), set()
-        for pk, email, phone in figures.rows(
+        for pk, email, phone in rows(
             "SELECT id, email <> '', phone IS NOT NULL FROM villages_cadre WHERE id = ANY(%(ids)s)", {"ids": ids}
         ):
             mail |= {pk} if email else set()
@@ -78,11 +79,11 @@ class Ways:
         return [way for way in self.there_are(cadre) if way.channel not in unwanted]
 
     def due_at(self, cadre: int, now: datetime, *, urgent: bool) -> datetime:
-        """When he may be told; urgent things do not wait for the morning."""
+        """When he is told; urgent things do not wait, neither for the morning nor for their place in the row."""
         if urgent:
             return now
         _, quiet_from, quiet_until = self.wishes.get(cadre, ([], QUIET_FROM, QUIET_UNTIL))
-        return not_before(now, quiet_from=quiet_from, quiet_until=quiet_until)
+        return first_sending(now, f"cadre-{cadre}", quiet_from=quiet_from, quiet_until=quiet_until)
 
     @staticmethod
     def _nearest(gateways: dict[str, int], posts: list[str]) -> int | None:

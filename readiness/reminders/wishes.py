@@ -19,7 +19,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST
 
 from readiness.models import PERSONAL, ROBOTS, Account, Channel, Gateway, Wishes
-from readiness.reminders import breaker, channels, feed
+from readiness.reminders import breaker, channels, feed, limits
 from villages.http import CadreRequest
 from villages.models import Cadre
 
@@ -168,13 +168,18 @@ def calendar(request: CadreRequest) -> HttpResponse:
 def try_out(cadre: Cadre, channel: str, gateway: Gateway | None) -> str:
     """Sends the cadre, or a robot's group, one message now; what came of it, in words for people.
 
-    The gateway remembers it, as it does when a notice is sent: a test that worked closes its breaker.
+    It counts as every message does, so that no test makes the platform shut the notices out. The gateway remembers it,
+    as it does when a notice is sent: a test that worked closes its breaker.
     """
     circuit = breaker.of(gateway)
     try:
         to = "" if channel in ROBOTS else channels.account(channel, cadre)
     except channels.Refused as unknown:  # which says nothing about the platform
         return str(unknown)
+    if seconds := limits.wait(str(gateway.pk if gateway else channel), channel):
+        return _("Too many messages in a short time for this platform: try again in %(n)d seconds.") % {
+            "n": math.ceil(seconds)
+        }
     try:
         accepted = channels.tried(gateway, to)
     except channels.Refused as wrong:

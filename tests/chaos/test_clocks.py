@@ -119,9 +119,9 @@ def test_two_beats_say_everything_once(stack: Stack, tell: Callable[[str], None]
         world.gateway(Channel.WEBHOOK, platform.host)
         programs = [stack.beat("beat0"), stack.beat("beat1"), stack.worker("worker", "planning,sending,reports")]
         with ended(*programs):
-            live.wait_for(lambda: len(platform.arrivals) >= PEOPLE, 120, what="for everybody's notice")
+            live.wait_for(lambda: len(platform.arrivals) >= PEOPLE, size(900, 120), what="for everybody's notice")
             clock.sleep(SECONDS)
-            live.wait_for(lambda: not rows(LEFT), 30)
+            live.wait_for(lambda: not rows(LEFT), 120)
     found = Reckoning(platform, campaign, Channel.WEBHOOK)
     tell(f"chaos, two beats for {SECONDS} s and longer: {found}")
     assert len(found.inbox) == len(dict(found.inbox)) == PEOPLE

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from readiness.models import Channel, Gateway, Notice
@@ -50,6 +51,9 @@ def seconds(stack: Stack, platform: Platform, *, troubled: bool, options: str = 
         for each in gateways
     )
 
+    with connection.cursor() as cursor:  # what the run before has left behind is no cost of this one
+        cursor.execute("VACUUM ANALYZE readiness_notice")
+
     def arrived() -> int:
         return sum(not any(address.endswith(part) for part in TROUBLES) for address in list(platform.requests))
 
@@ -72,7 +76,7 @@ def test_an_endpoint_in_trouble_holds_up_nobody_else(
         f"each after {beside:.2f} s, without them after {alone:.2f} s: ratio {beside / alone:.2f}"
     )
     # A small run is over in a second or two, where any pause of the machine counts; a lane that waits costs five.
-    assert beside <= (1.2 if FULL else 2.5) * alone
+    assert beside <= (1.2 * alone if FULL else max(2.5 * alone, alone + 4))
 
 
 def test_one_after_the_other_all_would_wait(stack: Stack, platform: Platform) -> None:

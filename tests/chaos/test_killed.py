@@ -4,10 +4,9 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
-from django.utils import timezone
 
-from readiness.models import Channel, Notice
-from readiness.reminders import calendars, outbox, plan, restored
+from readiness.models import Channel, Notice, Sender
+from readiness.reminders import restored
 from tests import live
 from tests.chaos import size, world
 from tests.chaos.reckoning import Reckoning
@@ -69,15 +68,26 @@ def test_what_another_sender_hands_over_meanwhile_is_no_restore(db: None, monkey
     assert restored.may_send()
 
 
-def test_whoever_sends_again_blindly_doubles(
-    stack: Stack, platform: Platform, tell: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The control. Planned on Sundays too, as tests/chaos/app.py does."""
-    monkeypatch.setattr(plan, "is_workday", lambda day: True)
-    monkeypatch.setattr(calendars, "is_workday", lambda day: True)
+def test_what_was_sent_from_an_earlier_database_is_no_restore(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Found by tests that ran by turns: one that looked while another settled down in an emptied database."""
+    restored.release()
+    restored.remember(3)
+    Sender.objects.all().delete()
+    remembered = restored._remembered
+
+    def settled_down_meanwhile(place: str) -> int:
+        found = remembered(place)
+        restored._settled_down(place)
+        return found
+
+    monkeypatch.setattr(restored, "_remembered", settled_down_meanwhile)
+    assert restored.may_send()
+
+
+def test_whoever_sends_again_blindly_doubles(stack: Stack, platform: Platform, tell: Callable[[str], None]) -> None:
+    """The control."""
     campaign = world.owed_by(CONTROL)
     world.gateway(Channel.WEBHOOK, platform.host)
-    outbox.write(timezone.localdate())
     part = CONTROL // (CONTROL_KILLS + 1)
     for number in range(1, CONTROL_KILLS + 1):
         with ended(stack.program("unsafe", "-m", "tests.chaos.unsafe")):

@@ -2,13 +2,14 @@
 
 from datetime import timedelta
 
-import django
+from django.utils import timezone
 
-django.setup()
-
-from readiness.models import Channel  # noqa: E402
-from readiness.reminders import lease, sender  # noqa: E402
+from tests.chaos import app  # isort: skip (first: it sets Django up, and makes every day a working day)
+from readiness.models import Channel  # isort: skip
+from readiness.reminders import lease, outbox, sender  # isort: skip
 
 if __name__ == "__main__":
+    assert app
     lease.KNOWN = dict.fromkeys(Channel, timedelta(days=1))
+    outbox.write(timezone.localdate())
     sender.deliver()

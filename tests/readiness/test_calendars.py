@@ -8,7 +8,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from checklists.workdays import is_workday
-from readiness.reminders.calendars import is_quiet, last_weekly, not_before, on_or_after, on_or_before, shifted, worked
+from readiness.reminders.calendars import (
+    CROWD,
+    SPREAD,
+    beside_the_crowd,
+    first_sending,
+    is_quiet,
+    last_weekly,
+    not_before,
+    on_or_after,
+    on_or_before,
+    shifted,
+    worked,
+)
 
 NATIONAL_DAY = date(2026, 10, 1)  # off from Thursday 1 October to Wednesday 7; Saturday 10 is worked
 DAYS = st.dates(date(2024, 1, 1), date(2030, 12, 31))
@@ -88,3 +100,46 @@ def test_the_calendar_ends_without_a_crash() -> None:
     assert on_or_after(date(9999, 12, 31)) <= date.max
     assert on_or_before(date(1, 1, 1)) == date(1, 1, 1)
     assert worked(date(1, 1, 1), date(3, 1, 1)) > 500
+
+
+# --- Beside the crowd -------------------------------------------------------------------------------
+
+MOMENTS = st.datetimes(datetime(2026, 1, 1), datetime(2026, 12, 31), timezones=st.just(timezone.get_default_timezone()))
+NIGHT = {"quiet_from": time(21), "quiet_until": time(7, 30)}
+
+
+def is_crowded(moment: datetime) -> bool:
+    return not CROWD <= moment.timestamp() % 1800 <= 1800 - CROWD
+
+
+@given(MOMENTS, st.floats(0, 1))
+def test_nobody_tries_again_about_the_full_or_half_hour(moment: datetime, share: float) -> None:
+    chosen = beside_the_crowd(moment, share)
+    assert not is_crowded(chosen)
+    assert timedelta() <= chosen - moment <= timedelta(seconds=3 * CROWD)
+    assert chosen == moment or is_crowded(moment)
+
+
+@given(MOMENTS, st.integers(1, 10**6))
+def test_first_messages_are_spread_and_leave_beside_the_crowd_too(moment: datetime, cadre: int) -> None:
+    first = first_sending(moment, f"cadre-{cadre}", **NIGHT)
+    may = not_before(moment, **NIGHT)
+    assert may <= first <= may + timedelta(seconds=SPREAD + 3 * CROWD)
+    assert not_before(first, **NIGHT) == first
+    if not is_quiet((timezone.localtime(may) + timedelta(seconds=SPREAD + 3 * CROWD)).time(), **NIGHT):
+        assert not is_crowded(first)
+
+
+def test_each_has_a_place_of_his_own_in_the_row_and_keeps_it() -> None:
+    eight = at("2026-06-10 08:00")
+    firsts = {n: first_sending(eight, f"cadre-{n}", **NIGHT) for n in range(2000)}
+    assert firsts == {n: first_sending(eight, f"cadre-{n}", **NIGHT) for n in range(2000)}
+    minutes = [(first - eight) // timedelta(minutes=1) for first in firsts.values()]
+    assert {1, *range(2, 10)} <= {*minutes}
+    assert max(minutes.count(minute) for minute in {*minutes}) < 600  # 150 seconds' share comes within one and a half
+
+
+def test_who_is_quiet_in_a_few_minutes_is_told_before() -> None:
+    evening = at("2026-06-10 20:00")
+    for n in range(50):
+        assert first_sending(evening, f"cadre-{n}", quiet_from=time(20, 1), quiet_until=time(7)) == evening

@@ -225,7 +225,7 @@ def test_a_frozen_redis_holds_up_nobody(
             began = time.monotonic()
             tasks.wake()
             took = time.monotonic() - began
-            assert took < 1
+            assert took < 4  # it takes a third of a second; five is what Celery is given
     tell(f"waking the sender with Redis frozen: {took:.2f} s")
     assert caplog.text.count("the sender could not be woken") == 3
 
@@ -234,7 +234,7 @@ def test_nor_does_one_that_is_gone(caplog: pytest.LogCaptureFixture) -> None:
     with publishing_to("redis://127.0.0.1:1/0"):
         began = time.monotonic()
         tasks.wake()
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 4
     assert "the sender could not be woken" in caplog.text
 
 
@@ -248,13 +248,13 @@ def test_with_a_frozen_redis_people_tick_and_the_sender_sends(
     began = time.monotonic()
     assert lan.post(f"/tasks/{task.pk}/tick/", factories.body()).status_code == 302
     assert lan.get(f"/campaigns/{campaign.pk}/").status_code == 200
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 4
     task.refresh_from_db()
     assert task.state == "done"
     Cadre.objects.filter(username="lan").update(email="lan@example.org")
     notice(Cadre.objects.get(username="lan"))
     assert sender.deliver().accepted == 1
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 15
 
 
 # --- real programs -----------------------------------------------------------------------------------
@@ -265,7 +265,7 @@ def test_a_real_sender_hears_of_it_sends_once_and_stops_with_grace(
     committed: None, post_office: PostOffice, own_redis: tuple[str, int]
 ) -> None:
     """Asked to stop in the middle: what was begun is ended and noted, nothing more is begun."""
-    mail_for(6)
+    mail_for(40)
     post_office.slow = 0.5
     redis, _pid = own_redis
     with program(redis, *SENDER, **post_office.env) as worker:
@@ -276,7 +276,7 @@ def test_a_real_sender_hears_of_it_sends_once_and_stops_with_grace(
         began = time.monotonic()
         worker.send_signal(signal.SIGTERM)
         assert worker.wait(30) == 0
-        assert time.monotonic() - began < 6
+        assert time.monotonic() - began < 15  # all would take twenty seconds
     states = list(Notice.objects.values_list("status", flat=True))
     assert set(states) == {"accepted", "pending"}
     assert states.count("accepted") == len(post_office.letters)

@@ -82,7 +82,7 @@ def made(platform: Platform, cast: dict[str, Cadre], campaign: Campaign) -> Made
             body=body,
             path="/tasks/7/",
         )
-        Notice.objects.filter(pk=notice.pk).update(created_at=WHEN)
+        Notice.objects.filter(pk=notice.pk).update(worded_at=WHEN)
         return Notice.objects.select_related("gateway", "cadre").get(pk=notice.pk)
 
     return make

@@ -157,7 +157,7 @@ def test_a_thousand_guesses_cost_nothing(
     tell(f"a wrong address of a calendar: refused in {1000 * took:.1f} ms")
     assert tries == {404}
     assert len(queries) == 1000  # one look into an index each
-    assert took < 0.05
+    assert took < 0.2  # no slow hash is made of it
     assert fingerprint() == before
     lines = [record.getMessage() for record in caplog.records if "/calendar/" in record.getMessage()]
     assert lines == ["Not Found: /calendar/…"]

@@ -103,7 +103,7 @@ def test_nonsense_at_the_door_is_a_plain_no(cast: Cast, username: str, password:
     client = Client()
     began = time.monotonic()
     assert log_in(client, username, password).status_code == 200
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 10
     assert not is_in(client)
 
 

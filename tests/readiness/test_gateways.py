@@ -11,8 +11,8 @@ from django.test import Client
 from django.utils import timezone
 
 from checklists.models import Campaign, Change
-from readiness.models import Account, Channel, Gateway
-from readiness.reminders import sealed
+from readiness.models import Account, Channel, Gateway, Notice
+from readiness.reminders import lease, memory, sealed
 from tests import factories
 from tests.factories import BUREAU, COUNTY, EAST, OTHER_COUNTY, WEST, WILLOW
 from tests.platforms import Platform
@@ -234,6 +234,20 @@ def test_a_robot_changes_its_address_or_only_its_name(as_: As, campaign: Campaig
     assert one.hint == "7654"
 
 
+@pytest.mark.parametrize("channel", ["dingtalk_robot", "feishu_robot"])
+def test_a_signing_secret_can_be_taken_away(as_: As, campaign: Campaign, platform: Platform, channel: str) -> None:
+    """Empty means: as it was. What has none offers nothing to take away."""
+    ada = as_("ada")
+    robot(ada, campaign, channel, platform.host, secret=SECRET)
+    one = Gateway.objects.get()
+    assert 'name="no_secret"' in ada.get(f"/gateways/{one.pk}/").content.decode()
+    assert change(ada, one, no_secret="on", secret="SEC-another-0123456789").status_code == 302
+    assert secrets(one) == ROBOTS[channel][1] | {"secret": "SEC-another-0123456789"}  # what is entered counts
+    assert change(ada, one, no_secret="on").status_code == 302
+    assert secrets(one) == ROBOTS[channel][1]
+    assert 'name="no_secret"' not in ada.get(f"/gateways/{one.pk}/").content.decode()
+
+
 def test_what_is_removed_stays_in_history_and_is_changed_no_more(as_: As, made: Gateway) -> None:
     ada = as_("ada")
     for _ in range(2):
@@ -295,6 +309,23 @@ def test_the_test_says_what_the_platform_said(
     said()
     assert not one.is_open()
     assert len(platform.arrivals) == 2
+
+
+def test_a_test_counts_as_every_message_does(
+    as_: As, campaign: Campaign, platform: Platform, settings: Any, cast: Cast
+) -> None:
+    """Else a few presses of the button would make the platform shut the notices out."""
+    settings.NOTICE_LIMITS = {"dingtalk_robot": "2/minute"}
+    memory.shared().client.flushdb()  # where other tests were counted
+    ada = as_("ada")
+    robot(ada, campaign, "dingtalk_robot", platform.host)
+    one = Gateway.objects.get()
+    pages = [ada.post(f"/gateways/{one.pk}/test/", follow=True).content.decode() for _ in range(3)]
+    assert ["平台已受理" in page for page in pages] == [True, True, False]
+    assert "秒后再试" in pages[2]
+    assert len(platform.arrivals) == 2
+    notice = Notice.objects.create(gateway=one, rule="group", on=timezone.localdate(), channel=one.channel)
+    assert isinstance(lease.claim(notice.pk), lease.Rest)
 
 
 def test_the_test_of_an_app_goes_to_oneself(as_: As, made: Gateway, cast: Cast, platform: Platform) -> None:

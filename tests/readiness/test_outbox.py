@@ -1,10 +1,13 @@
 """The outbox, as it is written: who is told by which way, once, whatever clocks and processes do."""
 
 import random
+import re
 import threading
 import time
 import uuid
+from collections.abc import Callable
 from datetime import date, timedelta
+from typing import Any
 
 import pytest
 from django.db import connection, connections, transaction
@@ -12,11 +15,11 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from checklists.models import Campaign, Chase, Extension, HelpRequest, Item, Phase, Responsibility, Task, TaskEvent
-from readiness.models import Account, Escalation, Gateway, News, Notice, Rules, Wishes
-from readiness.reminders import outbox
+from readiness.models import Account, Escalation, Gateway, News, Notice, Planned, Rules, Wishes
+from readiness.reminders import outbox, plan, tasks, unchanged
 from readiness.reminders.calendars import on_or_after
 from readiness.reminders.ways import unreachable
-from tests import factories
+from tests import factories, live
 from tests.factories import BUREAU, COUNTY, EAST, LAKE, MAPLE, TODAY, WEST, WILLOW
 from tests.readiness.reminding import (
     campaign_without_vacancies,
@@ -175,7 +178,9 @@ def test_each_goes_by_the_ways_that_he_has_and_wants(cast: Cast, quiet: Campaign
         ("lin", "inbox", None, "delivered"),
     ]
     assert found.get(channel="wecom").gateway == near
-    assert {notice.due_at for notice in found} == {moment()}
+    assert {notice.due_at for notice in found.filter(channel="inbox")} == {moment()}
+    (out,) = {notice.due_at for notice in found.exclude(channel="inbox")}  # all his ways at once
+    assert moment(at="09:01") < out < moment(at="09:15")
     # What he does not want, he does not get; the inbox stays.
     Wishes.objects.create(cadre=cast["lan"], unwanted=["mail", "webhook", "wecom", "inbox"])
     write(TODAY + 2 * ONE)
@@ -189,7 +194,8 @@ def test_quiet_hours_put_off_what_leaves_the_house_only(cast: Cast, quiet: Campa
     Wishes.objects.create(cadre=cast["lin"], quiet_from="00:00", quiet_until="00:00")
     write()
     due = dict(Notice.objects.filter(channel="mail").values_list("cadre__username", "due_at"))
-    assert due == {"lan": moment(at="10:15"), "lin": moment()}
+    assert moment(at="10:15") <= due["lan"] < moment(at="10:26")
+    assert moment(at="09:01") < due["lin"] < moment(at="09:15")
     assert inbox("lan")[0].due_at == moment()
 
 
@@ -218,6 +224,25 @@ def test_a_group_is_told_once_a_day_by_its_robot(cast: Cast, quiet: Campaign) ->
         (TODAY, "superseded"),
         (TODAY + ONE, "pending"),
     ]
+
+
+@pytest.mark.parametrize("became", ["accepted", "unknown", "sending", "refused", "pending", "failed"])
+def test_a_group_whose_robot_is_made_anew_hears_no_second_time(cast: Cast, quiet: Campaign, became: str) -> None:
+    """But from the new one, if the old one cannot have spoken."""
+    owing(quiet, WILLOW, -1)
+    robot = gateway("dingtalk_robot", EAST, cast["ada"], quiet)
+    write()
+    changes: dict[str, Any] = {"status": became}
+    changes |= {"sent_at": timezone.now()} if became in ("accepted", "unknown") else {}
+    changes |= {"leased_until": timezone.now()} if became == "sending" else {}
+    assert Notice.objects.filter(gateway=robot).update(**changes) == 1
+    Gateway.objects.filter(pk=robot.pk).update(removed_at=timezone.now())
+    again = gateway("dingtalk_robot", EAST, cast["ada"], quiet)
+    gateway("wecom_robot", EAST, cast["ada"], quiet)  # another platform, another group
+    write(at="10:00")
+    spoke = became in ("accepted", "unknown", "sending")
+    assert Notice.objects.filter(gateway=again).exists() != spoke
+    assert Notice.objects.filter(channel="wecom_robot").count() == 1
 
 
 def test_who_cannot_be_reached_is_known(cast: Cast, quiet: Campaign) -> None:
@@ -335,6 +360,222 @@ def test_a_digest_that_did_not_leave_gives_way_to_the_next(cast: Cast, quiet: Ca
     assert write(TODAY + 2 * ONE) == 0
 
 
+# --- What waits says how things stand ----------------------------------------------------------------
+
+
+def mail_of(name: str) -> Notice:
+    return Notice.objects.filter(channel="mail", cadre__username=name).latest("pk")
+
+
+@pytest.fixture
+def waits(cast: Cast, quiet: Campaign) -> Campaign:
+    """Two tasks of Maple that are overdue; Hong and Lin, who answer, are told by mail when their quiet hours end."""
+    owing(quiet, MAPLE, -1, -1)
+    Cadre.objects.filter(username__in=["hong", "lin"]).update(email="x@example.org")
+    for name in ("hong", "lin"):
+        Wishes.objects.create(cadre=cast[name], quiet_from="08:00", quiet_until="12:00")
+    robot = gateway("wecom_robot", EAST, cast["ada"], quiet)
+    gateway("wecom_robot", WEST, cast["ada"], quiet)
+    write()
+    assert mail_of("hong").subject == Notice.objects.get(gateway=robot).subject == "迎检准备：2项任务逾期"
+    return quiet
+
+
+@pytest.mark.parametrize("becomes", ["done", "waived", "retired"])
+def test_what_is_done_while_a_digest_waits_is_not_in_it(cast: Cast, waits: Campaign, becomes: str) -> None:
+    task = factories.task(waits, "v-1", MAPLE)
+    if becomes == "retired":
+        Task.objects.filter(pk=task.pk).update(retired_at=timezone.now())
+    else:
+        put(task, state=becomes, by=cast["hong"] if becomes == "done" else None)
+    assert write(at="11:55") == 0
+    outside = Notice.objects.filter(on=TODAY, status="pending")
+    assert {notice.subject for notice in outside} == {"迎检准备：1项任务逾期"}
+    assert outside.count() == 3
+    assert not any("第v-1项" in notice.body for notice in outside)
+    assert "2项" in inbox("hong")[-1].subject  # what was in the inbox stays as it was
+    for task in Task.objects.filter(unit=MAPLE):
+        put(task, state="waived")
+    assert write(at="11:58") == 0
+    assert {notice.status for notice in Notice.objects.filter(on=TODAY).exclude(channel="inbox")} == {"superseded"}
+    assert write(at="12:30") == 0
+
+
+def test_what_is_on_its_way_or_may_have_arrived_keeps_its_words(cast: Cast, waits: Campaign) -> None:
+    """A repeat is known by its words; and a claim that comes between wins."""
+    claimed, unclear = mail_of("hong"), mail_of("lin")
+    Notice.objects.filter(pk=claimed.pk).update(status="sending", leased_until=timezone.now())
+    Notice.objects.filter(pk=unclear.pk).update(sent_at=timezone.now(), tries=1)
+    put(factories.task(waits, "v-1", MAPLE), state="waived")
+    write(at="11:55")
+    assert [mail_of(name).subject for name in ("hong", "lin")] == ["迎检准备：2项任务逾期"] * 2
+    Task.objects.filter(unit=MAPLE).update(state="waived")
+    write(at="11:58")
+    assert [mail_of(name).status for name in ("hong", "lin")] == ["sending", "pending"]
+
+
+@pytest.mark.parametrize("guarded", [True, False], ids=["guarded", "control"])
+def test_a_claim_that_comes_first_wins(committed: None, monkeypatch: pytest.MonkeyPatch, guarded: bool) -> None:
+    """The planner waits for the claim to be committed and looks again; without that look it would change a text that
+    is on its way."""
+    factories.units()
+    factories.cast()
+    campaign = quiet_campaign()
+    owing(campaign, MAPLE, -1, -1)
+    Cadre.objects.filter(username="hong").update(email="x@example.org")
+    write()
+    put(factories.task(campaign, "v-1", MAPLE), state="waived")
+    if not guarded:
+        monkeypatch.setattr(outbox, "REWORDED", outbox.REWORDED.replace("n.status = 'pending' AND", ""))
+
+    def again() -> None:
+        try:
+            write(at="09:30")
+        finally:
+            connections.close_all()
+
+    def is_waiting() -> bool:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+            return bool(cursor.fetchone()[0])
+
+    planner = threading.Thread(target=again)
+    with transaction.atomic():
+        claimed = Notice.objects.select_for_update().get(channel="mail")
+        planner.start()
+        live.wait_for(is_waiting, 20, what="for the planner to wait")
+        Notice.objects.filter(pk=claimed.pk).update(status="sending", leased_until=timezone.now())
+    planner.join()
+    found = Notice.objects.get(pk=claimed.pk)
+    assert (found.status, "2项" in found.subject) == ("sending", guarded)
+
+
+def test_one_put_off_until_the_next_morning_says_how_things_stand_then(cast: Cast, quiet: Campaign) -> None:
+    """Before the hour at which the new day's is written, which then takes its place."""
+    owing(quiet, MAPLE, -1, -1)
+    Cadre.objects.filter(username="hong").update(email="x@example.org")
+    write(at="23:00")
+    put(factories.task(quiet, "v-1", MAPLE), state="waived")
+    assert write(TODAY + ONE, at="07:29") == 0
+    assert (mail_of("hong").on, mail_of("hong").subject) == (TODAY, "迎检准备：1项任务逾期")
+    put(factories.task(quiet, "v-2", MAPLE), state="waived")
+    write(TODAY + ONE, at="07:32")
+    assert mail_of("hong").status == "superseded"
+
+
+def test_the_sender_brings_up_to_date_what_is_due_and_old(
+    cast: Cast, quiet: Campaign, monkeypatch: pytest.MonkeyPatch, mailoutbox: list[Any]
+) -> None:
+    """Also while there is no planner."""
+    for module in (plan, unchanged):
+        monkeypatch.setattr(module, "is_workday", lambda day: True)  # on Sundays too
+    today = timezone.localdate()
+    Task.objects.update(due_on=today + 90 * ONE)
+    for number in ("v-1", "v-2"):
+        put(factories.task(quiet, number, MAPLE), due_on=today)
+    Cadre.objects.filter(username__in=["hong", "lin"]).update(email="x@example.org")
+    outbox.write(today, moment(today))
+    put(factories.task(quiet, "v-1", MAPLE), state="waived")
+    Notice.objects.filter(channel="mail").update(due_at=timezone.now(), worded_at=timezone.now() - timedelta(minutes=7))
+    tasks.deliver()
+    assert [letter.subject for letter in mailoutbox] == ["迎检准备：1项任务即将到期"] * 2
+    tasks.deliver()
+    assert len(mailoutbox) == 2
+
+
+# --- A run that finds nothing new --------------------------------------------------------------------
+
+
+def cost(at: str = "09:30") -> int:
+    """In queries, of a run that writes nothing."""
+    with CaptureQueriesContext(connection) as found:
+        assert write(at=at) == 0
+    return len(found)
+
+
+# What somebody may do that a plan depends on.
+CHANGES: dict[str, Callable[[Campaign, Cast], object]] = {
+    "a tick": lambda c, cast: put(factories.task(c, "v-1", MAPLE), state="done", by=cast["hong"]),
+    "another day": lambda c, cast: put(factories.task(c, "v-1", MAPLE), due_on=TODAY + 80 * ONE),
+    "no longer asked for": lambda c, cast: Task.objects.filter(unit=MAPLE).update(retired_at=timezone.now()),
+    "a value": lambda c, cast: TaskEvent.objects.create(
+        id=uuid.uuid4(), task=factories.task(c, "v-3", MAPLE), by=cast["hong"], from_state="open", to_state="open",
+        value=80, at=moment()),
+    "more time": lambda c, cast: Extension.objects.create(
+        task=factories.task(c, "v-1", MAPLE), asked_by=cast["hong"], until=TODAY + 99 * ONE, reason="雨"),
+    "a call": lambda c, cast: HelpRequest.objects.create(
+        task=factories.task(c, "v-1", MAPLE), asked_by=cast["hong"], obstacle="x", need="y", reply_by=TODAY),
+    "a chase": lambda c, cast: Chase.objects.create(
+        task=factories.task(c, "v-1", MAPLE), by=cast["tang"], on=TODAY, at=moment(), reason="快"),
+    "another name": lambda c, cast: Item.objects.filter(campaign=c, number="v-1").update(title="新"),
+    "a phase": lambda c, cast: Phase.objects.create(campaign=c, key="a", title="动员", starts_on=TODAY, ends_on=TODAY),
+    "a rule": lambda c, cast: Rules.objects.create(campaign=c, overdue_every=3),
+    "an hour": lambda c, cast: Rules.objects.create(campaign=c, at="12:00"),
+    "a campaign": lambda c, cast: factories.campaign(EAST, days=61),
+    "a campaign's end": lambda c, cast: Campaign.objects.filter(pk=c.pk).update(status="paused"),
+    "another who answers": lambda c, cast: Responsibility.objects.filter(unit=MAPLE).update(cadre=cast["bao"]),
+    "another post": lambda c, cast: Post.objects.filter(cadre=cast["hong"]).update(until=TODAY),
+    "who left": lambda c, cast: Cadre.objects.filter(pk=cast["hong"].pk).update(is_active=False),
+    "a unit's name": lambda c, cast: Unit.objects.filter(pk=MAPLE).update(name="新村"),
+    "a robot": lambda c, cast: gateway("wecom_robot", EAST, cast["ada"], c),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", CHANGES)
+def test_a_run_is_cheap_until_something_changes(cast: Cast, quiet: Campaign, what: str) -> None:
+    owing(quiet, WILLOW, -1)
+    write()
+    first = Planned.objects.get().seen
+    few = cost()
+    assert few <= 7
+    CHANGES[what](quiet, cast)
+    write(at="09:35")
+    assert Planned.objects.get().seen != first
+    if what != "an hour":  # which strikes at noon
+        assert cost("09:40") == cost("12:40") == few
+
+
+def test_a_run_after_an_hour_has_struck_or_on_another_day_is_a_whole_one(cast: Cast, quiet: Campaign) -> None:
+    owing(quiet, WILLOW, -1)
+    Rules.objects.create(campaign=quiet, at="09:30")
+    assert write(at="09:00") == 0
+    assert cost("09:29") <= 7
+    assert write(at="09:30") == 2
+    assert write(TODAY + 2 * ONE, at="09:30") == 2
+
+
+def test_what_waits_and_has_old_words_makes_a_run_a_whole_one(waits: Campaign) -> None:
+    """And what was worded by the last plan is known to be true still."""
+    ago = timezone.now() - timedelta(minutes=5)
+    Notice.objects.filter(channel="mail").update(due_at=timezone.now(), worded_at=ago)
+    Planned.objects.update(at=ago)
+    soon = mail_of("hong")
+    few = cost("11:55")
+    assert few <= 7
+    assert mail_of("hong").worded_at != soon.worded_at
+    Notice.objects.filter(pk=soon.pk).update(subject="x", worded_at=timezone.now() - timedelta(days=1))  # sent again
+    assert cost("11:56") > few
+    assert mail_of("hong").subject == "迎检准备：2项任务逾期"
+    assert cost("11:57") == few
+
+
+def test_all_that_a_plan_reads_is_looked_at(cast: Cast, quiet: Campaign) -> None:
+    """Tasks and their tallies by their pulse; what the planner writes itself is told."""
+    gateway("wecom_robot", EAST, cast["ada"], quiet)
+    phase = Phase.objects.create(campaign=quiet, key="a", title="动员", starts_on=TODAY, ends_on=TODAY + 9 * ONE)
+    Item.objects.filter(campaign=quiet, number="v-3").update(every="week", gate=True, phase=phase)
+    Campaign.objects.update(gates=True)
+    with CaptureQueriesContext(connection) as found:
+        outbox.planned(TODAY + 5 * ONE, moment(TODAY + 5 * ONE))  # a Monday
+    read = {
+        table for query in found for table in re.findall(r"\b(?:checklists|readiness|villages)_[a-z]+", query["sql"])
+    }
+    own = {"readiness_notice", "readiness_news", "readiness_escalation"}
+    by_pulse = {"checklists_task", "checklists_tally"}
+    assert own | by_pulse <= read
+    assert read - own - by_pulse <= unchanged.LOOKED_AT.keys()
+
+
 def test_a_missed_run_is_caught_up(cast: Cast, quiet: Campaign) -> None:
     """Due in three days was reached on a day without a run; by the next one it is two, and told."""
     owing(quiet, MAPLE, 3)
@@ -397,8 +638,13 @@ def test_what_was_sent_back_is_in_the_inbox_at_once_and_outside_next_morning(cas
     assert (notice.rule, notice.channel, notice.is_urgent) == ("news-1000", "inbox", False)
     assert write(at="23:00") == 2  # no digest has gone out on this day yet
     mail = Notice.objects.get(channel="mail")
-    assert mail.due_at == moment(TODAY + ONE, "07:30")
+    assert moment(TODAY + ONE, "07:31") < mail.due_at < moment(TODAY + ONE, "07:45")
     assert "照片看不清" in mail.body
+    with transaction.atomic():  # had it not left next morning, the next one would tell of it
+        assert write(TODAY + ONE) == 2
+        assert "照片看不清" in Notice.objects.get(channel="mail", status="pending").body
+        transaction.set_rollback(True)
+    Notice.objects.filter(pk=mail.pk).update(status="accepted", sent_at=mail.due_at)
     assert write(TODAY + ONE) == 0
     assert "Bao" in notice.body
     assert "照片看不清 请打***" in notice.body

@@ -172,16 +172,62 @@ def test_what_is_not_reached_is_not_told_again() -> None:
 
 def test_a_waiting_digest_of_an_earlier_day_gives_way() -> None:
     """To today's, whether a stage is reached or not; or to nothing, if nothing is owed any more."""
-    waits = {FIRST: Told(day(-1), waits=True)}
+    waits = {FIRST: Told(day(-1), waits=True, unsaid=day(-1))}
     found = plan(figures(owed=[owed(2)], told=waits))
     assert FIRST in found.outdated
     assert FIRST in {message.cadre for message in found.messages}
     found = plan(figures(told=waits))
-    assert (found.outdated, found.messages) == ([FIRST], [])
-    found = plan(figures(told={FIRST: Told(None, True, waits_today=True)}))
-    assert found.idle == [FIRST]
-    found = plan(figures(owed=[owed(2)], told={FIRST: Told(None, True, waits_today=True)}))
+    assert (found.idle, found.messages) == ([FIRST], [])
+
+
+def test_todays_that_waits_says_how_things_stand_or_is_not_sent() -> None:
+    waits = {FIRST: Told(None, True, waits_today=True, unsaid=WEDNESDAY)}
+    found = plan(figures(told=waits))
+    assert (found.idle, found.reworded) == ([FIRST], [])
+    found = plan(figures(owed=[owed(2, 4)], told=waits))
     assert found.idle == []
+    assert [(message.cadre, message.rule) for message in found.reworded] == [(FIRST, "digest")]
+    assert "4项任务即将到期" in found.reworded[0].subject
+    # One that may have arrived is not put into other words, and what was said is said.
+    for told in (Told(None, True, waits_today=True), Told(None, True)):
+        assert plan(figures(owed=[owed(2)], told={FIRST: told})).reworded == []
+
+
+def test_one_put_off_until_this_morning_says_how_things_stand_before_the_hour_strikes() -> None:
+    waits = {FIRST: Told(day(-1), waits=True, unsaid=day(-1), said=day(-5))}
+    found = plan(figures(owed=[owed(2)], told=waits, now=at(7, 30)))
+    assert (found.outdated, found.idle, found.messages) == ([], [], [])
+    assert [message.cadre for message in found.reworded] == [FIRST]
+    assert plan(figures(told=waits, now=at(7, 30))).idle == [FIRST]
+
+
+def test_what_a_waiting_digest_tells_of_it_goes_on_telling_and_no_more() -> None:
+    """News and steps are told once: by the digest that goes out, whatever words it has by then."""
+    told, new = fact("returned", "r:1", said="重做"), fact("returned", "r:2", said="还有")
+    steps_taken = {(1, OAK, day(-7)): [Taken(1, DIRECT, day(-4)), Taken(2, LINKED, WEDNESDAY)]}
+    found = plan(
+        figures(
+            owed=[owed(-7)],
+            facts=[told, new],
+            taken=steps_taken,
+            told={c: Told(day(-1), True, waits_today=True, unsaid=WEDNESDAY, said=day(-1)) for c in (DIRECT, LINKED)},
+            news={(DIRECT, key) for key in ("r:1", "d:r:1", "r:2")},
+            unsaid={(DIRECT, "d:r:1")},
+        )
+    )
+    said = {message.cadre: "\n".join(message.lines) for message in found.reworded}
+    assert "重做" in said[DIRECT]
+    assert "还有" not in said[DIRECT]  # tomorrow
+    assert NAMES[DIRECT] in said[LINKED]  # who was told before him
+    assert all(message.steps == message.news == () for message in found.reworded)
+
+
+def test_a_waiting_digest_of_a_group_says_how_things_stand() -> None:
+    robot = Robot(7, "wecom_robot", 1, OAK[:9], Told(None, True, waits_today=True, unsaid=WEDNESDAY))
+    found = plan(figures(owed=[owed(2, 4)], robots=[robot]))
+    assert ["4项任务即将到期" in message.subject for message in found.reworded if message.robot] == [True]
+    found = plan(figures(robots=[robot]))
+    assert (found.idle_groups, found.reworded) == ([7], [])
 
 
 def test_a_long_list_ends_with_how_many_more() -> None:
@@ -446,7 +492,11 @@ class World:
             earlier = [on for who, on in self.notices if who == cadre and on < self.on]
             waits = any(who == cadre and on < self.on for who, on in self.waiting)
             today = (cadre, self.on)
-            told[cadre] = Told(max(earlier, default=None), today in self.notices, waits, today in self.waiting)
+            unsaid = min((on for who, on in self.waiting if who == cadre and on <= self.on), default=None)
+            said = max((on for on in earlier if unsaid and on < unsaid), default=None)
+            told[cadre] = Told(
+                max(earlier, default=None), today in self.notices, waits, today in self.waiting, unsaid, said
+            )
         return figures(
             on=self.on,
             now=timezone.make_aware(datetime(self.on.year, self.on.month, self.on.day, hour)),
@@ -464,7 +514,13 @@ class World:
         found = plan(before)
         for cadre in found.outdated:
             self.waiting -= {(who, on) for who, on in self.waiting if who == cadre and on < self.on}
-        self.waiting -= {(cadre, self.on) for cadre in found.idle}
+        self.waiting -= {(who, on) for who, on in self.waiting if who in found.idle and on <= self.on}
+        for message in found.reworded:
+            assert message.cadre is not None
+            waits = [key for key in self.waiting if key[0] == message.cadre and key[1] <= self.on]
+            assert waits
+            for key in waits:
+                self.notices[key] = message
         for message in found.messages:
             assert message.cadre is not None
             key = message.cadre, self.on
@@ -475,12 +531,18 @@ class World:
                 steps = self.taken.setdefault(step[:3], [])
                 assert step.step not in {one.step for one in steps}  # once
                 steps.append(Taken(step.step, message.cadre, self.on))
+        if is_workday(self.on):  # what could go out now says nothing that is over
+            going_out = [self.notices[key] for key in self.waiting if key[1] <= self.on]
+            assert not any(f"第{item}项" in line for item in self.gone for one in going_out for line in one.lines)
         self.check(before, found.messages, hour)
+
+    @property
+    def gone(self) -> set[int]:
+        return set(range(1, 7)) - self.tasks.keys()
 
     def check(self, before: Figures, messages: list[Message], hour: int) -> None:
         text = "\n".join(line for message in messages for line in message.lines)
-        gone = set(range(1, 7)) - self.tasks.keys()
-        assert not any(f"第{item}项" in text for item in gone)  # what is done is not told
+        assert not any(f"第{item}项" in text for item in self.gone)  # what is done is not told
         if not is_workday(self.on) or hour < 8:
             assert not messages
             return

@@ -2,30 +2,30 @@
 
 import itertools
 import os
-import random
 import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.conf import settings as project
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from pytest_django import Settings
 
 from checklists.models import Campaign
-from readiness.models import Account, Gateway, Notice
-from readiness.reminders import breaker, lease, memory, sender
+from readiness.models import Account, Gateway, Notice, Wishes
+from readiness.reminders import breaker, calendars, lease, memory, sender
 from readiness.reminders.channels import Accepted, Later, Refused, Unclear
 from tests import factories, live
-from tests.factories import EAST, TODAY, WILLOW
+from tests.factories import EAST, LAKE, MAPLE, TODAY, WILLOW
 from tests.platforms import Platform
 from tests.readiness import sending
 from tests.readiness.sending import PostOffice, gateway, notice, says, together, well
@@ -125,7 +125,7 @@ def test_a_mail_server_that_is_gone_is_asked_again_later(waiting: Notice, settin
     settings.EMAIL_BACKEND, settings.EMAIL_HOST, settings.EMAIL_PORT = sending.SMTP, "127.0.0.1", 1
     assert sender.deliver() == sender.Delivered(later=1)
     assert stands(waiting)[0] == "pending"
-    assert waiting.due_at > timezone.now() + timedelta(seconds=45)
+    assert waiting.due_at > timezone.now() + timedelta(seconds=20)
 
 
 # --- what an answer makes of a notice -----------------------------------------------------------------
@@ -171,13 +171,51 @@ def test_a_platform_may_say_how_long_to_wait(waiting: Notice) -> None:
     assert waiting.due_at >= timezone.now() + timedelta(seconds=990)
 
 
-def test_nobody_tries_again_about_the_full_or_half_hour() -> None:
-    chance = random.Random(511504)
-    for _try in range(500):
-        moment = datetime(2026, 6, 10, tzinfo=UTC) + timedelta(seconds=chance.uniform(0, 86400))
-        chosen = lease.beside_the_crowd(moment)
-        assert 90 <= chosen.timestamp() % 1800 <= 1710
-        assert timedelta() <= chosen - moment <= timedelta(seconds=270)
+def test_a_digest_whose_platform_comes_back_at_night_waits_for_the_morning(
+    cast: Cast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was due and could not go out by day; what a person asked for now, and what is urgent, goes."""
+    monkeypatch.setattr(calendars, "on_or_after", lambda day: day)  # on Sundays too
+    today, now = timezone.localdate(), timezone.localtime()
+    night = {"quiet_from": (now - timedelta(hours=1)).time(), "quiet_until": (now + timedelta(hours=1)).time()}
+    for name in ("lan", "lin", "tang", "mei"):
+        Wishes.objects.create(cadre=cast[name], **night)
+    tried = notice(cast["lan"], rule="digest", on=today, tries=1)
+    late = notice(cast["lin"], rule="digest", on=today, due_at=ago(minutes=11))
+    notice(cast["tang"], rule="digest", on=today)
+    notice(cast["mei"], is_urgent=True, tries=1)
+    assert sender.deliver(well) == sender.Delivered(accepted=2)
+    for put_off in (tried, late):
+        assert stands(put_off) == ("pending", "")
+        assert put_off.due_at > timezone.now() + timedelta(minutes=59)
+    assert sender.deliver(well) == sender.Delivered()
+
+
+def test_a_digest_whose_words_are_old_waits_for_its_plan(cast: Cast) -> None:
+    """What may have arrived is not put into other words: it is repeated as it was."""
+    today = timezone.localdate()
+    old = {"rule": "digest", "on": today, "worded_at": ago(minutes=7)}
+    waits = notice(cast["lan"], **old)
+    group = notice(
+        None, "wecom_robot", gateway=gateway("wecom_robot", campaign=factories.campaign()), **old | {"rule": "group"}
+    )
+    notice(cast["lin"], "feishu", gateway=gateway("feishu"), sent_at=ago(minutes=7), **old)
+    notice(cast["tang"], **old | {"worded_at": ago(minutes=5)})
+    notice(cast["mei"], worded_at=ago(minutes=7))  # news stays true
+    assert sender.deliver(well) == sender.Delivered(accepted=3)
+    assert (stands(waits)[0], stands(group)[0]) == ("pending", "pending")
+
+
+@pytest.mark.parametrize("limited", [True, False])
+def test_nobody_tries_again_while_everybody_sends(
+    waiting: Notice, monkeypatch: pytest.MonkeyPatch, limited: bool
+) -> None:
+    """Also where the platform itself says when. Here everybody sends in the first quarter after a full or half hour."""
+    monkeypatch.setattr(calendars, "CROWD", 900)
+    five_past = 1800 + (300 - time.time()) % 1800
+    sender.deliver(says(Later("not now", five_past, limited=limited)))
+    waiting.refresh_from_db()
+    assert waiting.due_at.timestamp() % 1800 > 900
 
 
 def test_a_late_word_changes_nothing(waiting: Notice) -> None:
@@ -310,7 +348,7 @@ def test_a_platform_that_fails_five_times_is_left_alone(campaign: Campaign) -> N
         robot.refresh_from_db()
         assert robot.open_until
         left = (robot.open_until - timezone.now()).total_seconds()
-        assert minutes * 60 - 5 < left <= minutes * 60
+        assert minutes * 60 - 25 < left <= minutes * 60
         Gateway.objects.update(open_until=ago(seconds=1))
         Notice.objects.update(due_at=timezone.now(), tries=0)
         assert sender.deliver(says(Unclear("gone" if minutes % 2 else "cut"))).unknown == 1
@@ -395,9 +433,9 @@ def test_a_limited_notice_waits_for_its_window_and_that_is_no_try(campaign: Camp
     assert sender.deliver(well) == sender.Delivered(accepted=3)
     first, second = Notice.objects.filter(status="pending").order_by("pk")
     assert (first.tries, second.tries) == (0, 0)
-    assert 50 < (first.due_at - timezone.now()).total_seconds() < 62
+    assert 30 < (first.due_at - timezone.now()).total_seconds() < 62
     # Another group has a limit of its own.
-    (other,) = sending.robots(campaign, [factories.LAKE[:9]], "http://127.0.0.1:1")
+    (other,) = sending.robots(campaign, [LAKE[:9]], "http://127.0.0.1:1")
     to_group(other, 2)
     assert sender.deliver(well).accepted == 2
 
@@ -429,13 +467,54 @@ def test_a_lane_carries_one_at_a_time(cast: Cast) -> None:
     assert most == 1
 
 
-def test_more_than_is_listed_at_once_goes_out_in_one_run(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_than_is_listed_at_once_goes_out_in_one_run(campaign: Campaign, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a pause between what was listed and the rest, also while another lane has nothing to say."""
     monkeypatch.setattr(sender, "LISTED", 4)
+    monkeypatch.setattr(sender, "LOOK", 30.0)
     for number in range(11):
-        notice(cast["lan"], rule=f"news-{number:04}")
-    began = time.monotonic()
-    assert sender.deliver(well).accepted == 11
-    assert time.monotonic() - began < 3
+        notice(Cadre.objects.get(username="lan"), rule=f"news-{number:04}")
+    (robot,) = sending.robots(campaign, [EAST], "http://127.0.0.1:1")
+    to_group(robot, 1)
+    mails, all_sent = [], threading.Event()
+
+    def send(notice: Notice) -> Accepted:
+        if notice.gateway_id:
+            assert all_sent.wait(20)
+        else:
+            mails.append(notice.pk)
+            if len(mails) == 11:
+                all_sent.set()
+        return Accepted()
+
+    assert sender.deliver(send).accepted == 12
+
+
+def test_lanes_in_trouble_cost_the_others_five_tries_each(campaign: Campaign, tell: Callable[[str], None]) -> None:
+    """In queries: the breaker opens, and what is listed behind it is not claimed one by one."""
+    lanes = sending.robots(campaign, [EAST, WILLOW, LAKE, MAPLE], "http://x")
+
+    def queries(bad: int) -> int:
+        Notice.objects.all().delete()
+        Gateway.objects.update(failures=0, open_until=None)
+        for lane in lanes:
+            to_group(lane, 40)
+
+        def send(notice: Notice) -> Accepted:
+            if notice.gateway_id in [lane.pk for lane in lanes[:bad]]:
+                raise Later("500")
+            return Accepted()
+
+        if not bad:
+            Notice.objects.filter(gateway=lanes[0]).delete()
+        with CaptureQueriesContext(connection) as found:
+            assert sender.deliver(send).accepted == 40 * (len(lanes) - 1)
+        return len([query for query in found if "row_number" not in query["sql"].lower()])  # how often it looked
+
+    alone, beside = queries(0), queries(1)
+    for_one = alone / (40 * (len(lanes) - 1))
+    tell(f"sender: {for_one:.1f} queries for a notice; a lane in trouble costs {beside - alone} more in all")
+    assert for_one <= 13
+    assert beside - alone <= (breaker.FAILURES + 2) * (for_one + 4)
 
 
 def test_what_comes_while_a_platform_hangs_is_not_kept_waiting(committed: None) -> None:
@@ -460,7 +539,7 @@ def test_what_comes_while_a_platform_hangs_is_not_kept_waiting(committed: None) 
     thread.start()
     time.sleep(0.3)
     notice(cast["lan"])
-    assert arrived.wait(5)
+    assert arrived.wait(30)
     end.set()
     thread.join()
 
@@ -486,9 +565,7 @@ def test_a_run_ends_in_time(cast: Cast) -> None:
         time.sleep(0.1)
         return Accepted()
 
-    began = time.monotonic()
-    assert 3 <= sender.deliver(send, seconds=0.5).accepted <= 6
-    assert time.monotonic() - began < 1.5
+    assert 1 <= sender.deliver(send, seconds=0.5).accepted <= 6  # all fifty would take five seconds
 
 
 # --- several senders at once, and senders that die ---------------------------------------------------
@@ -521,8 +598,11 @@ def test_two_senders_at_once_take_different_mail(committed: None) -> None:
 
 def test_without_the_claim_two_senders_would_send_twice(committed: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """The control: the race is real."""
+    first_look = threading.Barrier(4)
 
     def look_and_take(pk: int) -> lease.Lease | None:
+        if pk == first:
+            first_look.wait(30)  # all have listed it
         found = Notice.objects.select_related("cadre").filter(status="pending", pk=pk).first()
         if found is None:
             return None
@@ -532,6 +612,7 @@ def test_without_the_claim_two_senders_would_send_twice(committed: None, monkeyp
         return lease.Lease(found, breaker.of(None), timezone.now())
 
     mail_for(20)
+    first = Notice.objects.earliest("pk").pk
     monkeypatch.setattr(lease, "claim", look_and_take)
     sent: list[int] = []
     together(lambda: sender.deliver(slowly(sent)), n=4)

@@ -137,10 +137,10 @@ def test_an_open_board_hears_of_it_although_boards_are_kept(well: Campaign, as_:
 
 
 def parts(client: Client) -> dict[str, bool]:
-    """What is well; never later than a second and a half."""
+    """What is well; a second for Redis, not the five that Celery gives it."""
     began = time.monotonic()
     answer = client.get("/state/")
-    assert time.monotonic() - began < 1.5
+    assert time.monotonic() - began < 4.5
     names = [*PARTS_IN_ORDER, "database", "redis"]
     return {name: part.is_well for name, part in zip(names, answer.context["parts"], strict=True)}
 

@@ -238,7 +238,7 @@ def test_a_thousand_wrong_tries(
     tell(f"a wrong wall pass: refused in {1000 * took:.1f} ms")
     assert tries == {404}
     assert len(queries) == 1000
-    assert took < 0.05
+    assert took < 0.2  # no slow hash is made of it
     assert client.get(wall(busy, token)).status_code == 200
     assert fingerprint() == before
     said_ = [record.getMessage() for record in caplog.records if "/wall/" in record.getMessage()]

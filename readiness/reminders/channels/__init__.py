@@ -77,7 +77,7 @@ def send(notice: Notice) -> Accepted:
     gateway = notice.gateway
     if notice.channel != Channel.MAIL and (gateway is None or gateway.removed_at):
         raise Refused(_("The gateway was removed."))
-    text = _text(notice.channel, notice.subject, notice.body, notice.path, notice.created_at)
+    text = _text(notice.channel, notice.subject, notice.body, notice.path, notice.worded_at)
     to = account(notice.channel, notice.cadre) if notice.cadre else ""
     return _sent(notice.channel, gateway, to, notice.subject, text, f"notice-{notice.pk}")
 
