@@ -1,4 +1,4 @@
-"""Who gets which answer where, written down by hand and without asking the policy (villages/access.py)."""
+"""Who gets which answer where, written down by hand and without asking the policy (villages/access/)."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass

@@ -2,7 +2,7 @@
 
 Steps in any order: ticks and all that undoes them, looks and looks again, many at once, stand-ins and second posts that
 come and go, heights that change. What must hold is worked out here from the posts and the history alone, without asking
-the policy (villages/access.py).
+the policy (villages/access/).
 """
 
 import contextlib
