@@ -19,10 +19,10 @@ from checklists.workdays import is_workday
 from readiness.reminders import words
 from readiness.reminders.calendars import shifted, worked
 from readiness.reminders.desks import KINDS, Desk, Place, Said, Up, some
+from readiness.reminders.hearing import HEARERS, URGENT, path_of
 from readiness.reminders.known import (
     DIGEST,
     GROUP,
-    OF_FINDINGS,
     Board,
     Drive,
     Fact,
@@ -36,18 +36,6 @@ from readiness.reminders.known import (
 )
 from readiness.reminders.stages import asking_days, begun, gate_days, is_reached, weekly_stage
 
-URGENT = frozenset({"chased", "asked_help", "help_late", "answered_help"})
-# Who hears of what happened, unless it is meant for one person; if nobody holds a post of these kinds, the next one up.
-HEARERS: dict[str, tuple[str, ...]] = {
-    "returned": ("first", "direct"),
-    "failed": ("first", "direct"),
-    "chased": ("first", "direct"),
-    "asked_time": ("linked",),
-    "asked_help": ("linked",),
-    "help_late": ("lead",),
-    "measured": ("first", "direct"),
-    **OF_FINDINGS,
-}
 NOTHING = Told()
 IN_DIGEST = "d:"  # before the key of news that a digest told, which the inbox had at once
 
@@ -315,7 +303,7 @@ class _Planner:
         if desk.places or desk.asked:
             return self.my_tasks
         if desk.facts and not (desk.ups or desk.boards):
-            return _path_of(desk.facts)
+            return path_of(desk.facts)
         if desk.vacant and not (desk.ups or desk.gates or desk.boards):
             return reverse("setup_answers", args=[desk.vacant[0][0]])
         return reverse("board", args=[campaigns[0]])
@@ -388,7 +376,7 @@ class _Planner:
                     cadre=cadre,
                     subject=words.subject(words.kinds(fact.what for fact in facts)),
                     lines=tuple(some([self.said.fact(fact) for fact in facts], words.more_said)),
-                    path=_path_of(facts),
+                    path=path_of(facts),
                     about=tuple(sorted({fact.campaign for fact in facts})),
                     urgent=urgent,
                     inbox_only=not urgent,
@@ -396,14 +384,3 @@ class _Planner:
                 )
             )
         return messages
-
-
-def _path_of(facts: list[Fact]) -> str:
-    if {fact.what for fact in facts} == {"sent_out"}:
-        return reverse("rounds")
-    if len({(fact.task, fact.finding, fact.unit) for fact in facts}) > 1:
-        return reverse("my_tasks")
-    one = facts[0]
-    if one.finding:
-        return reverse("finding", args=[one.finding])
-    return reverse("task", args=[one.task]) if one.task else reverse("unit_tasks", args=[one.campaign, one.unit])
