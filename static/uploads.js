@@ -83,7 +83,7 @@ const send = async (file, form, camera, show) => {
   let astray = 0;
   for (let tries = 0; ; ) {
     const number = numberOf(key);
-    const announced = new URLSearchParams({ upload: number, name: file.name, size: file.size, sha256, from_camera: camera });
+    const announced = new URLSearchParams({ upload: number, name: file.name, size: file.size, sha256, from_camera: camera, whole: 1 });
     try {
       let said = await ask(form.action, announced, { token, progress: () => {} });
       while (!said.done) {

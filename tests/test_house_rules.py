@@ -228,7 +228,7 @@ BREAKS: dict[str, Callable[[Task, Cast], object]] = {
     "evidence_once_per_thing": lambda t, c: again(
         EvidenceUse.objects.create(evidence=proof(t, c), task=t, by=c["lan"], at=NOW)),
     "evidence_is_wrong_in_a_known_way": lambda t, c: proof(t, c, found_wrong="odd"),
-    "upload_is_for_one_thing": lambda t, c: upload(t, c, task=None),
+    "upload_is_for_one_thing": lambda t, c: upload(None, c),
     "upload_is_no_longer_than_announced": lambda t, c: upload(t, c, come=2),
     "upload_part_once": lambda t, c: again(UploadPart.objects.create(upload=upload(t, c), start=0, body=b"1")),
     "measure_once_at_a_time": lambda t, c: again(measure(t, c)),
@@ -401,7 +401,7 @@ def proof(task: Task, cast: Cast, **fields: Any) -> Evidence:
     return Evidence.objects.create(**one | fields)
 
 
-def upload(task: Task, cast: Cast, **fields: Any) -> Upload:
+def upload(task: Task | None, cast: Cast, **fields: Any) -> Upload:
     one = {"id": uuid.uuid4(), "by": cast["lan"], "task": task, "name": "1.jpg", "size": 1, "stored": "x"}
     return Upload.objects.create(**one | fields)
 

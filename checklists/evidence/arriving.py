@@ -76,7 +76,11 @@ def announce(thing: Thing, file: Announced, *, by: Cadre, now: datetime) -> Uplo
         )
         Upload.objects.bulk_create([new], ignore_conflicts=True)  # or the same was announced at this very moment
         found = Upload.objects.filter(pk=file.id).first()
-        if found is None:  # announced, sent and done with at this very moment
+        # Announced a second time while the first was sent and done with: what was just written is of no use.
+        if (arrived := _arrived(thing, file, by=by)) is not None:
+            Upload.objects.filter(pk=file.id).delete()
+            return arrived
+        if found is None:
             raise Refused(GONE_BY, 410)
     same = {"by_id": by.pk, "name": name, "size": file.size, "sha256": file.sha256}
     if any(getattr(found, what) != value for what, value in same.items()) or Thing.of(found) != thing:

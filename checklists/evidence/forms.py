@@ -45,6 +45,7 @@ class AnnouncementForm(SaysWhy):
     size = forms.IntegerField(min_value=0, max_value=2**31 - 1)
     sha256 = forms.RegexField(r"^[0-9a-f]{64}\Z", required=False)
     from_camera = forms.NullBooleanField(required=False)
+    whole = forms.CharField()  # sent last: without it the line was cut, and half a number would stand for the size
 
     @property
     def announced(self) -> Announced:

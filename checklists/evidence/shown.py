@@ -108,8 +108,8 @@ def _elsewhere(thing: Thing, uses: list[EvidenceUse], user: Cadre) -> tuple[dict
         .order_by("-at")[:100]
     )
     for use in others:
-        seen = use.check_seen.task if use.check_seen else None
-        rows: list[Task | Finding | None] = [use.task, seen, use.finding]
+        checked = use.check_seen.task if use.check_seen else None
+        rows: list[Task | Finding | None] = [use.task, checked, use.finding]
         row = next(one for one in rows if one is not None)
         words = row if isinstance(row, Finding) else row.item.name
         where = Elsewhere(f"{row.unit.short_name} · {words}", str(row.campaign), Thing(row).page, use.at)

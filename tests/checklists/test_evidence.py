@@ -65,7 +65,7 @@ def body_of(answer: Any) -> bytes:
 
 def announced(body: bytes, **fields: Any) -> dict[str, Any]:
     told = {"upload": str(uuid.uuid4()), "name": "现场.jpg", "size": len(body)}
-    return told | {"sha256": hashlib.sha256(body).hexdigest(), "from_camera": "true"} | fields
+    return told | {"sha256": hashlib.sha256(body).hexdigest(), "from_camera": "true", "whole": "1"} | fields
 
 
 def part(client: Client, number: str, start: int, body: bytes) -> Any:
@@ -537,7 +537,15 @@ def test_a_part_that_could_not_be_kept_can_be_sent_again(
 
 def test_an_announcement_that_makes_no_sense_is_refused(as_: As, task: Task, cast: Cast) -> None:
     lan = as_("lan")
-    for wrong in ({"upload": "1"}, {"size": "-1"}, {"size": "a"}, {"sha256": "xyz"}, {"size": 0}, {"size": 10**9}):
+    for wrong in (
+        {"upload": "1"},
+        {"size": "-1"},
+        {"size": "a"},
+        {"sha256": "xyz"},
+        {"size": 0},
+        {"size": 10**9},
+        {"whole": ""},
+    ):
         answer = lan.post(f"/tasks/{task.pk}/proofs/", announced(b"x") | wrong)
         assert answer.status_code in (413, 422), wrong
         assert answer.json()["refused"]
