@@ -3,10 +3,11 @@
 import uuid
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 from django.http import HttpResponse
 from django.test import Client
 from django.utils import timezone
@@ -445,11 +446,44 @@ def test_without_holding_the_task_both_would_decide(
     """The control run: with the row not held, only the database's last line is left, and it answers with an error."""
     monkeypatch.setattr(type(rounds.tasks_of(together)), "select_for_update", lambda tasks, **_: tasks)
     elsewhere.run("LOCK TABLE checklists_check IN SHARE MODE")
-    both = [elsewhere.start(lambda who=who: see(together, who, "holds")) for who in ("wang", "su")]  # type: ignore[misc]
+    both = [elsewhere.start(partial(see, together, who, "holds")) for who in ("wang", "su")]
     elsewhere.wait_for_waiting(2)
     elsewhere.commit()
     with pytest.raises(Exception, match="check_decided_once_per_round_and_task"):
         [one.result(30) for one in both]
+
+
+def two_fail(visit: Round, elsewhere: Elsewhere) -> list[str]:
+    """What two inspectors come to who find two tasks wanting at the same moment."""
+    tasks = [factories.task(visit.campaign, number).pk for number in ("v-1", "v-2")]
+    elsewhere.run("SELECT 1 FROM checklists_task WHERE id = ANY (%s) FOR UPDATE", tasks)
+
+    def one(who: str, task: int) -> str:
+        by, said = Cadre.objects.get(username=who), {"result": "fails", "remark": "没有签字"}
+        try:
+            rounds.record(visit, by=by, event=uuid.uuid4(), task=task, **said)
+        except OperationalError as error:
+            return str(error).split("\n", 1)[0]
+        return "new"
+
+    both = [elsewhere.start(partial(one, who, task)) for who, task in zip(("wang", "su"), tasks, strict=True)]
+    elsewhere.wait_for_waiting(2)
+    elsewhere.commit()
+    return [started.result(30) for started in both]
+
+
+def test_two_findings_at_once_do_not_wait_for_each_other(together: Round, elsewhere: Elsewhere) -> None:
+    assert two_fail(together, elsewhere) == ["new", "new"]
+    assert sorted(Finding.objects.values_list("number", flat=True)) == [1, 2]
+    assert drift() == []
+
+
+def test_with_a_share_of_the_campaign_they_would(
+    together: Round, elsewhere: Elsewhere, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The control run."""
+    monkeypatch.setattr(rounds, "WHOLE", rounds.SHARE)
+    assert sorted(two_fail(together, elsewhere)) == ["deadlock detected", "new"]
 
 
 def test_the_same_entry_twice_at_once_is_one(together: Round, elsewhere: Elsewhere) -> None:
