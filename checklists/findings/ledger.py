@@ -73,7 +73,7 @@ def by_need(findings: FindingQuerySet, *, on: date) -> FindingQuerySet:
 def mine(user: access.Person, *, on: date) -> FindingQuerySet:
     """What the user has to put right, or to look at now that somebody else has; by need."""
     seen = Finding.objects.visible_to(user)
-    found = seen.to_put_right_by(user) | seen.to_confirm_by(user)
+    found = seen.to_put_right_by(user, on=on) | seen.to_confirm_by(user)
     return by_need(found, on=on).select_related("unit", "responsible")
 
 

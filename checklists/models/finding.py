@@ -5,8 +5,8 @@ from typing import Self
 
 import pgtrigger
 from django.db import models
-from django.db.models import F, Q
-from django.db.models.functions import Now
+from django.db.models import Exists, F, OuterRef, Q
+from django.db.models.functions import Left, Length, Now
 from django.urls import reverse
 from django.utils.translation import gettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
@@ -17,7 +17,7 @@ from checklists.models.help import HelpRequest
 from checklists.models.item import Item
 from checklists.models.task import Task
 from villages import access
-from villages.models import Cadre, Unit
+from villages.models import Cadre, Post, Unit
 
 
 class FindingQuerySet(models.QuerySet["Finding"]):
@@ -47,9 +47,12 @@ class FindingQuerySet(models.QuerySet["Finding"]):
         """Closed, and the day of the second look has come."""
         return self.filter(look_back_on__lte=on)
 
-    def to_put_right_by(self, user: access.Person) -> Self:
-        """Open, and this user's own: as the one responsible, or where nobody is and they do the unit's work."""
-        nobodys = Q(responsible__isnull=True) & access.reached("unit__code", user, access.Action.OWE)
+    def to_put_right_by(self, user: access.Person, *, on: date) -> Self:
+        """Open, and this user's own: as the one responsible, or as who does the work of a unit where nobody is."""
+        covering = Q(cadre=OuterRef("responsible"), unit=Left(OuterRef("unit_id"), Length("unit_id")))
+        nobodys = ~Exists(Post.objects.current(on).filter(covering)) & access.reached(
+            "unit__code", user, access.Action.OWE
+        )
         mine = Q(responsible=getattr(user, "pk", None)) & access.within("unit__code", user)
         return self.filter(nobodys | mine, state=Finding.State.OPEN)
 

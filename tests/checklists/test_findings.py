@@ -174,7 +174,7 @@ def test_stand_ins_are_one_pair_of_hands(campaign: Campaign, cast: Cast, who: st
     for post in stood if over else []:
         type(post).objects.filter(pk=post.pk).update(until=today)
     looker = Cadre.objects.get(pk=looker.pk)
-    with pytest.raises(PermissionDenied, match="stand in"):
+    with pytest.raises(PermissionDenied, match="代班"):
         do(finding, What.CONFIRMED, looker)
     assert do(finding, What.CONFIRMED, cast["mei"]).state == State.CLOSED
 
@@ -315,7 +315,7 @@ def test_a_repeat_is_answered_and_changes_nothing(finding: Finding, cast: Cast) 
 
 def test_a_page_that_is_out_of_date_is_told_so(finding: Finding, cast: Cast) -> None:
     do(finding, What.NOTED, cast["lan"], "看过", seen=0)
-    with pytest.raises(Conflict, match="changed this finding"):
+    with pytest.raises(Conflict, match="改动了这个问题"):
         do(finding, What.FIXED, cast["lan"], seen=0)
     assert do(finding, What.FIXED, cast["lan"], seen=1).state == State.FIXED
 
@@ -389,6 +389,24 @@ def test_what_lies_out_of_sight_is_not_listed(campaign: Campaign, cast: Cast, fi
         "hong": set(),
     }.items():
         assert set(Finding.objects.visible_to(cast[name])) == seen
+
+
+def test_what_a_leaver_was_responsible_for_is_the_work_of_who_is_there(
+    campaign: Campaign, cast: Cast, finding: Finding
+) -> None:
+    today = timezone.localdate()
+
+    def has(name: str) -> bool:
+        return finding in Finding.objects.to_put_right_by(cast[name], on=today)
+
+    assert has("lan")
+    assert not has("lin")
+    cast["lan"].posts.update(until=today)
+    assert has("lin")
+    assert not has("hong")
+    above = found(campaign, cast["su"], responsible=cast["tang"])
+    assert above in Finding.objects.to_put_right_by(cast["tang"], on=today)
+    assert above not in Finding.objects.to_put_right_by(cast["lin"], on=today)
 
 
 def test_the_usual_time_counts_working_days() -> None:
