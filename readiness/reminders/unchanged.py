@@ -33,6 +33,12 @@ LOOKED_AT: dict[str, tuple[str, str]] = {
     "checklists_extension": ("true", ALL),
     "checklists_helprequest": ("true", ALL),
     "checklists_chase": ("at > %(since)s", ALL),
+    "checklists_finding": ("true", ALL),
+    "checklists_findingevent": ("at > %(since)s", ALL),
+    "checklists_measure": ("true", ALL),
+    "checklists_round": ("true", ALL),
+    "checklists_round_inspectors": ("true", ALL),
+    "checklists_check": ("at > %(since)s", ALL),
     "readiness_rules": ("true", ALL),
     "readiness_gateway": (
         "campaign_id IS NOT NULL",

@@ -564,7 +564,7 @@ def test_all_that_a_plan_reads_is_looked_at(cast: Cast, quiet: Campaign) -> None
     gateway("wecom_robot", EAST, cast["ada"], quiet)
     phase = Phase.objects.create(campaign=quiet, key="a", title="动员", starts_on=TODAY, ends_on=TODAY + 9 * ONE)
     Item.objects.filter(campaign=quiet, number="v-3").update(every="week", gate=True, phase=phase)
-    Campaign.objects.update(gates=True)
+    Campaign.objects.update(gates=True, gates_from=TODAY, decided_by=cast["mei"])
     with CaptureQueriesContext(connection) as found:
         outbox.planned(TODAY + 5 * ONE, moment(TODAY + 5 * ONE))  # a Monday
     read = {
