@@ -362,9 +362,9 @@ CELERY_BEAT_SCHEDULE = {
     # The ladder of measures goes by days, and a leader looks at it in the office's hours: whoever comes in the morning
     # finds what was so at midnight. Not once a day at a set time: a worker that is down then would miss the day.
     "measures": _every(timedelta(hours=1), "readiness.boards.propose_measures"),
-    # Every file of proof against its hash and its row. Once a day, for as long as one task may run; what is not reached
-    # comes first the next day. Beat asks for it at its start, too, so a machine that is off at night misses nothing.
-    "proofs": _every(timedelta(days=1), "readiness.boards.check_proofs"),
+    # Every file of proof against its hash and its row, once a day: which are due stands in the database. What is not
+    # reached within one task's time comes first an hour later.
+    "proofs": _every(timedelta(hours=1), "readiness.boards.check_proofs"),
     # Several within HEARTBEAT_LATE, so that one that is late is no alarm.
     "worker lives": _every(timedelta(seconds=29), "readiness.worker_lives"),
 }

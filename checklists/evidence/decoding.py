@@ -233,6 +233,7 @@ def _limit() -> None:
 
 def main() -> None:
     """Looks at what comes in and answers."""
+    os.nice(10)  # pages first
     resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))

@@ -41,13 +41,20 @@ class Report:
         yield f"{self.looked_at} files looked at, {self.left} left for the next night, {self.swept} uploads given up"
 
 
-def look_through(*, now: datetime, until: datetime | None = None) -> Report:
-    """Looks at every file, those longest not looked at first, and stops at `until`."""
+def look_through(*, now: datetime, until: datetime | None = None, again_after: timedelta | None = None) -> Report:
+    """Looks at every file, those longest not looked at first, and stops at `until`.
+
+    With `again_after`, only at what came and was last looked at longer ago; if there is nothing, at nothing else.
+    """
     report = Report()
     _sweep(report, now)
-    _orphans(report, now)
     files = Evidence.objects.there().order_by(F("looked_at").asc(nulls_first=True), "id")
-    files = files.exclude(looked_at__gte=now)
+    files = files.exclude(looked_at__gte=now - (again_after or timedelta(0)))
+    if again_after:
+        files = files.filter(at__lt=now - again_after)
+        if not files.exists():
+            return report
+    _orphans(report, now)
     while batch := list(files[:BATCH]):
         for one in batch:
             if until is not None and datetime.now(until.tzinfo) >= until:

@@ -107,6 +107,10 @@ def test_a_night_that_is_too_short_goes_on_the_next(task: Task, cast: Cast) -> N
     assert first is not None
     Evidence.objects.filter(pk=first.pk).update(looked_at=now - timedelta(days=9))
     assert nightly.look_through(now=now).looked_at == 1  # the one longest not looked at
+    daily, later = timedelta(hours=20), timedelta(hours=21)
+    assert nightly.look_through(now=now, again_after=daily).looked_at == 0  # all came today
+    assert nightly.look_through(now=now + later, again_after=daily).looked_at == 3
+    assert nightly.look_through(now=now + later, again_after=daily).looked_at == 0
 
 
 def test_a_process_that_dies_between_bytes_and_row_leaves_nothing_once_the_sender_repeats(

@@ -44,6 +44,7 @@ TASKS = {
     "readiness.reminders.deliver": "sending",
     "readiness.reminders.confirm": "sending",
     "readiness.boards.count_gaps": "reports",
+    "readiness.boards.check_proofs": "reports",
 }
 
 
