@@ -515,6 +515,16 @@ def test_a_check_and_a_tick_at_once_both_count_once(together: Round, elsewhere: 
     assert drift() == []
 
 
+def test_what_comes_while_the_round_ends_waits_for_that_and_is_told(together: Round, elsewhere: Elsewhere) -> None:
+    ends = "UPDATE checklists_round SET finished_at = now(), finished_by_id = made_by_id WHERE id = %s"
+    elsewhere.run(ends, together.pk)
+    late = elsewhere.start(lambda: see(together, "wang", "holds"))
+    elsewhere.wait_for_waiting()
+    elsewhere.commit()
+    assert late.result(30) == "Conflict"
+    assert not Check.objects.exists()
+
+
 def test_what_comes_while_the_round_ends_is_taken_or_told(together: Round, elsewhere: Elsewhere) -> None:
     def end() -> str:
         try:
