@@ -251,7 +251,7 @@ def test_claimed_and_verified_are_two_peoples_words_whatever_is_done(small: None
 def forgets_the_claimant(user: Any, task: Any) -> access.Verdict:
     """Whoever's post checks there may."""
     high = [
-        one for one in access._able(user, access.Action.CHECK, task.unit_id) if access.height_of(one) >= task.height
+        one for one in access.posts_for(user, access.Action.CHECK, task.unit_id) if access.height_of(one) >= task.height
     ]
     return access.YES if high else access.Verdict(False)
 

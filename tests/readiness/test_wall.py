@@ -168,7 +168,7 @@ def test_what_happens_elsewhere_is_not_told(busy: Campaign, cast: Cast) -> None:
 def test_a_pass_can_do_nothing(cast: Cast) -> None:
     onlooker = access.Onlooker(COUNTY)
     assert access.may_see(onlooker, WILLOW)
-    assert not any(access._may(onlooker, action, unit) for action in access.Action for unit in (COUNTY, EAST, WILLOW))
+    assert not any(access.can(onlooker, action, unit) for action in access.Action for unit in (COUNTY, EAST, WILLOW))
 
 
 def test_it_is_kept_by_nobody_and_says_where_from_to_nobody(busy: Campaign, cast: Cast) -> None:

@@ -60,7 +60,7 @@ from villages.access.table import (
     lets,
     onlookers,
 )
-from villages.access.verdicts import YES, Verdict, require
+from villages.access.verdicts import YES, Verdict, can, posts_for, require
 from villages.access.work import (
     OwedTask,
     SentOrSeen,
@@ -105,6 +105,7 @@ __all__ = [
     "above",
     "allows",
     "answers_calls",
+    "can",
     "checkable",
     "checks_for",
     "checks_tasks",
@@ -148,6 +149,7 @@ __all__ = [
     "may_waive",
     "onlookers",
     "owes_tasks",
+    "posts_for",
     "reached",
     "require",
     "runs_campaigns",
