@@ -17,12 +17,17 @@ from checklists.models import Campaign, Change
 from checklists.scope import OWES, params
 from villages.models import Cadre
 
+# Somebody has done something about a task, looked at it, or sent or is sending a file for it.
+TOUCHED = " OR ".join(
+    f"EXISTS (SELECT FROM checklists_{what} o WHERE o.task_id = t.id)"
+    for what in ("taskevent", "check", "finding", "evidenceuse", "upload")
+)
 # What would be done with each task, there or not: the whole difference between the plan and the tasks.
 DIFFERENCE = f"""
     SELECT coalesce(t.item_id, w.item_id) AS item_id, coalesce(t.unit_id, w.unit_id) AS unit_id, t.id AS task_id, CASE
         WHEN t.id IS NULL THEN 'add'
         WHEN w.item_id IS NULL AND t.retired_at IS NOT NULL THEN 'gone'
-        WHEN w.item_id IS NULL AND EXISTS (SELECT FROM checklists_taskevent e WHERE e.task_id = t.id) THEN 'retire'
+        WHEN w.item_id IS NULL AND ({TOUCHED}) THEN 'retire'
         WHEN w.item_id IS NULL THEN 'remove'
         WHEN t.retired_at IS NOT NULL THEN 'revive'
         WHEN (t.points, t.veto) <> (w.points, w.veto) OR t.due_on <> w.due_on AND NOT t.due_by_hand THEN 'change'

@@ -32,11 +32,11 @@ def attach(thing: Thing, ids: Iterable[uuid.UUID], *, by: Cadre) -> int:
         PermissionDenied: the user may not add to it.
     """
     access.require(thing.may(by))
-    if thing.closed:
-        raise Refused(thing.closed, 409)
     found = Evidence.objects.there().filter(pk__in=list(ids), unit=thing.unit_id, campaign=thing.campaign)
     with transaction.atomic():
         uses = [EvidenceUse(evidence=one, by=by, **thing.named) for one in found.select_for_update(of=("self",))]
+        if closed := thing.held().closed:
+            raise Refused(closed, 409)
         EvidenceUse.objects.bulk_create(uses, ignore_conflicts=True)
     return len(uses)
 
@@ -53,6 +53,9 @@ def take_back(evidence: Evidence, *, by: Cadre, now: datetime) -> None:
         # Now it is attached to nothing more, and nobody verifies what it serves: whoever does holds the task and then
         # looks whether there still is a file.
         held = Evidence.objects.select_for_update(of=("self",)).get(pk=evidence.pk)
+        # Findings before tasks: whoever answers one that came from a call for help holds it and then the task.
+        known = Finding.objects.filter(proofs__evidence=held)
+        list(Finding.objects.filter(pk__in=known.values("pk")).order_by("pk").select_for_update(no_key=True))
         served = Task.objects.filter(proofs__evidence=held)
         list(Task.objects.filter(pk__in=served.values("pk")).order_by("pk").select_for_update(no_key=True))
         if held.removed_at is not None:

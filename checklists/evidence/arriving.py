@@ -210,6 +210,8 @@ def _finish(upload: Upload, file: IO[bytes], *, by: Cadre, now: datetime) -> Evi
         kept = keeping.keep(upload.stored, io.BytesIO(looked.photo) if looked.photo else file)
         if thumbnail:
             keeping.keep(thumbnail, io.BytesIO(looked.thumbnail))
+        if closed := thing.held().closed:  # meanwhile
+            raise _Unfit(closed, 409)
         evidence = Evidence(
             id=upload.pk,
             campaign=thing.campaign,

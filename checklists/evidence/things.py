@@ -8,6 +8,7 @@ from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from checklists.evidence.refusals import Refused
 from checklists.models import Campaign, Check, Evidence, Finding, Task, Upload
 from villages import access
 from villages.models import Cadre
@@ -38,6 +39,21 @@ class Thing:
     @property
     def campaign(self) -> Campaign:
         return self.row.task.campaign if isinstance(self.row, Check) else self.row.campaign
+
+    def held(self) -> "Thing":
+        """As it is now, until the caller's transaction ends: closing its campaign, or bringing its tasks up to date,
+        waits.
+
+        Raises:
+            Refused: it is gone, as nobody had ever touched it.
+        """
+        Campaign.objects.raw("SELECT id FROM checklists_campaign WHERE id = %s FOR SHARE", [self.campaign.pk])[0]
+        rows: Any = type(self.row)._default_manager
+        task = "task__" if isinstance(self.row, Check) else ""
+        now = rows.select_related(f"{task}campaign").filter(pk=self.row.pk).first()
+        if now is None:
+            raise Refused(_("This task is no longer asked for. The file was not saved."), 409)
+        return Thing(now)
 
     def may(self, user: Cadre) -> access.Verdict:
         """Whether the user may add to it."""

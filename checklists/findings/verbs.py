@@ -29,6 +29,9 @@ FURTHEST = timedelta(days=3653)
 # What the doing side does, what whoever looks after the unit does, and what both do.
 DOING = (What.PLANNED, What.STEPPED, What.FIXED, What.ASKED_TIME, What.DISPUTED)
 BOTH = (What.HANDED_OVER, What.NOTED)
+# What nobody says of their own doing, nor of what they are responsible for: it would move the deadline or the end.
+LOOKING = (What.CONFIRMED, What.SENT_BACK, What.LOOKED_BACK)
+JUDGING = (What.GAVE_TIME, What.REFUSED_TIME, What.UPHELD, What.DROPPED)
 NEEDS_REASON = frozenset(
     {
         *(What.FIXED, What.SENT_BACK, What.REOPENED, What.ASKED_TIME, What.REFUSED_TIME, What.HANDED_OVER),
@@ -142,11 +145,12 @@ def may(user: Cadre, finding: Finding, what: str, *, hands: dict[int, set[int]])
         return finds
     mine = hands[user.pk]
     fixed = {finding.fixed_by_id, finding.fixed_for_id}
-    if what in (What.CONFIRMED, What.LOOKED_BACK):
-        if mine & fixed or _meet(mine, hands, finding.fixed_by_id):
-            return access.Verdict(False, _("You or whom you stand in for put it right; someone else has to look."))
-        if what == What.CONFIRMED and finding.responsible_id in mine:
-            return access.Verdict(False, _("You are responsible for this yourself; someone else has to look."))
+    if what in LOOKING and (mine & fixed or _meet(mine, hands, finding.fixed_by_id)):
+        return access.Verdict(False, _("You or whom you stand in for put it right; someone else has to look."))
+    if what in LOOKING and finding.responsible_id in mine:
+        return access.Verdict(False, _("You are responsible for this yourself; someone else has to look."))
+    if what in JUDGING and finding.responsible_id in mine:
+        return access.Verdict(False, _("You are responsible for this yourself; someone else decides."))
     asked = finding.asked_by_id if what in (What.GAVE_TIME, What.REFUSED_TIME) else None
     if _meet(mine, hands, asked):
         return access.Verdict(False, _("You asked for more time yourself; someone else answers."))

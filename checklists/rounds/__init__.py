@@ -122,9 +122,9 @@ def cannot_go(people: Iterable[Cadre], unit: str, *, on: date) -> dict[int, str]
     """Why a person cannot inspect this unit, by id: out of office, or it is their own work there. Sets their posts."""
     known = {person.pk: person for person in people}
     held: dict[int, list[tuple[str, str, int | None]]] = {pk: [] for pk in known}
-    posts = Post.objects.current(on).filter(cadre__in=known)
-    for cadre, *post in posts.values_list("cadre_id", "role", "unit_id", "stands_in_for__cadre"):
-        held[cadre].append((post[0], post[1], post[2]))
+    current = Post.objects.current(on).filter(cadre__in=known)
+    for cadre, *post in current.values_list("cadre_id", "role", "unit_id", "stands_in_for__cadre"):
+        held[cadre].append(tuple(post))
     said = {}
     for pk, person in known.items():
         person.held = held[pk]  # type: ignore[attr-defined]

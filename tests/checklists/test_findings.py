@@ -156,6 +156,38 @@ def test_who_is_responsible_does_not_confirm_what_others_did_for_them(campaign: 
         do(finding, What.CONFIRMED, cast["lin"])
 
 
+@pytest.mark.parametrize("who", ["responsible", "stands in for who is"])
+def test_who_is_responsible_moves_neither_the_deadline_nor_the_end(who: str, campaign: Campaign, cast: Cast) -> None:
+    """Lin is linked with the village: would look after it, and has to put this right."""
+    finding = found(campaign, cast["lin"], responsible=cast["lin"])
+    until, by = finding.due_on + 5 * DAY, cast["lin"]
+    if who != "responsible":
+        by, today = cast["nobody"], timezone.localdate()
+        posts.stand_in(
+            by.posts.model.objects.get(cadre=cast["lin"], unit=WILLOW), by, today, today + DAY, by=cast["ada"]
+        )
+    with pytest.raises(PermissionDenied):
+        do(finding, What.GAVE_TIME, by, until=until)
+    do(finding, What.DISPUTED, cast["lan"])
+    for what in (What.UPHELD, What.DROPPED):
+        with pytest.raises(PermissionDenied):
+            do(finding, what, by)
+    do(finding, What.UPHELD, cast["tang"])
+    do(finding, What.FIXED, cast["lan"])
+    with pytest.raises(PermissionDenied):
+        do(finding, What.SENT_BACK, by, until=until)
+    do(finding, What.CONFIRMED, cast["tang"])
+    with pytest.raises(PermissionDenied):
+        do(finding, What.LOOKED_BACK, by)
+
+
+def test_who_put_it_right_does_not_give_themselves_time_by_sending_it_back(finding: Finding, cast: Cast) -> None:
+    do(finding, What.FIXED, cast["lin"])
+    with pytest.raises(PermissionDenied):
+        do(finding, What.SENT_BACK, cast["lin"], until=finding.due_on + 30 * DAY)
+    assert do(finding, What.SENT_BACK, cast["tang"]).due_on == finding.due_on
+
+
 @pytest.mark.parametrize("over", [False, True], ids=["now", "over by now"])
 @pytest.mark.parametrize("who", ["the stand-in of who fixed it", "whom the stand-in stood in for", "two for a third"])
 def test_stand_ins_are_one_pair_of_hands(campaign: Campaign, cast: Cast, who: str, over: bool) -> None:
@@ -372,7 +404,7 @@ def test_a_page_offers_what_can_be_done_now_and_nothing_else(finding: Finding, c
     assert offered("mei") == {"gave_time", "handed_over", "noted"}
     assert offered("an") == set()
     do(finding, What.FIXED, cast["lin"])
-    assert offered("lin") == {"sent_back", "noted"}
+    assert offered("lin") == {"noted"}
     assert offered("tang") == {"confirmed", "sent_back", "noted"}
     do(finding, What.CONFIRMED, cast["tang"])
     assert offered("mei") == {"looked_back", "reopened", "noted"}

@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, rule, run_state_machine_as_test
 
 from checklists import course, launch, more_time, sync, ticks
+from checklists.evidence import arriving
+from checklists.evidence.things import Thing
 from checklists.models import Campaign, Item, Responsibility, Task, TaskEvent
-from tests import factories
+from tests import factories, proofs
 from tests.checklists.conftest import Undone
 from tests.checklists.test_tallies import drift
 from tests.factories import COUNTY, EAST, LAKE, MAPLE, WEST, WILLOW
@@ -77,6 +79,28 @@ def test_a_struck_item_leaves_where_nobody_began_and_is_kept_where_somebody_did(
     assert as_("lan").get(f"/tasks/{task.pk}/").status_code == 200
     late = as_("lan").post(f"/tasks/{task.pk}/tick/", factories.body("open"))
     assert late.status_code == 409
+
+
+@pytest.mark.parametrize("left", ["check", "finding", "proof", "on its way"])
+def test_a_struck_item_stays_where_somebody_looked_or_sent_a_file(
+    left: str, campaign: Campaign, cast: dict[str, Cadre]
+) -> None:
+    """None of these is a line of the task's own history."""
+    task = factories.task(campaign)
+    if left == "check":
+        proofs.seen(task, cast["su"])
+    elif left == "finding":
+        proofs.found(task, cast["su"])
+    elif left == "proof":
+        proofs.kept(task, cast["lan"])
+    else:
+        announced = arriving.Announced(uuid.uuid4(), "现场.jpg", 9)
+        arriving.announce(Thing(task), announced, by=cast["lan"], now=timezone.now())
+    Item.objects.filter(pk=task.item_id).update(struck=True)
+    done = sync.sync(campaign, by=cast["ada"])
+    assert (done.retire, done.remove) == (1, 2)
+    assert Task.objects.get(item=task.item_id).retired_at is not None
+    assert drift() == []
 
 
 def test_what_was_retired_comes_back_as_it_was(campaign: Campaign, cast: dict[str, Cadre]) -> None:
