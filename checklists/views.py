@@ -14,7 +14,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from checklists import answers, chases, help, scope, ticks
 from checklists import more_time as times
-from checklists.evidence.shown import shown
+from checklists.evidence.shown import seen, shown
 from checklists.evidence.things import Thing
 from checklists.forms import AnswerForm, ChaseForm, EventForm, HelpAnswerForm, HelpForm, MoreTimeForm, TickForm
 from checklists.lines import Lines
@@ -228,7 +228,7 @@ def _task_page(
     context = {
         "task": task,
         "events": events,
-        "checks": task.checks.select_related("by").order_by("-at", "-id"),
+        "checks": seen(task.checks.select_related("by").order_by("-at", "-id"), user, now=timezone.now()),
         "values": values,
         "next_due": values.next_due(today),
         "answers": answering,

@@ -34,7 +34,8 @@ def attach(thing: Thing, ids: Iterable[uuid.UUID], *, by: Cadre) -> int:
     access.require(thing.may(by))
     if thing.closed:
         raise Refused(thing.closed, 409)
-    found = Evidence.objects.there().filter(pk__in=list(ids), unit=thing.unit_id, campaign=thing.campaign)
+    here = Evidence.objects.visible_to(by).there().filter(unit=thing.unit_id, campaign=thing.campaign)
+    found = here.filter(pk__in=list(ids))
     with transaction.atomic():
         uses = [EvidenceUse(evidence=one, by=by, **thing.named) for one in found.select_for_update(of=("self",))]
         EvidenceUse.objects.bulk_create(uses, ignore_conflicts=True)
