@@ -6,6 +6,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.core.paginator import Paginator
+from django.db.models import OuterRef, Subquery
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
@@ -14,7 +15,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from checklists import answers, chases, help, scope, ticks
 from checklists import more_time as times
-from checklists.evidence.shown import shown
+from checklists.evidence.shown import seen, shown
 from checklists.evidence.things import Thing
 from checklists.forms import AnswerForm, ChaseForm, EventForm, HelpAnswerForm, HelpForm, MoreTimeForm, TickForm
 from checklists.lines import Lines
@@ -205,7 +206,9 @@ def _task_page(
     choices = ticks.choices(user, task)
     waiting = task.extensions.waiting().select_related("asked_by").first()
     call = task.help_requests.waiting().select_related("asked_by", "finding").first()
-    chased = task.chases.filter(on=today).select_related("by").first()
+    chase = task.chases.filter(on=today, at=OuterRef("at")).values("reason")[:1]
+    events: list[Any] = list(task.events.select_related("by").annotate(chased_for=Subquery(chase)))
+    chased = next((event for event in events if event.chased_for is not None), None)
     answering = Responsibility.objects.visible_to(user).of_unit(task.campaign, task.unit, on=today)
     gives = access.may_give_time(user, task)
     # Who asked neither answers nor gives; who may only ask waits for the answer.
@@ -219,7 +222,6 @@ def _task_page(
         and chases.is_due(task, today)
         and bool(access.may_chase(user, task.unit_id) and chases.hearers(answering, user)),
     }
-    events = list(task.events.select_related("by"))
     values = Values.of(task, events)
     sent = form or next(iter(beside.values()), None)
     lost = (form is not None and form.data.get("state") not in choices) or not all(takes[name] for name in beside)
@@ -228,7 +230,7 @@ def _task_page(
     context = {
         "task": task,
         "events": events,
-        "checks": task.checks.select_related("by").order_by("-at", "-id"),
+        "checks": seen(task.checks.select_related("by").order_by("-at", "-id"), user, now=timezone.now()),
         "values": values,
         "next_due": values.next_due(today),
         "answers": answering,

@@ -57,7 +57,7 @@ let leaving = ""; // where to go once nothing waits any more
 const takeIn = async (entry, answer) => {
   if (answer.status === 200) {
     await drop(entry.event);
-    settle(entry);
+    settle(entry, answer.proofs);
   } else {
     await keep({ ...entry, refused: answer.said || String(answer.status), status: answer.status });
   }
@@ -125,8 +125,19 @@ const written = (tag, words, className) => {
   return made;
 };
 
+// Photos of what was just saved; static/uploads.js sends them.
+const photosOf = (entry, address) => {
+  const box = written("div", "", "proofs of-check");
+  box.id = `proofs-${address.split("/")[2]}`;
+  box.append(document.getElementById("add-photo").content.cloneNode(true));
+  box.querySelector("form").action = address;
+  box.querySelector("[name=next]").value = `/rounds/${here}/#task-${entry.task}`;
+  box.querySelector(".visually-hidden").textContent = ` ${titleOf(entry.task)}`;
+  return box;
+};
+
 // The server has it: the card says so, and takes a decision where there was none.
-const settle = (entry) => {
+const settle = (entry, proofs) => {
   const card = cardOf(entry.task);
   if (!card || entry.round !== here) return;
   card.querySelector(".waits")?.remove();
@@ -134,6 +145,7 @@ const settle = (entry) => {
   said.append(written("span", WORDS[entry.result], `state result-${entry.result}`), " ", written("span", english ? "saved" : "已保存"));
   if (entry.remark) said.append(" ", written("q", entry.remark));
   card.querySelector(".said-here").append(said);
+  if (proofs) card.querySelector(".said-here").append(photosOf(entry, proofs));
   const form = card.querySelector("form.look");
   if (!form) return;
   if (entry.result !== "unseen") form.remove();

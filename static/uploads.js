@@ -138,12 +138,16 @@ const renew = async (form) => {
   const answer = await fetch(location.href, { headers: { Accept: "text/html" } }).catch(() => null);
   if (!answer || !answer.ok) return;
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-  for (const part of [".proofs > .files", ".proofs > .hint:not(.gone)", ".proofs > .unproven", ".facts .unproven"]) {
-    const [old, fresh] = [document.querySelector(part), page.querySelector(part)];
+  const here = form.closest(".proofs"); // one of several, where a page shows several things
+  const place = [...here.children].find((child) => child.contains(form));
+  const there = page.getElementById(here.id);
+  for (const part of [".files", ".hint:not(.gone)", ".unproven"]) {
+    const [old, fresh] = [here, there].map((section) => section?.querySelector(`:scope > ${part}`));
     if (old && fresh) old.replaceWith(fresh);
     else if (old) old.remove();
-    else if (fresh && part.startsWith(".proofs")) form.before(fresh);
+    else if (fresh) place.before(fresh);
   }
+  if (!page.querySelector(".facts .unproven")) document.querySelector(".facts .unproven")?.remove();
 };
 
 const sendAll = async (form) => {

@@ -145,6 +145,11 @@ def with_standing(rounds: RoundQuerySet) -> RoundQuerySet:
     return rounds.annotate(begun=Exists(checks), is_replaced=ExpressionWrapper(replaced, BooleanField()))
 
 
+def in_force(rounds: RoundQuerySet) -> RoundQuerySet:
+    """Those that are work, or were: without the ones that another draw replaced before anybody had begun."""
+    return with_standing(rounds).filter(is_replaced=False)
+
+
 def differences(draw: Draw) -> list[str]:
     """Where the rounds that the database keeps are not what secret, numbers and list say; empty: nothing is amiss."""
     found = []

@@ -32,7 +32,8 @@ def attach(thing: Thing, ids: Iterable[uuid.UUID], *, by: Cadre) -> int:
         PermissionDenied: the user may not add to it.
     """
     access.require(thing.may(by))
-    found = Evidence.objects.there().filter(pk__in=list(ids), unit=thing.unit_id, campaign=thing.campaign)
+    here = Evidence.objects.visible_to(by).there().filter(unit=thing.unit_id, campaign=thing.campaign)
+    found = here.filter(pk__in=list(ids))
     with transaction.atomic():
         uses = [EvidenceUse(evidence=one, by=by, **thing.named) for one in found.select_for_update(of=("self",))]
         if closed := thing.held().closed:

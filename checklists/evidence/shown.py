@@ -1,4 +1,4 @@
-"""What a page shows of the proof of one task, check or finding: templates/evidence/_proofs.html.
+"""What a page shows of the proof of one task or finding: templates/evidence/_proofs.html; of checks: _seen.html.
 
     context["proofs"] = shown(Thing(task), request.user, now=timezone.now())
     {% include "evidence/_proofs.html" %}
@@ -9,13 +9,16 @@ A page with the upload form also loads static/uploads.js.
 from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from django.conf import settings
-from django.db.models import Q
+from django.contrib.postgres.expressions import ArraySubquery
+from django.db.models import OuterRef, Q, QuerySet, Value
+from django.db.models.functions import JSONObject
 
 from checklists.evidence import MAY_BE_TAKEN_BACK
 from checklists.evidence.things import Thing
-from checklists.models import Evidence, EvidenceUse, Finding, Task
+from checklists.models import Check, Evidence, EvidenceUse, Finding, Task
 from villages import access
 from villages.models import Cadre
 
@@ -54,6 +57,50 @@ class Shown:
     takes_all: bool  # may take along all of the unit's in one file
     asked_for: bool  # the item wants a file
     megabytes: int
+
+
+@dataclass(frozen=True)
+class File:
+    """As much of a file as a small picture needs."""
+
+    id: str
+    name: str
+    has_thumbnail: bool
+    may_be_taken_back: bool
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What an inspector saw of one task, and the proof of it that the reader sees."""
+
+    check: Check
+    files: list[File]
+    address: str  # where the reader sends more; empty: they do not
+
+
+def seen(checks: QuerySet[Check], user: Cadre, *, now: datetime, takes: bool = False) -> list[Seen]:
+    """The checks in their order, each with its files. One query.
+
+    Args:
+        takes: the page is the round's own, which still takes what its inspectors saw, and gives it back.
+    """
+    there = Evidence.objects.visible_to(user).there()
+    uses = EvidenceUse.objects.filter(check_seen=OuterRef("pk"), evidence__in=there).order_by("at", "pk")
+    told = JSONObject(
+        id="evidence__id",
+        name="evidence__name",
+        has_thumbnail=~Q(evidence__thumbnail=""),
+        may_be_taken_back=Q(evidence__by=user, evidence__at__gt=now - MAY_BE_TAKEN_BACK) if takes else Value(False),
+    )
+    said: Any = checks.annotate(files=ArraySubquery(uses.values_list(told)))
+    return [
+        Seen(
+            one,
+            [File(**file) for file in one.files],
+            Thing(one).address if takes and Thing(one).may(user) else "",
+        )
+        for one in said
+    ]
 
 
 def shown(thing: Thing, user: Cadre, *, now: datetime) -> Shown:

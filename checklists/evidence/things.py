@@ -59,15 +59,19 @@ class Thing:
         """Whether the user may add to it."""
         if isinstance(self.row, Check):
             return access.may_prove_what_was_seen(user, self.row)
+        if isinstance(self.row, Finding) and access.may_put_right(user, self.unit_id, self.row.responsible_id):
+            return access.YES
         return access.may_prove(user, self.unit_id)
 
     @property
     def closed(self) -> "str | Promise":
-        """Why nobody adds anything now; empty: it is open."""
-        if not self.campaign.is_running:
+        """Why nobody adds anything now; empty: it is open. Findings are settled after the campaign's end, too."""
+        if not isinstance(self.row, Finding) and not self.campaign.is_running:
             return _("This campaign takes no changes now. The file was not saved.")
         if isinstance(self.row, Task) and self.row.retired_at is not None:
             return _("This task is no longer asked for. The file was not saved.")
+        if isinstance(self.row, Check) and self.row.round.is_over:
+            return _("This round is finished and takes nothing more. The file was not saved.")
         return ""
 
     @property
@@ -80,8 +84,9 @@ class Thing:
     @property
     def page(self) -> str:
         """Where it is shown."""
-        thing = Thing(self.row.task) if isinstance(self.row, Check) else self
-        return f"{thing.address.removesuffix('proofs/')}#proofs"
+        if isinstance(self.row, Check):
+            return f"{reverse('round', args=[self.row.round_id])}#task-{self.row.task_id}"
+        return f"{self.address.removesuffix('proofs/')}#proofs"
 
 
 def verified(evidence: Evidence) -> Q:

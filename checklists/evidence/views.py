@@ -40,7 +40,7 @@ def task_proofs(request: CadreRequest, task_id: int) -> HttpResponse:
 @require_POST
 def check_proofs(request: CadreRequest, check_id: uuid.UUID) -> HttpResponse:
     """Adds proof to what was seen on a round."""
-    seen = Check.objects.visible_to(request.user).select_related("task__campaign")
+    seen = Check.objects.visible_to(request.user).select_related("task__campaign", "round")
     return _add(request, Thing(get_object_or_404(seen, pk=check_id)))
 
 
@@ -100,7 +100,7 @@ def take_back(request: CadreRequest, proof_id: uuid.UUID) -> HttpResponse:
         messages.success(request, _("Taken back: %(name)s") % {"name": found.name})
     except Refused as refused:
         messages.warning(request, str(refused.message))
-    use = found.uses.select_related("task", "check_seen__task", "finding").first()
+    use = found.uses.select_related("task", "check_seen", "finding").first()
     row = use and (use.task or use.check_seen or use.finding)
     return back(request, otherwise=Thing(row).page if row else "/")
 

@@ -13,9 +13,11 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from checklists import findings
+from checklists.evidence.shown import seen, shown
+from checklists.evidence.things import Thing
 from checklists.findings import ledger, verbs
 from checklists.findings.forms import FORMS, FindingForm, StepForm, VerbForm
-from checklists.models import Campaign, Finding, FindingEvent, HelpRequest, Responsibility, Task
+from checklists.models import Campaign, Check, Finding, FindingEvent, HelpRequest, Responsibility, Task
 from villages import access
 from villages.http import CadreRequest, back
 from villages.models import CODE_PATTERN, Cadre, Post, Unit, code_of
@@ -35,15 +37,15 @@ OPEN_AT_ONCE = (What.FIXED, What.CONFIRMED, What.SENT_BACK)
 @require_safe
 def finding_page(request: CadreRequest, finding_id: int) -> HttpResponse:
     """What, who, until when; its steps and history; what the reader may do."""
-    seen = Finding.objects.visible_to(request.user).select_related(*SHOWN)
-    return _page(request, get_object_or_404(seen, pk=finding_id))
+    there = Finding.objects.visible_to(request.user).select_related(*SHOWN)
+    return _page(request, get_object_or_404(there, pk=finding_id))
 
 
 @require_POST
 def finding_verb(request: CadreRequest, finding_id: int, verb: str) -> HttpResponse:
     """Every verb on a finding."""
-    seen = Finding.objects.visible_to(request.user).select_related(*SHOWN)
-    found, today = get_object_or_404(seen, pk=finding_id), timezone.localdate()
+    there = Finding.objects.visible_to(request.user).select_related(*SHOWN)
+    found, today = get_object_or_404(there, pk=finding_id), timezone.localdate()
     if verb not in FORMS:
         raise Http404
     access.require(verbs.may(request.user, found, verb, hands=verbs.hands_of(request.user, found, on=today)))
@@ -57,7 +59,7 @@ def finding_verb(request: CadreRequest, finding_id: int, verb: str) -> HttpRespo
         form.add_error(unfit.field if unfit.field in form.fields else None, str(unfit.message))
         return _page(request, found, form=form, status=422)
     except findings.Conflict as conflict:
-        return _page(request, seen.get(pk=found.pk), form=form, conflict=str(conflict.message), status=409)
+        return _page(request, there.get(pk=found.pk), form=form, conflict=str(conflict.message), status=409)
     messages.success(
         request, _("Saved: %(what)s") % {"what": f"{outcome.finding.called} {outcome.event.get_what_display()}"}
     )
@@ -77,8 +79,8 @@ def _page(
     for verb in allowed:
         if verb != What.STEPPED:
             is_sent = form is not None and form.verb == verb
-            shown = form if form is not None and is_sent else FORMS[verb](finding=finding, takers=takers)
-            forms.append((shown, uuid.uuid4(), verb in OPEN_AT_ONCE or is_sent))
+            filled = form if form is not None and is_sent else FORMS[verb](finding=finding, takers=takers)
+            forms.append((filled, uuid.uuid4(), verb in OPEN_AT_ONCE or is_sent))
     steps = [
         (step, uuid.uuid4() if What.STEPPED in allowed and step.done_by_id is None else None)
         for step in finding.steps.select_related("done_by")
@@ -93,6 +95,10 @@ def _page(
         "is_overdue": finding.is_overdue(today),
         "conflict": conflict,
         "typed": [words for words in typed if words] if conflict else [],
+        "saw": seen(Check.objects.filter(pk=finding.check_seen_id), request.user, now=timezone.now())
+        if finding.check_seen_id
+        else [],
+        "proofs": shown(Thing(finding), request.user, now=timezone.now()),
     }
     return render(request, "findings/finding.html", context, status=status)
 
@@ -100,8 +106,8 @@ def _page(
 @require_http_methods(["GET", "HEAD", "POST"])
 def new_finding(request: CadreRequest, campaign_id: int) -> HttpResponse:
     """Enters a finding; first at which unit, unless the address says so."""
-    seen = Campaign.objects.visible_to(request.user).select_related("template")
-    campaign = get_object_or_404(seen, pk=campaign_id)
+    there = Campaign.objects.visible_to(request.user).select_related("template")
+    campaign = get_object_or_404(there, pk=campaign_id)
     here = Unit.objects.visible_to(request.user).under(campaign.host_id)
     mine = here.filter(access.finds_at("code", request.user))
     asked = _asked(request, campaign)

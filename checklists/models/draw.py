@@ -133,6 +133,10 @@ class RoundQuerySet(models.QuerySet["Round"]):
         """That the user was sent on."""
         return self.filter(self._of(user))
 
+    def under(self, code: str) -> Self:
+        """At the unit and everything below it."""
+        return self.filter(access.under("unit__code", code))
+
     def open(self) -> Self:
         """Not finished."""
         return self.filter(finished_at__isnull=True)
@@ -199,8 +203,9 @@ class CheckQuerySet(models.QuerySet["Check"]):
     """Sentences about what was seen."""
 
     def visible_to(self, user: access.Person) -> Self:
-        """About tasks of units in the user's sight."""
-        return self.filter(access.within("task__unit__code", user))
+        """About tasks of units in the user's sight; and what they saw themselves anywhere, while in office."""
+        own = Q(by=getattr(user, "pk", None)) if access.may_go_on_rounds(user) else Q(pk__in=[])
+        return self.filter(access.within("task__unit__code", user) | own)
 
     def found_at(self, campaign: Campaign, unit: Unit) -> Self:
         """What was seen of the unit's own tasks, the newest first, with what a line shows."""

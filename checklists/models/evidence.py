@@ -4,7 +4,7 @@ from typing import Self
 
 import pgtrigger
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Exists, F, OuterRef, Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
@@ -21,8 +21,10 @@ class EvidenceQuerySet(models.QuerySet["Evidence"]):
     """Sentences about proof."""
 
     def visible_to(self, user: access.Person) -> Self:
-        """Files of units in the user's sight."""
-        return self.filter(access.within("unit__code", user))
+        """Files of units in the user's sight; and one's own of what one saw on a round elsewhere, while in office."""
+        me = getattr(user, "pk", None) if access.may_go_on_rounds(user) else None
+        on_rounds = Exists(EvidenceUse.objects.filter(evidence=OuterRef("pk"), check_seen__by=me))
+        return self.filter(access.within("unit__code", user) | (Q(by=me) & on_rounds))
 
     def there(self) -> Self:
         """Not taken away again."""

@@ -19,8 +19,9 @@ from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 
+from checklists import draws
 from checklists.findings import open_finding
-from checklists.models import Campaign, Check, Finding, Item, Responsibility, Round, State, Task, TaskEvent
+from checklists.models import Campaign, Check, Draw, Finding, Item, Responsibility, Round, State, Task, TaskEvent
 from checklists.models.task import TaskQuerySet
 from villages import access
 from villages.models import Cadre, Post, Unit
@@ -103,6 +104,19 @@ def is_inspector(user: Cadre, visit: Round) -> bool:
     return visit.inspectors.filter(pk=user.pk).exists()
 
 
+def replaced_by(visit: Round) -> Draw | None:
+    """The draw that took the place of this round's before anybody had begun: it is nobody's work any more."""
+    if visit.draw_id is None or draws.in_force(Round.objects.filter(pk=visit.pk)).exists():
+        return None
+    return Draw.objects.get(instead_of=visit.draw_id)
+
+
+def _refuse_replaced(visit: Round) -> None:
+    if (draw := replaced_by(visit)) is not None:
+        said = _("Draw %(n)d took the place of this round's draw before anybody had begun here. It takes no answers.")
+        raise Conflict(said % {"n": draw.number})
+
+
 def may_record(user: Cadre, visit: Round) -> access.Verdict:
     """Whether the user records on this round: who was sent, while in office."""
     if not is_inspector(user, visit):
@@ -122,9 +136,9 @@ def cannot_go(people: Iterable[Cadre], unit: str, *, on: date) -> dict[int, str]
     """Why a person cannot inspect this unit, by id: out of office, or it is their own work there. Sets their posts."""
     known = {person.pk: person for person in people}
     held: dict[int, list[tuple[str, str, int | None]]] = {pk: [] for pk in known}
-    current = Post.objects.current(on).filter(cadre__in=known)
-    for cadre, *post in current.values_list("cadre_id", "role", "unit_id", "stands_in_for__cadre"):
-        held[cadre].append(tuple(post))
+    posts = Post.objects.current(on).filter(cadre__in=known)
+    for cadre, role, at, other in posts.values_list("cadre_id", "role", "unit_id", "stands_in_for__cadre"):
+        held[cadre].append((role, at, other))
     said = {}
     for pk, person in known.items():
         person.held = held[pk]  # type: ignore[attr-defined]
@@ -168,7 +182,8 @@ def plan(
             raise Conflict(_("This campaign does not run, so nobody is sent on rounds."))
         if not Task.objects.asked_for().filter(campaign=campaign, unit=unit).exists():
             raise Conflict(_("%(unit)s owes nothing in this campaign.") % {"unit": unit.name})
-        waiting = Round.objects.open().filter(campaign=campaign, unit=unit).select_related("made_by").first()
+        open_ones = draws.in_force(Round.objects.open()).filter(campaign=campaign, unit=unit)
+        waiting = open_ones.select_related("made_by").first()
         if waiting is not None:
             same = {one.pk for one in inspectors} == set(waiting.inspectors.values_list("pk", flat=True))
             if same and (waiting.made_by_id, waiting.rhythm) == (by.pk, rhythm):
@@ -204,7 +219,8 @@ def record(
 
     Raises:
         NotThere: the round is not about this task.
-        Conflict: the round is over, the campaign does not run, somebody decided otherwise, or the number was used.
+        Conflict: the round is over or replaced, the campaign does not run, somebody decided otherwise, or the number
+            was used.
         Unfit: it does not say what is wanting.
         PermissionDenied: by nobody of its inspectors, by one who has left office, or about one's own claim.
     """
@@ -270,6 +286,7 @@ def _refuse(entry: Check, visit: Round, campaign: Campaign) -> None:
     task, by = entry.task, entry.by
     if visit.is_over:
         raise Conflict(_("This round is finished and takes nothing more. Your entry was not saved."))
+    _refuse_replaced(visit)
     if not campaign.is_running:
         raise Conflict(_("This campaign takes no changes now. Your entry was not saved."))
     if task.retired_at is not None:
@@ -338,7 +355,7 @@ def finish(visit: Round, *, by: Cadre, left: int) -> Round:
         left: how many tasks nobody has looked at, as the sender was told.
 
     Raises:
-        Conflict: it is another number by now.
+        Conflict: it is another number by now, or another draw took the round's place.
         PermissionDenied: by somebody else than its inspectors and who plans rounds there.
     """
     with transaction.atomic():
@@ -346,6 +363,7 @@ def finish(visit: Round, *, by: Cadre, left: int) -> Round:
         access.require(may_finish(by, now))
         if now.is_over:
             return now
+        _refuse_replaced(now)
         if not_looked_at(now).count() != left:
             raise Conflict(_("What is not looked at has changed since you opened this page. Look again, then finish."))
         now.finished_by, now.finished_at = by, timezone.now()

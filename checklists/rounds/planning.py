@@ -14,8 +14,8 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
-from checklists import rounds
-from checklists.models import Campaign, Round
+from checklists import draws, rounds
+from checklists.models import Campaign, Draw, Round
 from checklists.rounds import rhythms
 from checklists.rounds.forms import PlanForm
 from checklists.rounds.views import counted
@@ -68,10 +68,11 @@ def _plan(campaign: Campaign, unit: Unit, form: PlanForm, *, by: Cadre) -> Round
     why, items = sent["why"], []
     if not sent["by_hand"]:
         today = timezone.localdate()
+        waits = draws.in_force(Round.objects.open()).filter(campaign=campaign, unit=unit, rhythm=sent["rhythm"])
         found = rhythms.proposal(campaign, by, rhythm=sent["rhythm"], unit=unit, on=today)
         if found is not None:
             why, items = found.why, rhythms.items_for(campaign, found)
-        elif not (waits := Round.objects.open().filter(campaign=campaign, unit=unit, rhythm=sent["rhythm"])).exists():
+        elif not waits.exists():
             raise rounds.Conflict(
                 _("%(unit)s is no longer due for this; look at the proposals again.") % {"unit": unit}
             )
@@ -94,10 +95,18 @@ def _page(
 ) -> HttpResponse:
     user, today = request.user, timezone.localdate()
     sent = request.POST if form is not None else request.GET
-    visits = counted(Round.objects.visible_to(user).filter(campaign=campaign))
-    visits = visits.select_related("unit").prefetch_related("inspectors")
+    visits = draws.in_force(Round.objects.visible_to(user)).filter(campaign=campaign)
+    draw = _draw(campaign, user, request.GET.get("draw", ""))
+    under = _under(campaign, user, request.GET.get("under", ""))
+    if draw is not None:
+        visits = visits.filter(draw=draw)
+    if under is not None:
+        visits = visits.under(under.code)
+    visits = counted(visits).select_related("unit").prefetch_related("inspectors")
     context: dict[str, Any] = {
         "campaign": campaign,
+        "draw": draw,
+        "under": under,
         "page": Paginator(visits.order_by("-made_at", "-pk"), 30).get_page(request.GET.get("page")),
         "plans": campaign.is_running and bool(access.may_inspect_for(user, campaign.host_id)),
         "form": form,
@@ -127,6 +136,21 @@ def _unit(campaign: Campaign, user: Cadre, written: str) -> Unit | None:
     if not code.isalnum() or not code.startswith(campaign.host_id) or not access.may_inspect(user, code):
         return None
     return Unit.objects.visible_to(user).filter(pk=code).first()
+
+
+def _draw(campaign: Campaign, user: Cadre, number: str) -> Draw | None:
+    """The draw of this number, if the list is narrowed to its rounds."""
+    if not (number.isascii() and number.isdigit() and len(number) < 10):
+        return None
+    return Draw.objects.visible_to(user).filter(campaign=campaign, number=number).first()
+
+
+def _under(campaign: Campaign, user: Cadre, written: str) -> Unit | None:
+    """The unit, if the list is narrowed to it and all below."""
+    code = code_of(written[:20])
+    if not written or "\0" in code:
+        return None
+    return Unit.objects.visible_to(user).under(campaign.host_id).filter(pk=code).first()
 
 
 def _people(campaign: Campaign, user: Cadre, chosen: set[int], words: str) -> tuple[list[Post], list[Post]]:

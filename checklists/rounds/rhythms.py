@@ -19,6 +19,7 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from checklists import draws
 from checklists.models import Campaign, Check, Finding, Item, Round, State, Task
 from checklists.models.task import OWED
 from villages import access
@@ -151,7 +152,8 @@ def _places(campaign: Campaign, user: access.Person, *, on: date, only: str | No
         if code in places:
             places[code].unsettled, places[code].late = n, since
     decided, failed = Q(checks__result__in=("holds", "fails")), Q(checks__result="fails")
-    visits: Any = Round.objects.filter(here("unit__code"), campaign=campaign).order_by("finished_at", "pk")
+    visits: Any = draws.in_force(Round.objects.filter(here("unit__code"), campaign=campaign))
+    visits = visits.order_by("finished_at", "pk")
     looked: dict[str, Any] = {"looked": Count("checks", filter=decided), "failed": Count("checks", filter=failed)}
     for visit in visits.annotate(**looked).values_list("unit_id", "finished_at", "looked", "failed"):
         code, at, n, bad = visit

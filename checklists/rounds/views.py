@@ -10,10 +10,13 @@ from django.core.paginator import Paginator
 from django.db.models import Count, F, Q
 from django.http import HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import get_object_or_404, render
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from checklists import rounds
+from checklists import draws, rounds
+from checklists.evidence import shown
+from checklists.evidence.things import Thing
 from checklists.models import Check, Round
 from checklists.rounds.forms import BadBody, CheckForm, FinishForm, entries
 from villages import access
@@ -31,7 +34,7 @@ def mine(request: CadreRequest) -> HttpResponse:
     """Rounds that I was sent on, the open ones first. Without a post there are none."""
     visits = Round.objects.visible_to(request.user).of(request.user)
     visits = visits if access.may_go_on_rounds(request.user) else visits.none()
-    visits = counted(visits).select_related("campaign", "unit")
+    visits = counted(draws.in_force(visits)).select_related("campaign", "unit")
     visits = visits.order_by(F("finished_at").desc(nulls_first=True), F("on").asc(nulls_last=True), "-made_at", "pk")
     return render(request, "rounds/rounds.html", {"page": Paginator(visits, 50).get_page(request.GET.get("page"))})
 
@@ -39,7 +42,7 @@ def mine(request: CadreRequest) -> HttpResponse:
 @require_safe
 def visit(request: CadreRequest, round_id: int) -> HttpResponse:
     """What to look at and what was seen so far; to the round's inspectors with three buttons for each task."""
-    seen = Round.objects.visible_to(request.user).select_related("campaign", "unit", "made_by", "finished_by")
+    seen = Round.objects.visible_to(request.user).select_related("campaign", "unit", "draw", "made_by", "finished_by")
     found = get_object_or_404(seen, pk=round_id)
     access.require(access.may_go_on_rounds(request.user))
     return _page(request, found)
@@ -48,7 +51,7 @@ def visit(request: CadreRequest, round_id: int) -> HttpResponse:
 @require_POST
 def checks(request: CadreRequest, round_id: int) -> HttpResponse:
     """What was seen: of one task by a form, or of several by a phone that kept them, each answered by itself."""
-    seen = Round.objects.visible_to(request.user).select_related("campaign", "unit", "made_by", "finished_by")
+    seen = Round.objects.visible_to(request.user).select_related("campaign", "unit", "draw", "made_by", "finished_by")
     found = get_object_or_404(seen, pk=round_id)
     if request.content_type == "application/json":
         return _several(request, found)
@@ -72,7 +75,7 @@ def finish(request: CadreRequest, round_id: int) -> HttpResponse:
     """Says what nobody has looked at, and ends the round."""
     found = get_object_or_404(Round.objects.visible_to(request.user).select_related("unit"), pk=round_id)
     access.require(rounds.may_finish(request.user, found))
-    if found.is_over:
+    if found.is_over or (request.method != "POST" and rounds.replaced_by(found)):
         return HttpResponseRedirect(found.get_absolute_url())
     form, conflict = FinishForm(request.POST), ""
     if request.method == "POST" and form.is_valid():
@@ -112,6 +115,8 @@ def _several(request: CadreRequest, found: Round) -> HttpResponse:
             try:
                 outcome = _record(request, found, form)
                 answer |= {"status": 200, "said": outcome.check.get_result_display()}
+                if outcome.check.by_id == request.user.pk:  # else another inspector saw the same before
+                    answer["proofs"] = Thing(outcome.check).address
             except rounds.Refused as refused:
                 answer |= {"status": refused.status, "said": refused.message}
             except PermissionDenied as refused:
@@ -140,20 +145,24 @@ def _page(
     request: CadreRequest, found: Round, *, form: CheckForm | None = None, conflict: str = "", status: int = 200
 ) -> HttpResponse:
     """The round; with an entry that was sent and not taken, at its task if it has a place there."""
-    said = defaultdict(list)
-    for check in found.checks.select_related("by").order_by("at", "pk"):
-        said[check.task_id].append(check)
-    records = not found.is_over and found.campaign.is_running and bool(rounds.may_record(request.user, found))
+    user = request.user
+    replaced_by = rounds.replaced_by(found)
+    stands = not found.is_over and replaced_by is None
+    records = stands and found.campaign.is_running and bool(rounds.may_record(user, found))
+    said, checks = defaultdict(list), found.checks.select_related("by").order_by("at", "pk")
+    for seen in shown.seen(checks, user, now=timezone.now(), takes=records):
+        said[seen.check.task_id].append(seen)
     rows = []
     for task in rounds.asked(found).select_related("item").order_by("item__position", "pk"):
         task.item.campaign = found.campaign
-        decided = any(check.result != Check.Result.UNSEEN for check in said[task.pk])
-        own = request.user.pk in (task.done_by_id, task.done_for_id)
+        decided = any(seen.check.result != Check.Result.UNSEEN for seen in said[task.pk])
+        own = user.pk in (task.done_by_id, task.done_for_id)
         tried = form if form is not None and form.data.get("task") == str(task.pk) else None
         rows.append(
             {
                 "task": task,
-                "checks": said[task.pk],
+                "here": f"{found.get_absolute_url()}#task-{task.pk}",
+                "seen": said[task.pk],
                 "takes": records and not decided and not own and task.retired_at is None,
                 "own": own,
                 "form": tried,
@@ -166,13 +175,14 @@ def _page(
     context = {
         "visit": found,
         "rows": rows,
-        "looked": sum(bool(row["checks"]) for row in rows),
+        "looked": sum(bool(row["seen"]) for row in rows),
         "inspectors": found.inspectors.order_by("pk"),
         "records": records,
-        "finishes": not found.is_over and bool(rounds.may_finish(request.user, found)),
+        "replaced_by": replaced_by,
+        "finishes": stands and bool(rounds.may_finish(user, found)),
         "conflict": conflict,
         "typed": form.data.get("remark", "") if form is not None and not has_place else "",
-        "may_see_all": bool(access.may_see_rounds(request.user, found.campaign.host_id)),
-        "sees_unit": access.may_see(request.user, found.unit_id),
+        "may_see_all": bool(access.may_see_rounds(user, found.campaign.host_id)),
+        "sees_unit": access.may_see(user, found.unit_id),
     }
     return render(request, "rounds/round.html", context, status=status)

@@ -53,6 +53,7 @@ class Belief:
     is_whole: bool = True
     has_board: bool = False
     day: date | None = None  # of the last look, where it is about one draw
+    number: int | None = None  # of that draw
 
     @property
     def claimed(self) -> int:
@@ -113,6 +114,13 @@ class Belief:
         if self.code is None:
             return ""
         return f"{'under' if self.is_whole else 'beside'}={self.code or '0'}"
+
+    @property
+    def rounds(self) -> str:
+        """The filter that lists the rounds behind it."""
+        if self.number is not None:
+            return f"draw={self.number}"
+        return f"under={self.code or '0'}" if self.code is not None else ""
 
     @property
     def outside_percent(self) -> int:
@@ -191,7 +199,7 @@ def beliefs(
     where = [shown.at] if shown.at is not None else figures.tops(campaign, user)
     found = drawn(campaign, user, where, items=items) if campaign.has_draws else []  # type: ignore[attr-defined]
     sample = Sample(found, shown, where)
-    total = sample.belief("", shown.total, _anywhere)
+    total = replace(sample.belief("", shown.total, _anywhere), code=shown.at)
     if not in_full:
         return Beliefs(total)
     row_of = cache(lambda unit: figures.row_and_cell(unit, shown.at, where)[0])
@@ -317,4 +325,4 @@ def _of_draw(one: Found, shown: Board, where: list[str], days: Series | None) ->
         n = days.days.index(one.last)
         claimed, verified = days.claimed[n], days.verified[n]
         counts = Counts(open=sum(days.due.values()) - claimed, done=claimed - verified, verified=verified)
-    return replace(Sample([one], shown, where).belief(name, counts, _anywhere), day=one.last)
+    return replace(Sample([one], shown, where).belief(name, counts, _anywhere), day=one.last, number=one.number)

@@ -14,6 +14,7 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST, require_safe
 
 from checklists import chases, help, ticks
+from checklists.evidence.shown import seen
 from checklists.findings.ledger import by_need
 from checklists.forms import ChaseForm
 from checklists.lines import Lines
@@ -136,7 +137,7 @@ def _unit_page(
             ],
             "may_find": campaign.is_running and access.may_find(user, unit.code),
             "blocked": [line for line in lines if line["said"] and line["task"].pk not in calls],
-            "checks": Check.objects.found_at(campaign, unit)[:MOST_CHECKS],
+            "checks": seen(Check.objects.found_at(campaign, unit)[:MOST_CHECKS], user, now=timezone.now()),
             "plans_rounds": campaign.is_running and access.may_inspect(user, unit.code),
             "answers": answering,
             "may_call": access.may_call(user, unit.code),

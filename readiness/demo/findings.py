@@ -48,7 +48,8 @@ def make(campaign: Campaign, roster: Roster, *, on: date) -> int:
     """Writes them with their history; how many."""
     rng = random.Random(SEED)  # noqa: S311 - a story, not a secret
     told = [one for one in FINDINGS if roster.team(one.unit).doers and roster.team(one.unit).checkers]
-    for number, one in enumerate(told, start=1):
+    there = Finding.objects.filter(campaign=campaign).count()  # what rounds found
+    for number, one in enumerate(told, start=there + 1):
         _write(campaign, roster, rng, number, one, on)
     return len(told)
 

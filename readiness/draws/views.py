@@ -15,6 +15,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from checklists import draws
 from checklists.draws import recipe, shell
 from checklists.models import Campaign, Draw, Round
+from checklists.rounds.views import counted
 from readiness.draws import lists, words
 from readiness.draws.forms import DrawForm, NumberForm
 from villages import access
@@ -157,6 +158,8 @@ def _page(request: CadreRequest, draw: Draw, *, form: NumberForm | None = None, 
     if draw.is_drawn:
         drawn = recipe.draw(frozen, draw.secret, draw.number_one, draw.number_two)
         rounds = {one.unit_id: one for one in draws.with_standing(Round.objects.filter(draw=draw))}
+        seen = counted(Round.objects.visible_to(request.user).filter(draw=draw))
+        visits = {one.unit_id: one for one in seen}
         context |= {
             "lines": [
                 (
@@ -165,6 +168,7 @@ def _page(request: CadreRequest, draw: Draw, *, form: NumberForm | None = None, 
                     words.why(unit.risks),
                     drawn.sent[unit.code],
                     rounds.get(unit.code),
+                    visits.get(unit.code),
                 )
                 for unit in drawn.units
             ],

@@ -22,7 +22,7 @@ RECENT = timedelta(days=14)
 STEPS = {1: "finding_late", 3: "finding_late_linked", 5: "finding_late_lead"}
 
 # In these words of `FindingEvent.What`, in these of `words.FACTS`, while the finding still stands there. What was said
-# before the last change of state is no longer news.
+# before the last change of state is no longer news. Of what a round found happened.py tells, with what it sent back.
 HAPPENED = """
     SELECT e.id, k.what, f.campaign_id, f.unit_id, f.id, f.number, f.what, e.by_id, e.note, e.day,
            e.to_id
@@ -35,6 +35,7 @@ HAPPENED = """
                  ('dropped', 'finding_dropped', 'dropped'), ('answered', 'finding_answered', ''))
          k (verb, what, state) ON k.verb = e.what
     WHERE e.at > %(since)s AND f.campaign_id = ANY(%(campaigns)s) AND (k.state = f.state OR k.state = '')
+          AND (k.verb <> 'opened' OR f.check_seen_id IS NULL)
           AND (k.verb <> 'asked_time' OR f.asked_until IS NOT NULL)
           AND (k.verb <> 'disputed' OR f.disputed_by_id IS NOT NULL)
           AND (k.verb <> 'answered' OR e.to_id IS NOT NULL)

@@ -67,11 +67,15 @@ MEASURED = """
           ELSE m.decided_at > %(since)s AND m.state = 'applied' END
     ORDER BY m.id, k.said
 """
-# Each inspector of a round that has begun to wait, wherever their posts are.
+# Each inspector of a round that has begun to wait, wherever their posts are. Not of one that another draw replaced
+# before anybody had begun. Twin of checklists.draws.in_force.
 SENT_OUT = """
     SELECT 'round:' || r.id, 'sent_out', r.campaign_id, r.unit_id, 0, '', r.made_by_id, r.why, r."on", x.cadre_id
     FROM checklists_round r JOIN checklists_round_inspectors x ON x.round_id = r.id
     WHERE r.made_at > %(since)s AND r.finished_at IS NULL AND r.campaign_id = ANY(%(campaigns)s)
+          AND (EXISTS (SELECT FROM checklists_check c WHERE c.round_id = r.id)
+               OR NOT EXISTS (SELECT FROM checklists_draw d
+                              WHERE d.instead_of_id = r.draw_id AND d.drawn_at IS NOT NULL))
           AND EXISTS (SELECT FROM villages_post p WHERE p.cadre_id = x.cadre_id AND p.since <= %(on)s
                       AND (p.until IS NULL OR p.until > %(on)s))
     ORDER BY r.id, x.cadre_id

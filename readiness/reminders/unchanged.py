@@ -36,6 +36,8 @@ LOOKED_AT: dict[str, tuple[str, str]] = {
     "checklists_finding": ("true", ALL),
     "checklists_findingevent": ("at > %(since)s", ALL),
     "checklists_measure": ("true", ALL),
+    # Of a draw only that it was made, and instead of which: its list may be long.
+    "checklists_draw": ("drawn_at IS NOT NULL", "hashtextextended(concat_ws(' ', id, instead_of_id), 0)"),
     "checklists_round": ("true", ALL),
     "checklists_round_inspectors": ("true", ALL),
     "checklists_check": ("at > %(since)s", ALL),

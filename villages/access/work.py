@@ -150,9 +150,9 @@ def may_prove(user: Person, unit: str) -> Verdict:
 
 
 def may_prove_what_was_seen(user: Person, seen: SentOrSeen) -> Verdict:
-    """Add a file to what an inspector saw: the inspector."""
+    """Add a file to what an inspector saw: the inspector, while in office."""
     if seen.by_id == getattr(user, "pk", None):
-        return YES
+        return may_go_on_rounds(user)
     return Verdict(False, _("Only the inspector who saw it adds proof to it."))
 
 
