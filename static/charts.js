@@ -176,18 +176,19 @@ document.addEventListener("click", (event) => {
 
 // In a grid of hundreds of links one is on the way of the Tab key: the last that had the focus. Arrows lead to the others.
 const cellsOf = (place) => [...place.querySelectorAll("a.cell[href]")];
-const middleOf = (cell) => {
-  const box = cell.getBoundingClientRect();
-  return [box.x + box.width / 2, box.y + box.height / 2];
-};
 
-// The nearest cell in the line above (-1) or below (1), wherever a row of the grid was broken.
+// The nearest cell in the line above (-1) or below (1), wherever a row of the grid was broken. Cells of one line need not
+// be equally high, but stand side by side.
+const beside = (one, other) => one.top < other.bottom - 4 && other.top < one.bottom - 4;
 const beyond = (cells, from, way) => {
-  const [x, y] = middleOf(from);
-  const there = cells.map((cell) => [cell, ...middleOf(cell)]).filter(([, , top]) => (top - y) * way > 8);
-  const nearest = Math.min(...there.map(([, , top]) => Math.abs(top - y)));
-  const line = there.filter(([, , top]) => Math.abs(top - y) < nearest + 8);
-  return line.sort((a, b) => Math.abs(a[1] - x) - Math.abs(b[1] - x))[0]?.[0];
+  const here = from.getBoundingClientRect();
+  const middle = (box) => box.x + box.width / 2;
+  const there = cells
+    .map((cell) => [cell, cell.getBoundingClientRect()])
+    .filter(([, box]) => (box.top - here.top) * way > 0 && !beside(box, here))
+    .sort((a, b) => Math.abs(a[1].top - here.top) - Math.abs(b[1].top - here.top));
+  const line = there.filter(([, box]) => beside(box, there[0][1]));
+  return line.sort((a, b) => Math.abs(middle(a[1]) - middle(here)) - Math.abs(middle(b[1]) - middle(here)))[0]?.[0];
 };
 
 const goal = (event, place, from) => {
