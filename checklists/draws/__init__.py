@@ -147,7 +147,9 @@ def with_standing(rounds: RoundQuerySet) -> RoundQuerySet:
 
 def in_force(rounds: RoundQuerySet) -> RoundQuerySet:
     """Those that are work, or were: without the ones that another draw replaced before anybody had begun."""
-    return with_standing(rounds).filter(is_replaced=False)
+    found: Any = with_standing(rounds)
+    standing: RoundQuerySet = found.filter(is_replaced=False)
+    return standing
 
 
 def differences(draw: Draw) -> list[str]:

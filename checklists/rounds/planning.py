@@ -108,7 +108,10 @@ def _page(
         "draw": draw,
         "under": under,
         "page": Paginator(visits.order_by("-made_at", "-pk"), 30).get_page(request.GET.get("page")),
-        "plans": campaign.is_running and bool(access.may_inspect_for(user, campaign.host_id)),
+        "plans": draw is None
+        and under is None
+        and campaign.is_running
+        and bool(access.may_inspect_for(user, campaign.host_id)),
         "form": form,
         "conflict": conflict or (form.complaint if form is not None else ""),
     }

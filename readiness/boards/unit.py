@@ -108,7 +108,8 @@ def _unit_page(
     against = Measure.objects.visible_to(user).filter(campaign=campaign, unit=unit)
     against = against.select_related("decided_by", "objected_by", "answered_by")
     here = reverse("unit_tasks", args=[campaign.pk, code])
-    found = Finding.objects.visible_to(user).filter(campaign=campaign, unit=unit).unsettled()
+    unsettled = Finding.objects.visible_to(user).filter(campaign=campaign, unit=unit).unsettled()
+    found = list(by_need(unsettled, on=today).select_related("unit", "responsible"))
     lines = Lines(request, back=here, show_unit=False).all(tasks, said, calls)
     sections: dict[str, list[dict[str, Any]]] = {}
     for line in lines:
@@ -132,11 +133,14 @@ def _unit_page(
                 for task in tasks
                 if task.pk in calls
             ],
-            "findings": [
-                (one, one.is_overdue(today)) for one in by_need(found, on=today).select_related("unit", "responsible")
-            ],
+            "findings": [(one, one.is_overdue(today)) for one in found],
             "may_find": campaign.is_running and access.may_find(user, unit.code),
-            "blocked": [line for line in lines if line["said"] and line["task"].pk not in calls],
+            # What is called for, or stands as a finding, is said there.
+            "blocked": [
+                line
+                for line in lines
+                if line["said"] and line["task"].pk not in {*calls, *(one.task_id for one in found)}
+            ],
             "checks": seen(Check.objects.found_at(campaign, unit)[:MOST_CHECKS], user, now=timezone.now()),
             "plans_rounds": campaign.is_running and access.may_inspect(user, unit.code),
             "answers": answering,

@@ -18,7 +18,7 @@ from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from checklists import course, draws
+from checklists import course, draws, rounds
 from checklists.draws import recipe
 from checklists.models import Campaign, Check, Draw, Responsibility, Round, Task
 from readiness.draws import lists
@@ -552,3 +552,89 @@ def test_pages_cost_the_same_for_two_units_and_for_two_hundred(
 
     assert preview("2") == preview("200") <= 12
     tell(f"draws: list, draw, its file, form: {after} queries at 2 and at 200 units; the preview {preview('2')}")
+
+
+# ---- What becomes of its rounds ------------------------------------------------------------------------------------
+
+
+def replaced(campaign: Campaign, as_: As) -> tuple[Round, Round]:
+    """A round that somebody has begun and one that nobody has, whose draw was made again."""
+    first = drawn(campaign, as_)
+    begun, other = first.rounds.order_by("pk")
+    task = Task.objects.filter(unit=begun.unit_id)[0]
+    Check.objects.create(
+        id=factories.body()["event"], round=begun, task=task, result="holds", by=begun.inspectors.get(), was=task.state
+    )
+    second_by = as_("ada")
+    assert again(first, campaign, second_by, reason="两名检查员病了").status_code == 302
+    second = Draw.objects.get(number=2)
+    give(second, as_("su"), "1")
+    give(second, as_("mei"), "2")
+    return begun, other
+
+
+def test_a_replaced_round_is_nobodys_work_and_says_why(campaign: Campaign, as_: As) -> None:
+    begun, other = replaced(campaign, as_)
+    people = {one.pk: as_(one.username) for visit in (begun, other) for one in visit.inspectors.all()}
+    for visit, stands in ((begun, True), (other, False)):
+        client = people[visit.inspectors.get().pk]
+        address = visit.get_absolute_url()
+        for work in ("/rounds/", f"/campaigns/{campaign.pk}/rounds/"):
+            assert (f'href="{address}"' in as_("su" if "campaigns" in work else visit.inspectors.get().username)
+                    .get(work).text) == stands  # fmt: skip
+        page = client.get(address).text
+        assert ('name="result"' in page) == ("finish/" in page) == stands
+        assert ("不再接收结果" in page) != stands
+        left = Task.objects.filter(unit=visit.unit_id).exclude(checks__round=visit)
+        sent = {"event": str(factories.uuid.uuid4()), "task": left[0].pk, "result": "holds", "remark": ""}
+        (answer,) = client.post(f"{address}checks/", [sent], content_type="application/json").json()["answers"]
+        assert answer["status"] == (200 if stands else 409)
+        assert stands or "第2次抽取" in answer["said"]
+        assert client.post(f"{address}finish/", {"left": left.count()}).status_code == (302 if stands else 409)
+    other.refresh_from_db()
+    assert not other.is_over
+    assert not other.checks.exists()
+
+
+def test_where_a_round_was_replaced_another_one_can_be_planned(campaign: Campaign, as_: As, cast: Cast) -> None:
+    _begun, other = replaced(campaign, as_)
+    Round.objects.filter(draw__number=2, unit=other.unit).update(finished_by=cast["su"], finished_at=timezone.now())
+    made = rounds.plan(
+        campaign, by=cast["su"], unit=other.unit, rhythm="patrol", why="补一次", inspectors=[cast["ada"]]
+    )
+    assert made.pk != other.pk
+
+
+def test_a_draw_leads_to_its_rounds_and_results_for_who_sees_them(campaign: Campaign, as_: As) -> None:
+    draw = drawn(campaign, as_)
+    visit = draw.rounds.order_by("pk")[0]
+    link = f'href="{visit.get_absolute_url()}"'
+    assert link in page_of(draw, as_("mei"))
+    assert link not in page_of(draw, as_("an"))  # nobody is warned
+    task = Task.objects.filter(unit=visit.unit_id)[0]
+    by = visit.inspectors.get()
+    Check.objects.create(
+        id=factories.body()["event"], round=visit, task=task, result="fails", remark="x", by=by, was="open"
+    )
+    assert "不属实 1 项" not in page_of(draw, as_("an"))
+    Round.objects.filter(pk=visit.pk).update(finished_by=by, finished_at=timezone.now())
+    page = page_of(draw, as_("an"))
+    assert link in page
+    assert "不属实 1 项" in page
+
+
+def test_rounds_of_one_draw_or_below_one_unit_are_listed_alone(campaign: Campaign, as_: As) -> None:
+    draw = drawn(campaign, as_, take="3")
+    other = Round.objects.create(
+        campaign=campaign, unit_id=MAPLE, rhythm="focus", made_by=Cadre.objects.get(username="su")
+    )
+    su, everything = as_("su"), [*draw.rounds.all(), other]
+
+    def listed(query: str) -> set[int]:
+        page = su.get(f"/campaigns/{campaign.pk}/rounds/?{query}").text
+        return {one.pk for one in everything if f'href="{one.get_absolute_url()}"' in page}
+
+    assert listed("draw=1") == {one.pk for one in everything if one.draw_id}
+    assert listed(f"under={WEST}") == {one.pk for one in everything if one.unit_id.startswith(WEST)}
+    for strange in ("", "draw=9", "draw=x", "draw=²", "under=99", "under=%00", "under=x' OR 1"):
+        assert listed(strange) == {one.pk for one in everything}, strange

@@ -14,12 +14,28 @@ from django.db import connection, connections, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from checklists.models import Campaign, Chase, Extension, HelpRequest, Item, Phase, Responsibility, Task, TaskEvent
+from checklists.models import (
+    Campaign,
+    Chase,
+    Check,
+    Draw,
+    Extension,
+    Finding,
+    FindingEvent,
+    HelpRequest,
+    Item,
+    Measure,
+    Phase,
+    Responsibility,
+    Round,
+    Task,
+    TaskEvent,
+)
 from readiness.models import Account, Escalation, Gateway, News, Notice, Planned, Rules, Wishes
 from readiness.reminders import outbox, plan, tasks, unchanged
 from readiness.reminders.calendars import on_or_after
 from readiness.reminders.ways import unreachable
-from tests import factories, live
+from tests import factories, live, proofs
 from tests.factories import BUREAU, COUNTY, EAST, LAKE, MAPLE, TODAY, WEST, WILLOW
 from tests.readiness.reminding import (
     campaign_without_vacancies,
@@ -517,6 +533,21 @@ CHANGES: dict[str, Callable[[Campaign, Cast], object]] = {
     "another post": lambda c, cast: Post.objects.filter(cadre=cast["hong"]).update(until=TODAY),
     "who left": lambda c, cast: Cadre.objects.filter(pk=cast["hong"].pk).update(is_active=False),
     "a unit's name": lambda c, cast: Unit.objects.filter(pk=MAPLE).update(name="新村"),
+    "a finding": lambda c, cast: proofs.found(factories.task(c, "v-1", MAPLE), cast["su"], 2),
+    "a finding's new state": lambda c, cast: Finding.objects.update(due_on=TODAY + 70 * ONE),
+    "what was said of a finding": lambda c, cast: FindingEvent.objects.create(
+        id=uuid.uuid4(), finding=Finding.objects.get(), by=cast["su"], what="answered", note="x", at=moment()),
+    "a measure": lambda c, cast: Measure.objects.create(
+        campaign=c, unit_id=MAPLE, rung=1, grounds=[], proposed_at=moment()),
+    "a round": lambda c, cast: Round.objects.create(campaign=c, unit_id=MAPLE, rhythm="patrol", made_by=cast["su"]),
+    "who goes on a round": lambda c, cast: Round.objects.get().inspectors.add(cast["bao"]),
+    "a draw that is made": lambda c, cast: Draw.objects.create(
+        campaign=c, number=1, title="x", among_id=EAST, recipe={}, frozen="", secret="", commitment="",
+        announced_by=cast["ada"], number_one="1", number_one_by=cast["su"], number_two="2",
+        number_two_by=cast["mei"], drawn_at=moment()),
+    "a check": lambda c, cast: Check.objects.create(
+        id=uuid.uuid4(), round=Round.objects.get(), task=factories.task(c, "v-1", MAPLE), result="unseen",
+        remark="x", by=cast["su"], was="open", at=moment()),
     "a robot": lambda c, cast: gateway("wecom_robot", EAST, cast["ada"], c),
 }  # fmt: skip
 
@@ -524,6 +555,10 @@ CHANGES: dict[str, Callable[[Campaign, Cast], object]] = {
 @pytest.mark.parametrize("what", CHANGES)
 def test_a_run_is_cheap_until_something_changes(cast: Cast, quiet: Campaign, what: str) -> None:
     owing(quiet, WILLOW, -1)
+    if "finding" in what:
+        proofs.found(factories.task(quiet, "v-2", MAPLE), cast["su"])
+    if what in ("who goes on a round", "a check"):
+        Round.objects.create(campaign=quiet, unit_id=MAPLE, rhythm="patrol", made_by=cast["su"])
     write()
     first = Planned.objects.get().seen
     few = cost()

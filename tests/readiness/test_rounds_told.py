@@ -7,7 +7,7 @@ import pytest
 from django.utils import timezone
 
 from checklists import rounds
-from checklists.models import Campaign, Round, Task
+from checklists.models import Campaign, Check, Draw, Round, Task
 from readiness.models import Notice
 from readiness.reminders import outbox
 from tests import factories
@@ -58,6 +58,24 @@ def test_what_is_past_is_not_told(what: str, visit: Round, cast: Cast) -> None:
     else:
         Post.objects.filter(cadre=cast["wang"]).update(until=timezone.localdate())
     assert told() == {}
+
+
+def test_a_round_that_another_draw_replaced_is_not_told_unless_it_was_begun(visit: Round, cast: Cast) -> None:
+    now = timezone.now()
+    fields = {"campaign": visit.campaign, "among_id": EAST, "frozen": "", "secret": "", "commitment": "",
+              "recipe": {}, "announced_by": cast["ada"], "announced_at": now,
+              "number_one": "1", "number_one_by": cast["su"], "number_two": "2", "number_two_by": cast["mei"],
+              "drawn_at": now}  # fmt: skip
+    first = Draw.objects.create(number=1, title="一", **fields)
+    Round.objects.filter(pk=visit.pk).update(draw=first)
+    Draw.objects.create(number=2, title="二", instead_of=first, reason="重抽", **fields)
+    assert "wang" not in told()
+    visit.refresh_from_db()
+    Check.objects.create(
+        id=uuid.uuid4(), round=visit, task=factories.task(visit.campaign, "v-1"), result="holds", by=cast["wang"],
+        was="open",
+    )  # fmt: skip
+    assert "还没有去过" in told()["wang"]
 
 
 def test_the_unit_hears_once_of_what_does_not_hold_whether_it_was_claimed_or_not(visit: Round, cast: Cast) -> None:
