@@ -18,7 +18,7 @@ from django.utils.translation import ngettext
 
 from checklists.models import Campaign, Change, Measure
 from checklists.workdays import working_days
-from villages import access
+from villages import access, posts
 from villages.models import Cadre
 
 Rung, State = Measure.Rung, Measure.State
@@ -123,7 +123,7 @@ def answer(measure: Measure, *, by: Cadre, upheld: bool, answer: str) -> bool:
         PermissionDenied: by someone who may not decide here, or who decided this measure, or objected to it.
     """
     now = _held(measure)
-    access.require(may_answer(by, now))
+    access.require(may_answer(by, now, hands=hands_of(by, [now])))
     if now.answered_by is not None:
         if (now.answered_by, now.answer, now.state == State.LIFTED) == (by, answer, upheld):
             return False
@@ -137,10 +137,25 @@ def answer(measure: Measure, *, by: Cadre, upheld: bool, answer: str) -> bool:
     return True
 
 
-def may_answer(user: Cadre, measure: Measure) -> access.Verdict:
-    """Whether the user may answer an objection to this measure: another leader than the one who decided it."""
-    if measure.decided_by_id == user.pk:
-        return access.Verdict(False, _("You decided this measure yourself; another leader answers the objection."))
+def hands_of(user: Cadre, measures: Iterable[Measure]) -> dict[int, set[int]]:
+    """The user and whoever decided these: whose hands they are, since the first decision. At most one query."""
+    decided = {one.decided_by_id: one.decided_at for one in measures if one.decided_by_id and one.decided_at}
+    if not decided:
+        return {user.pk: {user.pk}}
+    since = min(timezone.localdate(at) for at in decided.values())
+    return posts.hands({user.pk, *decided}, since=since, on=timezone.localdate())
+
+
+def may_answer(user: Cadre, measure: Measure, *, hands: dict[int, set[int]]) -> access.Verdict:
+    """Whether the user may answer an objection to this measure: another leader than the one who decided it, and no
+    pair of hands with them.
+
+    Args:
+        hands: as `hands_of` gives them.
+    """
+    if measure.decided_by_id is not None and hands[user.pk] & hands[measure.decided_by_id]:
+        said = _("You or whom you stand in for decided this measure; another leader answers the objection.")
+        return access.Verdict(False, said)
     return access.may_decide(user, measure.unit_id)
 
 

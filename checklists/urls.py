@@ -67,6 +67,7 @@ urlpatterns = [
     path("campaigns/<int:campaign_id>/findings/new/", findings.new_finding, name="new_finding"),
     path("findings/<int:finding_id>/", findings.finding_page, name="finding"),
     path("findings/<int:finding_id>/proofs/", evidence.finding_proofs, name="finding_proofs"),
+    path("findings/<int:finding_id>/proofs/", evidence.finding_proofs, name="finding_proofs"),  # before the verbs
     path("findings/<int:finding_id>/<slug:verb>/", findings.finding_verb, name="finding_verb"),
     path("tasks/<int:task_id>/proofs/", evidence.task_proofs, name="task_proofs"),
     path("checks/<uuid:check_id>/proofs/", evidence.check_proofs, name="check_proofs"),

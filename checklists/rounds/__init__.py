@@ -118,9 +118,11 @@ def _refuse_replaced(visit: Round) -> None:
 
 
 def may_record(user: Cadre, visit: Round) -> access.Verdict:
-    """Whether the user records on this round: who was sent, while in office."""
+    """Whether the user records on this round: who was sent, while in office, and while it is not their own work."""
     if not is_inspector(user, visit):
         return access.Verdict(False, _("Only the inspectors of this round record what was seen."))
+    if access.may_tick(user, _Anywhere(visit.unit_id)):  # since they were sent
+        return access.Verdict(False, _("You work at this unit by now; somebody else inspects it."))
     return access.may_go_on_rounds(user)
 
 

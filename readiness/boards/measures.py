@@ -156,7 +156,8 @@ def answer(request: CadreRequest, measure_id: int) -> HttpResponse:
     """Answers an objection: the measure stays or is lifted."""
     seen = Measure.objects.visible_to(request.user).select_related("campaign__ladder_by")
     measure = get_object_or_404(seen, pk=measure_id)
-    access.require(ladder.may_answer(request.user, measure))
+    hands = ladder.hands_of(request.user, [measure])
+    access.require(ladder.may_answer(request.user, measure, hands=hands))
     form = AnswerForm(request.POST)
     if not form.is_valid():
         return _page(request, measure.campaign, wrong=(measure.pk, form), status=422)
@@ -168,7 +169,9 @@ def answer(request: CadreRequest, measure_id: int) -> HttpResponse:
 
 
 def shown(found: Iterable[Measure], user: Cadre, *, on: date) -> list[dict[str, Any]]:
-    """Measures with their grounds in words and with what the reader can do about each. No query."""
+    """Measures with their grounds in words and what the reader can do about each. One query if an objection waits."""
+    found = list(found)
+    hands = ladder.hands_of(user, [one for one in found if one.objection and not one.answer])
     return [
         {
             "measure": one,
@@ -179,7 +182,7 @@ def shown(found: Iterable[Measure], user: Cadre, *, on: date) -> list[dict[str, 
             and not one.objection
             and bool(access.may_object(user, one.unit_id))
             and on <= ladder.objections_until(one),
-            "answers": bool(one.objection) and not one.answer and bool(ladder.may_answer(user, one)),
+            "answers": bool(one.objection) and not one.answer and bool(ladder.may_answer(user, one, hands=hands)),
         }
         for one in found
     ]

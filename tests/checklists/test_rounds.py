@@ -257,6 +257,16 @@ def test_nobody_looks_at_their_own_claim_nor_at_that_of_whom_they_stand_in_for(
     assert [one["status"] for one in send(as_("su"), visit, entry(visit), entry(visit, number="v-2"))] == [200, 200]
 
 
+def test_an_inspector_who_works_there_since_looks_at_nothing(visit: Round, cast: Cast, as_: LogIn) -> None:
+    factories.appoint(cast["wang"], Role.TOWNSHIP_STAFF, factories.EAST)
+    before = everything()
+    (answer,) = send(as_("wang"), visit, entry(visit))
+    assert (answer["status"], everything()) == (403, before)
+    assert 'name="result"' not in as_("wang").get(visit.get_absolute_url()).text
+    (answer,) = send(as_("su"), visit, entry(visit))
+    assert answer["status"] == 200
+
+
 def test_a_task_that_was_not_drawn_is_not_there(visit: Round, campaign: Campaign, cast: Cast, as_: LogIn) -> None:
     drawn = go(campaign, cast["su"], cast["wang"], unit=factories.MAPLE, items=[factories.task(campaign).item])
     others = [

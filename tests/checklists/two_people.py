@@ -49,6 +49,9 @@ DAY = timedelta(days=1)
 LOOKS = (State.VERIFIED, State.RETURNED)
 CLAIMED = (State.DONE, State.VERIFIED)
 What = FindingEvent.What
+JUDGES = (
+    What.CONFIRMED, What.SENT_BACK, What.LOOKED_BACK, What.GAVE_TIME, What.REFUSED_TIME, What.UPHELD, What.DROPPED,
+)  # fmt: skip
 NAMES = ("lan", "hong", "lin", "bao", "tang", "su", "ada", "nobody")
 INSPECTORS = ("su", "ada", "tang")
 # Which roles tick and which check in the villages of East Township, and from how high: written down once more.
@@ -183,7 +186,9 @@ class TwoPeople(Undone):
     @rule(who=st.integers(0, 2), which=tasks_, result=st.sampled_from(["holds", "fails"]))
     def inspector_claims_and_checks(self, who: int, which: int, result: str) -> None:
         """One was sent there, works there by now as somebody's stand-in, and claims what is to be looked at."""
-        by, task = NAMES.index(INSPECTORS[who]), self._task(self.tasks[which])
+        by = NAMES.index(INSPECTORS[who])
+        owed = [pk for pk in self.tasks if self._task(pk).is_owed] or self.tasks
+        task = self._task(owed[which % len(owed)])
         post = Post.objects.current(self.today).filter(role=Role.TOWNSHIP_STAFF, stands_in_for=None).first()
         if post and post.cadre_id != self.people[by].pk:
             self._stand_in(by, post)
@@ -248,8 +253,8 @@ class TwoPeople(Undone):
             last = finding.events.filter(what=What.FIXED).order_by("at").last()
             assert last is not None
             assert not hands[by.pk] & hands[last.by_id], "who put it right looked at it"
-        if what == What.CONFIRMED:
-            assert finding.responsible_id not in hands[by.pk], "who is responsible looked at it"
+        if what in JUDGES:
+            assert finding.responsible_id not in hands[by.pk], "who is responsible decided about it"
 
     @rule(n=findings_, fixer=people_, looker=people_)
     def fix_and_confirm(self, n: int, fixer: int, looker: int) -> None:
@@ -268,11 +273,14 @@ class TwoPeople(Undone):
     @rule(who=people_, what=st.sampled_from(["applied", "object", "answer"]), upheld=st.booleans())
     def measure_moves(self, who: int, what: str, upheld: bool) -> None:
         by, held = self._person(who), Measure.objects.get(pk=self.measure.pk)
+        hands = self._hands()
         with contextlib.suppress(*REFUSALS):
             if what == "object":
                 ladder.object_to(held, by=by, objection="不服", on=self.today)
             elif what == "answer":
-                ladder.answer(held, by=by, upheld=upheld, answer="已核实")
+                if ladder.answer(held, by=by, upheld=upheld, answer="已核实"):
+                    decided = Measure.objects.get(pk=held.pk).decided_by_id or 0
+                    assert not hands[by.pk] & hands[decided], "who decided answered for it"
             else:
                 ladder.decide(held, by=by, to=what, reason="连续红灯")
 

@@ -24,6 +24,7 @@ from readiness.reminders import outbox
 from tests import factories
 from tests.checklists.conftest import Elsewhere, elsewhere, queries
 from tests.factories import COUNTY, EAST, LAKE, MAPLE, MARKET, WEST, WILLOW, line
+from villages import posts
 from villages.access import Role
 from villages.models import Cadre
 
@@ -366,6 +367,16 @@ def test_the_unit_objects_once_in_time_and_another_leader_answers(strict: Campai
     assert (measure.state, measure.answered_by) == ("lifted", cast["tang"])
     told = list(Change.objects.filter(unit=WILLOW).order_by("pk").values_list("by__username", "note"))
     assert told == [("lan", "断电三天"), ("tang", "属实")]
+
+
+def test_who_stands_in_for_the_leader_who_decided_does_not_answer_the_objection(strict: Campaign, cast: Cast) -> None:
+    today = timezone.localdate()
+    measure = applied(strict, cast["mei"], today - timedelta(days=1))
+    posts.stand_in(cast["mei"].posts.get(), cast["an"], today, today + timedelta(days=1), by=cast["ada"])
+    ladder.object_to(measure, by=cast["lan"], objection="断电三天", on=today)
+    with pytest.raises(PermissionDenied):
+        ladder.answer(measure, by=cast["an"], upheld=False, answer="不属实")
+    assert ladder.answer(measure, by=cast["tang"], upheld=False, answer="不属实")
 
 
 def test_an_objection_that_is_not_upheld_leaves_the_measure(strict: Campaign, cast: Cast) -> None:
