@@ -121,9 +121,10 @@ def may_finish(user: Cadre, visit: Round) -> access.Verdict:
 def cannot_go(people: Iterable[Cadre], unit: str, *, on: date) -> dict[int, str]:
     """Why a person cannot inspect this unit, by id: out of office, or it is their own work there. Sets their posts."""
     known = {person.pk: person for person in people}
-    held: dict[int, list[tuple[str, str]]] = {pk: [] for pk in known}
-    for cadre, role, at in Post.objects.current(on).filter(cadre__in=known).values_list("cadre_id", "role", "unit_id"):
-        held[cadre].append((role, at))
+    held: dict[int, list[tuple[str, str, int | None]]] = {pk: [] for pk in known}
+    current = Post.objects.current(on).filter(cadre__in=known)
+    for cadre, *post in current.values_list("cadre_id", "role", "unit_id", "stands_in_for__cadre"):
+        held[cadre].append(tuple(post))
     said = {}
     for pk, person in known.items():
         person.held = held[pk]  # type: ignore[attr-defined]
