@@ -30,7 +30,7 @@ def page(request: HttpRequest) -> dict[str, Any]:
         "unread": lambda: frame().unread,
         "has_rounds": lambda: frame().has_rounds,
         "has_tasks": access.owes_tasks(user) or access.checks_tasks(user),
-        "checks": access.checks_tasks(user),
+        "verifies": access.checks_tasks(user),
         "watches": access.watches(user),
         "alarm": lambda: alarm(user),
         "may_see_state": access.runs_campaigns(user),

@@ -277,6 +277,19 @@ class TestDemo(TestCase):
         assert asking.filter(unit=people.VILLAGE, state=State.OPEN).exists()
         assert asking.filter(state=State.DONE).exists() and not asking.filter(state=State.VERIFIED).exists()
 
+    def test_queue_is_reached_from_every_page_of_who_verifies(self) -> None:
+        self.client.login(username="town", password=demo.PASSWORD)
+        task = Task.objects.filter(unit=people.VILLAGE, state=State.DONE).first()
+        assert task
+        unit = f"/campaigns/{self.campaign.pk}/units/{people.VILLAGE}/"
+        for page in ("/units/", task.get_absolute_url(), unit):
+            assert b'href="/verify/"' in self.client.get(page).content, page
+
+    def test_ledger_names_the_unit_that_it_is_about(self) -> None:
+        self.client.login(username="leader", password=demo.PASSWORD)
+        page = self.client.get(f"/campaigns/{self.campaign.pk}/findings/", {"under": people.HOST}).content.decode()
+        assert f'<option value="{people.HOST}" selected>叙州区</option>' in page
+
     def test_campaign_is_under_way_and_keeps_its_own_timetable(self) -> None:
         assert self.campaign.is_running
         assert self.campaign.days_left(self.today) == 35
