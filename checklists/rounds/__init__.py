@@ -123,8 +123,8 @@ def cannot_go(people: Iterable[Cadre], unit: str, *, on: date) -> dict[int, str]
     known = {person.pk: person for person in people}
     held: dict[int, list[tuple[str, str, int | None]]] = {pk: [] for pk in known}
     current = Post.objects.current(on).filter(cadre__in=known)
-    for cadre, *post in current.values_list("cadre_id", "role", "unit_id", "stands_in_for__cadre"):
-        held[cadre].append(tuple(post))
+    for cadre, role, at, other in current.values_list("cadre_id", "role", "unit_id", "stands_in_for__cadre"):
+        held[cadre].append((role, at, other))
     said = {}
     for pk, person in known.items():
         person.held = held[pk]  # type: ignore[attr-defined]
