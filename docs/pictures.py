@@ -28,6 +28,8 @@ from readiness import embedded  # noqa: E402 - found by the line above
 PICTURES = HERE / "pictures"
 PHONE, DESK, WALL = (390, 844), (1440, 900), (1920, 1080)
 VILLAGE = "511504101203"  # 黄河村, of the log-in `village`
+# Nobody is reminded here: a sign of life in place of each process, or the board would say that they are down.
+ALIVE = "from readiness.health import PARTS, Pulse; [Pulse(part).beat() for part in PARTS]"
 LARGEST = 300_000  # bytes: a page with all its pictures still loads in an office
 ARGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync", "--no-first-run"]
 
@@ -62,6 +64,11 @@ TAKEN = [
     Picture("check", "town", DESK, open_(".to-check a")),
     Picture("task-check", "town", DESK, open_(".to-check a", ".task .what > a")),
     Picture("unit", "town", DESK, open_(BOARD, ".cards a", f".row-head a[href$='/{VILLAGE}/']")),
+    Picture("verify", "town", PHONE, open_(".places a[href='/verify/']")),
+    Picture("round", "town", PHONE, open_(".places a[href='/rounds/']", "main a[href^='/rounds/']")),
+    Picture("findings", "leader", DESK, open_("main a[href*='/findings/']")),
+    Picture("draw", "leader", DESK, open_("main a[href$='/draws/']", "main a[href='/draws/1/']")),
+    Picture("belief", "leader", DESK, open_(".tabs a[href*='show=belief']")),
     Picture("inbox", "town", (390, 700), open_(".places a[href='/inbox/']")),
     Picture("campaigns", "leader", (1440, 260), open_(BOARD)),
     Picture("board", "leader", DESK),
@@ -78,7 +85,7 @@ def product(data: Path) -> Iterator[str]:
     """The address of the product with its demo."""
     os.environ |= {"DATA": str(data), "DEBUG": "1"}
     with embedded.servers(data, durable=False), create_server(("127.0.0.1", 0)) as listener:
-        for command in (["migrate", "--verbosity=0"], ["load_catalog"], ["demo"]):
+        for command in (["migrate", "--verbosity=0"], ["load_catalog"], ["demo"], ["shell", "-c", ALIVE]):
             subprocess.run([sys.executable, "manage.py", *command], cwd=ROOT, check=True)
         port = listener.getsockname()[1]
         gunicorn = [sys.executable, "-m", "gunicorn", "readiness.wsgi:application", "--log-level", "warning"]

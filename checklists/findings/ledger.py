@@ -109,11 +109,14 @@ def sums(findings: FindingQuerySet, *, on: date) -> Sums:
     )
 
 
-def places(campaign: Campaign, user: access.Person) -> list[Unit]:
-    """The townships and departments in sight at or below which something was found. Two queries."""
+def places(campaign: Campaign, user: access.Person, asked: str = "") -> list[Unit]:
+    """The townships and departments in sight at or below which something was found, and the one that was asked for
+    (as it is written). Two queries.
+    """
     upper: Any = Func(F("unit_id"), template="substring(%(expressions)s from '^[0-9]{1,9}(?:D[0-9]+)?')")
     found = Finding.objects.visible_to(user).filter(campaign=campaign).order_by().values_list(upper, flat=True)
-    return list(Unit.objects.visible_to(user).filter(code__in=list(found.distinct())).order_by("code"))
+    codes = {*found.distinct(), *([code_of(asked)] if asked.isalnum() else [])}
+    return list(Unit.objects.visible_to(user).filter(code__in=codes).order_by("code"))
 
 
 def problems(campaign: Campaign, user: access.Person) -> list[dict[str, Any]]:

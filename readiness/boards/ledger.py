@@ -29,7 +29,7 @@ def findings(request: CadreRequest, campaign_id: int) -> HttpResponse:
     campaign = get_object_or_404(
         Campaign.objects.visible_to(request.user).select_related("template", "host"), pk=campaign_id
     )
-    form = LedgerFilter(USUAL | request.GET.dict(), places=ledger.places(campaign, user))
+    form = LedgerFilter(USUAL | request.GET.dict(), places=ledger.places(campaign, user, request.GET.get("under", "")))
     found, everything = _found(request, campaign, form)
     page = Paginator(found.select_related("unit", "responsible", "fixed_by"), PER_PAGE)
     sums = ledger.sums(everything, on=today)

@@ -21,8 +21,8 @@ from checklists import catalog
 from checklists.launch import launch
 from checklists.models import Campaign, Item, Phase, Task, Template
 from checklists.models.tally import tell_days
-from readiness.demo import findings
-from readiness.demo.people import DEPARTMENTS, HOST, LOGINS, PASSWORD, TOWN, Roster
+from readiness.demo import findings, photos
+from readiness.demo.people import DEPARTMENTS, HOST, LOGINS, PASSWORD, Roster
 from readiness.demo.rounds import Rounds
 from readiness.demo.story import MOODS, PACE_OF, PACES, Story, number_of, office_time
 from readiness.models import Notice
@@ -38,6 +38,7 @@ UNITS = settings.BASE_DIR / "villages" / "data" / "xuzhou-511504.csv"
 SEED = 7
 LAUNCHED = 24  # days ago
 INSPECTS = 35  # days ahead
+ASKS_FOR_PROOF = "d7c-30"
 REMINDED = 7  # days, of which the working days brought notices
 
 # The office's own timetable: the speech leaves most deadlines open. Days from today -> items due then.
@@ -108,13 +109,14 @@ def make(*, on: date) -> Made:
         for code, owed in groupby(owed_there, key=lambda task: task.unit_id):
             (pace,) = rng.choices(PACES, mood)
             story.of_unit(code, list(owed), roster.team(code), PACE_OF.get(code, pace), care=care)
-    supervisor = roster.at[HOST, Role.SUPERVISOR][0]
-    visits = Rounds(story, campaign, supervisor, roster.at[HOST, Role.CAMPAIGN_ADMIN][0])
-    visits.tell(tasks, roster.at[TOWN, Role.TOWNSHIP_STAFF][0])
+    visits = Rounds(story, campaign, roster)
+    visits.tell(tasks)
     story.write()
-    visits.write(roster)
-    tell_days(campaign)
     findings.make(campaign, roster, on=on)
+    visits.write(roster)
+    visits.announce_next()
+    photos.make(campaign, rng)
+    tell_days(campaign)
     notices = sum(_remind(on - timedelta(days=ago), today=on) for ago in range(REMINDED - 1, -1, -1))
     return Made(campaign, Unit.objects.count(), len(roster.cadres), len(tasks), len(story.events), notices)
 
@@ -139,8 +141,8 @@ def _launch(admin: Cadre, *, on: date) -> Campaign:
     due = {number: on + timedelta(days=days) for days, numbers in TIMETABLE.items() for number in numbers.split()}
     items = list(campaign.items.all())
     for item in items:
-        item.due_on = due[number_of(item)]
-    Item.objects.bulk_update(items, ["due_on"])
+        item.due_on, item.needs_proof = due[number_of(item)], item.number == ASKS_FOR_PROOF
+    Item.objects.bulk_update(items, ["due_on", "needs_proof"])
     agreed = Item.objects.filter(pk=OuterRef("item")).values("due_on")
     Task.objects.filter(campaign=campaign).update(due_on=Subquery(agreed))
     return campaign

@@ -5,7 +5,10 @@ import uuid
 from datetime import date, timedelta
 from typing import Any, NamedTuple
 
-from checklists.models import Campaign, Finding, FindingEvent, FindingStep
+from django.utils import timezone
+
+from checklists.findings import usual_due
+from checklists.models import Campaign, Check, Finding, FindingEvent, FindingStep
 from readiness.demo.people import HOST, LIAISON, TOWN, VILLAGE, Roster
 from readiness.demo.story import office_time
 from villages.models import Cadre
@@ -23,9 +26,8 @@ class Told(NamedTuple):
     what: str
     found: int
     due: int
-    then: str = (
-        ""  # what happened, one letter each: p planned, f fixed, s sent back, c confirmed, r reopened, a answered
-    )
+    # What happened, one letter each: p planned, f fixed, s sent back, c confirmed, r reopened, a answered.
+    then: str = ""
     fix_now: str = ""
     change_for_good: str = ""
 
@@ -52,6 +54,23 @@ def make(campaign: Campaign, roster: Roster, *, on: date) -> int:
     for number, one in enumerate(told, start=there + 1):
         _write(campaign, roster, rng, number, one, on)
     return len(told)
+
+
+def of_checks(campaign: Campaign, failing: list[Check], roster: Roster, rng: random.Random) -> None:
+    """One for each claim that a round found not to hold, after those that are there, as `open_finding` would."""
+    first = Finding.objects.filter(campaign=campaign).count() + 1
+    for number, check in enumerate(failing, start=first):
+        task, found = check.task, timezone.localdate(check.at)
+        due = usual_due(Finding.Severity.MINOR, found)
+        doer = roster.team(task.unit_id).doers[0]
+        finding = Finding.objects.create(
+            campaign=campaign, number=number, source=Finding.Source.MOCK, severity=Finding.Severity.MINOR,
+            unit_id=task.unit_id, task=task, item=task.item, check_seen=check, what=check.remark,
+            found_on=found, found_by=check.by, responsible=doer, due_on=due,
+        )  # fmt: skip
+        opened = _line(rng, finding, check.by, What.OPENED, check.remark, found, 0, day=due, to=doer)
+        opened.at = check.at
+        opened.save(force_insert=True)
 
 
 def _write(campaign: Campaign, roster: Roster, rng: random.Random, number: int, one: Told, on: date) -> None:

@@ -81,6 +81,7 @@ class Roster:
         self.hire(HOST, Role.COUNTY_LEADER, "分管副区长", login="leader")
         self.hire(HOST, Role.CAMPAIGN_ADMIN, "区普查办主任", login="admin")
         self.hire(HOST, Role.SUPERVISOR, "区委目标绩效办督查科科长")
+        self.hire(HOST, Role.SUPERVISOR, "区委目标绩效办督查科副科长")
         self.hire(HOST, Role.AUDITOR, "区纪委监委派驻组组长")
         villages = [unit.code for unit in units if unit.kind == Kind.VILLAGE]
         # Nine have no secretary; the first four of them have nobody at all.

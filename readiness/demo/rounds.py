@@ -1,76 +1,102 @@
-"""Who went on rounds in the demo and what they saw: some are over, two wait. Told with the story, written after it."""
+"""Which villages were drawn in the demo, who went there and what they saw. Told with the story, written after it."""
 
 import uuid
 from datetime import datetime, timedelta
 from itertools import groupby
+from typing import Any
 
-from checklists.findings import open_finding
-from checklists.models import Campaign, Check, Finding, Item, Round, State, Task
-from readiness.demo.people import LIAISON, TOWN, Roster
+from checklists import draws
+from checklists.draws import recipe
+from checklists.models import Campaign, Check, Draw, Item, Round, State, Task
+from readiness.demo import findings
+from readiness.demo.people import HOST, LIAISON, TOWN, Roster
 from readiness.demo.story import Story, number_of, office_time
 from readiness.demo.words import NOT_SO, RETURNED, UNSEEN
+from readiness.draws import lists
 from villages.access import Role
-from villages.models import Cadre
+from villages.models import Cadre, Unit
 
 VISITED = 3  # villages of each township
 LOOKED_AT = 8  # claims on a visit
 FAILING, HIDDEN = 0.08, 0.03  # chances that one does not hold, and that it could not be seen
+ANNOUNCED = 9  # days ago; the villages were drawn the day after, and visited since
 WHY = "巡回督查：还没有去检查过"
 DAY_LONG = 36_000  # seconds of office hours
+# What was wished of the draws, as DrawForm has it.
+PATROL = {
+    "kind": "village", "chances": "same", "repeat": "all", "last": None, "groups": "township", "take": VISITED,
+    "counted": "group", "least": 0, "items": recipe.ALL, "take_items": None, "roles": ["supervisor"], "seats": 2,
+    "rhythm": "patrol", "on": None,
+}  # fmt: skip
+ACROSS = PATROL | {"chances": "risk", "take": 1, "roles": ["township_staff"]}
 
 
 class Rounds:
     """Visits told in memory: what does not hold goes back in the story, so this comes before it is written."""
 
-    def __init__(self, story: Story, campaign: Campaign, supervisor: Cadre, admin: Cadre) -> None:
-        self.story, self.campaign, self.admin = story, campaign, admin
-        self.supervisor = supervisor
+    def __init__(self, story: Story, campaign: Campaign, roster: Roster) -> None:
+        self.story, self.campaign = story, campaign
+        self.admin, self.leader = roster.at[HOST, Role.CAMPAIGN_ADMIN][0], roster.at[HOST, Role.COUNTY_LEADER][1]
+        self.supervisors = roster.at[HOST, Role.SUPERVISOR]
+        self.town = roster.at[TOWN, Role.TOWNSHIP_STAFF][0]
         self.visits: list[tuple[Round, list[Check]]] = []
         self.waiting: list[tuple[Round, list[Cadre], list[Item]]] = []
 
-    def tell(self, tasks: list[Task], town: Cadre) -> None:
-        """Some villages of every township were visited, and two are to be: one by somebody from another township."""
+    def tell(self, tasks: list[Task]) -> None:
+        """Some villages of every township were drawn and visited, and two others are to be: one by somebody from
+        another township.
+        """
         rng = self.story.rng
         villages = {code: list(owed) for code, owed in groupby(tasks, key=lambda task: task.unit_id) if len(code) == 12}
-        left = [code for code in villages if code not in LIAISON]
-        for _township, codes in groupby(left, key=lambda code: code[:9]):
-            there = list(codes)
-            for code in rng.sample(there, min(VISITED, len(there))):
-                self._visit(code, villages[code], ago=rng.randint(1, 6))
-        been = {visit.unit_id for visit, _checks in self.visits}
-        next_ones = [code for code in left if code not in been and not code.startswith(TOWN)]
-        for code, people in zip(rng.sample(next_ones, 2), ([town, self.supervisor], [self.admin]), strict=True):
-            visit = self._round(code, made_at=self._time(1), on=self.story.on)
+        draw = self._announce("巡回督查：每个乡镇抽三个村", PATROL, 1, ago=ANNOUNCED)
+        draw.number_one, draw.number_one_by = self._digits(), self.supervisors[0]
+        draw.number_two, draw.number_two_by = self._digits(), self.leader
+        draw.drawn_at = self._time(ANNOUNCED - 1)
+        draw.save(force_insert=True)
+        drawn = sorted(unit.code for unit in draws.result(draw).units)
+        for code in drawn:
+            self._visit(draw, code, villages[code], ago=rng.randint(1, ANNOUNCED - 2))
+        next_ones = [code for code in villages if code not in {*drawn, *LIAISON} and not code.startswith(TOWN)]
+        sent = [self.town, self.supervisors[0]], [self.admin]
+        for code, people in zip(rng.sample(next_ones, 2), sent, strict=True):
+            visit = self._round(code, made_at=self._time(1), why=WHY, on=self.story.on)
             self.waiting.append((visit, people, [task.item for task in villages[code]][:10]))
 
-    def _visit(self, code: str, tasks: list[Task], *, ago: int) -> None:
-        """One that is over: of what was claimed before that day some is looked at."""
-        rng, day = self.story.rng, self.story.on - timedelta(days=ago)
+    def _visit(self, draw: Draw, code: str, tasks: list[Task], *, ago: int) -> None:
+        """One to a village that was drawn: of what was claimed before that day some is looked at. Where nothing was,
+        they have still to go.
+        """
+        rng, day, by = self.story.rng, self.story.on - timedelta(days=ago), self.supervisors[ago % 2]
+        visit = self._round(code, draw=draw, made_at=draw.drawn_at, why=draw.title)
         claims = [task for task in tasks if task.done_at and _last(task) < office_time(day)]
         if not claims:
+            self.waiting.append((visit, self.supervisors, []))
             return
-        visit = self._round(code, made_at=self._time(ago + 1), on=day)
-        visit.finished_by, visit.finished_at = self.supervisor, office_time(day, DAY_LONG + 1)
+        visit.finished_by, visit.finished_at = by, office_time(day, DAY_LONG + 1)
         checks = []
         for task in rng.sample(claims, min(LOOKED_AT, len(claims))):
             was, chance = task.state, rng.random()
             result, remark, at = Check.Result.HOLDS, "", office_time(day, rng.randrange(DAY_LONG))
-            if chance < FAILING:
+            if chance < FAILING and code not in LIAISON:  # there the pages are to show what STANDS says
                 result, remark = Check.Result.FAILS, RETURNED.get(number_of(task.item), NOT_SO)
-                at = self.story.change(task, State.RETURNED, self.supervisor, ago, remark)
+                at = self.story.change(task, State.RETURNED, by, ago, remark)
             elif chance > 1 - HIDDEN:
                 result, remark = Check.Result.UNSEEN, UNSEEN
-            checks.append(
-                Check(id=self._number(), task=task, result=result, remark=remark, by=self.supervisor, at=at, was=was)
-            )
+            checks.append(Check(id=self._number(), task=task, result=result, remark=remark, by=by, at=at, was=was))
         self.visits.append((visit, checks))
+
+    def announce_next(self) -> None:
+        """A draw that has its first number and waits for the leader's. It looks at tallies, so all else is written."""
+        draw = self._announce("交叉检查：每个乡镇抽一个村", ACROSS, 2, ago=1)
+        draw.number_one, draw.number_one_by = self._digits(), self.supervisors[0]
+        draw.save(force_insert=True)
 
     def write(self, roster: Roster) -> None:
         """All rounds and checks, and a finding for each that does not hold."""
         waiting = [visit for visit, _people, _items in self.waiting]
         Round.objects.bulk_create([*(visit for visit, _checks in self.visits), *waiting])
         for visit, checks in self.visits:
-            visit.inspectors.set([self.supervisor])
+            visit.inspectors.set(self.supervisors)
             for check in checks:
                 check.round = visit
         for visit, people, items in self.waiting:
@@ -78,24 +104,35 @@ class Rounds:
             visit.items.set(items)
         every = [check for _visit, checks in self.visits for check in checks]
         Check.objects.bulk_create(every)
-        for check in (check for check in every if check.result == Check.Result.FAILS):
-            there = roster.at[check.task.unit_id, Role.VILLAGE_CADRE]
-            open_finding(
-                by=check.by,
-                event=self._number(),
-                campaign=self.campaign,
-                unit=check.task.unit,
-                source=Finding.Source.MOCK,
-                what=check.remark,
-                task=check.task,
-                check=check,
-                responsible=there[0] if there else None,
-                found_on=check.at.date(),
-            )
+        failing = sorted((check for check in every if check.result == Check.Result.FAILS), key=lambda check: check.at)
+        findings.of_checks(self.campaign, failing, roster, self.story.rng)
 
-    def _round(self, code: str, *, made_at: datetime, **fields: object) -> Round:
-        given = {"campaign": self.campaign, "unit_id": code, "rhythm": Round.Rhythm.PATROL, "why": WHY}
-        return Round(**given, made_by=self.admin, made_at=made_at, **fields)
+    def _announce(self, title: str, wishes: dict[str, Any], number: int, *, ago: int) -> Draw:
+        """A draw among the host's villages, as it was announced that day; not written."""
+        day, host = self.story.on - timedelta(days=ago), Unit.objects.get(code=HOST)
+        items = lists.asked_items(self.campaign)
+        frozen = lists.gather(self.campaign, self.admin, wishes, items, number=number, among=host, on=day)
+        recipe.check(frozen)
+        secret = f"{self.story.rng.getrandbits(256):064x}"
+        return Draw(
+            campaign=self.campaign,
+            number=number,
+            title=title,
+            among=host,
+            recipe=wishes,
+            frozen=frozen.write(),
+            secret=secret,
+            commitment=recipe.hashed(secret),
+            announced_by=self.admin,
+            announced_at=self._time(ago),
+        )
+
+    def _round(self, code: str, **fields: Any) -> Round:
+        return Round(campaign=self.campaign, unit_id=code, rhythm=Round.Rhythm.PATROL, made_by=self.admin, **fields)
+
+    def _digits(self) -> str:
+        """A number as people give them."""
+        return str(self.story.rng.randrange(1000, 1_000_000))
 
     def _time(self, ago: int) -> datetime:
         return office_time(self.story.on - timedelta(days=ago), self.story.rng.randrange(DAY_LONG))

@@ -46,6 +46,7 @@ PACE_OF = {TOWN: AVERAGE, VILLAGE: AVERAGE, LIAISON[1]: DILIGENT, LIAISON[2]: SL
 STANDS: dict[str, dict[str, State]] = {
     VILLAGE: dict.fromkeys(["15", "26", "27", "29", "30", "31", "32", "34"], State.OPEN)
     | {"10": State.VERIFIED, "14": State.VERIFIED, "25": State.DONE, "28": State.DONE},
+    LIAISON[1]: {"30": State.DONE},  # asks for proof, and has none yet
     TOWN: {"11": State.OPEN, "31": State.OPEN},
     f"{HOST}D001": {"41": State.WAIVED, "42": State.WAIVED},
     f"{HOST}D002": {"41": State.WAIVED, "42": State.WAIVED},

@@ -1,5 +1,6 @@
 """The demo is one story: made once for all tests of the class, in a transaction that is rolled back."""
 
+from collections import Counter
 from datetime import timedelta
 from io import StringIO
 from types import SimpleNamespace
@@ -13,10 +14,12 @@ from django.db import transaction
 from django.test import TestCase, override_settings
 from django.utils import timezone
 
-from checklists import rounds, ticks
+from checklists import draws, rounds, ticks
 from checklists.models import (
     Campaign,
     Check,
+    Draw,
+    EvidenceUse,
     Finding,
     FindingEvent,
     Responsibility,
@@ -28,14 +31,14 @@ from checklists.models import (
 )
 from checklists.workdays import is_workday
 from readiness import demo
-from readiness.boards import answers, figures, items
+from readiness.boards import answers, belief, figures, items, live
 from readiness.boards.light import Light
 from readiness.demo import people
 from readiness.models import Notice
 from villages.access import Role
 from villages.models import Cadre, Post, Unit
 
-ALL = [Unit, Cadre, Post, Template, Campaign, Task, TaskEvent, Responsibility, Notice, Round, Check, Finding]
+ALL = [Unit, Cadre, Post, Template, Campaign, Task, TaskEvent, Responsibility, Notice, Round, Check, Draw, Finding]
 
 
 def make_demo() -> str:
@@ -63,7 +66,9 @@ def everything() -> list[tuple[Any, ...]]:
     )
     seen = Check.objects.order_by("pk").values_list("pk", "at", "round__unit", "result", "was", "remark")
     findings = FindingEvent.objects.order_by("at", "pk").values_list("pk", "finding__number", "at", "by__name", "note")
-    return [*tasks, *events, *posts, *seen, *findings]
+    drawn = Draw.objects.values_list("number", "secret", "number_one", "number_two", "announced_at", "drawn_at")
+    proofs = EvidenceUse.objects.order_by("pk").values_list("evidence", "evidence__at", "task__item__number")
+    return [*tasks, *events, *posts, *seen, *findings, *drawn, *proofs]
 
 
 class TestDemo(TestCase):
@@ -183,7 +188,15 @@ class TestDemo(TestCase):
             task = tasks[event.task_id]
             now = stood.setdefault(
                 task.pk,
-                SimpleNamespace(unit_id=task.unit_id, state=State.OPEN, done_by_id=None, value=None, version=0),
+                SimpleNamespace(
+                    unit_id=task.unit_id,
+                    state=State.OPEN,
+                    done_by_id=None,
+                    done_for_id=None,
+                    value=None,
+                    version=0,
+                    height=task.height,
+                ),
             )
             assert event.from_state == now.state
             verb = ticks.VERBS[event.from_state, event.to_state]
@@ -214,13 +227,13 @@ class TestDemo(TestCase):
             assert "08:30" <= f"{local:%H:%M}" <= "18:30"
         assert self.campaign.created_at < timezone.now()
 
-    def test_every_verb_but_restoring_was_used(self) -> None:
+    def test_every_verb_but_restoring_and_looking_again_was_used(self) -> None:
         ways = TaskEvent.objects.order_by().values_list("from_state", "to_state").distinct()
-        assert {ticks.VERBS[way] for way in ways} == set(ticks.Verb) - {ticks.Verb.RESTORE}
+        assert {ticks.VERBS[way] for way in ways} == set(ticks.Verb) - {ticks.Verb.RESTORE, ticks.Verb.LOOK}
 
     def test_rounds_were_made_and_some_wait(self) -> None:
         over, waiting = Round.objects.filter(finished_at__isnull=False), Round.objects.open()
-        assert over.count() >= 25
+        assert over.count() >= 40
         assert 120 <= Check.objects.count() <= 300
         for visit in waiting.prefetch_related("inspectors"):
             assert not rounds.cannot_go(visit.inspectors.all(), visit.unit_id, on=self.today)
@@ -235,7 +248,47 @@ class TestDemo(TestCase):
             before = [event for event in check.task.events.all() if event.at < check.at]
             assert before[-1].to_state == check.was
             assert check.round.made_at < check.at < check.round.finished_at
-        assert Finding.objects.count() == failing.count()
+
+    def test_drawn_villages_are_those_that_anyone_computes(self) -> None:
+        made, waiting = Draw.objects.order_by("number")
+        assert made.is_drawn and not draws.differences(made)
+        said = StringIO()
+        call_command("redraw", made.pk, stdout=said)
+        over = Round.objects.filter(finished_at__isnull=False)
+        assert all(visit.draw_id == made.pk and visit.made_at == made.drawn_at for visit in over)
+        assert made.rounds.count() == 3 * 17
+        assert not waiting.is_drawn and waiting.number_one and not waiting.number_two
+        drawn = draws.give_number(waiting, "0815", by=Cadre.objects.get(username="leader"))
+        assert drawn.rounds.count() == 17
+        assert not set(drawn.rounds.values_list("unit", flat=True)) & set(made.rounds.values_list("unit", flat=True))
+
+    def test_board_says_how_much_to_believe(self) -> None:
+        user = Cadre.objects.get(username="leader")
+        board = figures.board(self.campaign, user, at=people.HOST, on=self.today)
+        campaign = live.with_pulse(Campaign.objects, [people.HOST], on=self.today).get()
+        found = belief.beliefs(campaign, user, board).total
+        assert found.is_known and found.units >= 300
+        assert 75 <= found.low_percent < 92 <= found.high_percent <= 100
+
+    def test_few_photos_show_it_and_one_serves_twice(self) -> None:
+        uses = Counter(EvidenceUse.objects.filter(task__campaign=self.campaign).values_list("evidence", flat=True))
+        assert sorted(uses.values()) == [1, 1, 2]
+        asking = Task.objects.filter(campaign=self.campaign, item__needs_proof=True)
+        assert asking.filter(unit=people.VILLAGE, state=State.OPEN).exists()
+        assert asking.filter(state=State.DONE).exists() and not asking.filter(state=State.VERIFIED).exists()
+
+    def test_queue_is_reached_from_every_page_of_who_verifies(self) -> None:
+        self.client.login(username="town", password=demo.PASSWORD)
+        task = Task.objects.filter(unit=people.VILLAGE, state=State.DONE).first()
+        assert task
+        unit = f"/campaigns/{self.campaign.pk}/units/{people.VILLAGE}/"
+        for page in ("/units/", task.get_absolute_url(), unit):
+            assert b'href="/verify/"' in self.client.get(page).content, page
+
+    def test_ledger_names_the_unit_that_it_is_about(self) -> None:
+        self.client.login(username="leader", password=demo.PASSWORD)
+        page = self.client.get(f"/campaigns/{self.campaign.pk}/findings/", {"under": people.HOST}).content.decode()
+        assert f'<option value="{people.HOST}" selected>叙州区</option>' in page
 
     def test_campaign_is_under_way_and_keeps_its_own_timetable(self) -> None:
         assert self.campaign.is_running
