@@ -66,7 +66,6 @@ urlpatterns = [
     path("extensions/<int:extension_id>/answer/", views.answer_extension, name="answer_extension"),
     path("campaigns/<int:campaign_id>/findings/new/", findings.new_finding, name="new_finding"),
     path("findings/<int:finding_id>/", findings.finding_page, name="finding"),
-    path("findings/<int:finding_id>/proofs/", evidence.finding_proofs, name="finding_proofs"),
     path("findings/<int:finding_id>/proofs/", evidence.finding_proofs, name="finding_proofs"),  # before the verbs
     path("findings/<int:finding_id>/<slug:verb>/", findings.finding_verb, name="finding_verb"),
     path("tasks/<int:task_id>/proofs/", evidence.task_proofs, name="task_proofs"),
