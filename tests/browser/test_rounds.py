@@ -90,7 +90,7 @@ def test_ten_answers_without_a_line_are_kept_and_arrive_once_each(visit: Visit, 
     assert Finding.objects.count() == 3
     assert not Check.objects.filter(seen_at=None).exists()
     answer(page, tasks[2], "holds")  # what could not be seen can be decided
-    expect(page.locator(f".check[data-task='{tasks[2]}'] form")).to_have_count(0)
+    expect(page.locator(f".check[data-task='{tasks[2]}'] form.look")).to_have_count(0)
     page.reload()
     expect(page.locator(f".check[data-task='{tasks[1]}'] .said-here")).to_contain_text("第1处没有签字")
     assert Check.objects.count() == 11
@@ -242,7 +242,7 @@ def test_the_pages_are_for_everyone(visit: Visit, trip: Round, world: World, lan
     answer(page, first, "fails")
     look(page)
     answer(page, first, "holds")
-    expect(page.locator(f".check[data-task='{first}'] form")).to_have_count(0)
+    expect(page.locator(f".check[data-task='{first}'] form.look")).to_have_count(0)
     page.route("**/checks/", lambda route: route.abort(NO_LINE))
     answer(page, second, "unseen", "锁着" * 150)
     expect(page.locator(".waits")).to_be_visible()
