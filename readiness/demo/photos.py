@@ -44,7 +44,9 @@ def _send(task: Task, colour: str, rng: random.Random) -> Evidence:
 def _photo(words: str, colour: str, *, taken_at: datetime) -> bytes:
     """A plain JPEG of a few kB that says when it was taken."""
     image = Image.new("RGB", SIZE, colour)
-    ImageDraw.Draw(image).text((40, 190), words, fill="white", font=ImageFont.load_default(96))
+    ImageDraw.Draw(image).text(
+        (SIZE[0] / 2, SIZE[1] / 2), words, fill="white", anchor="mm", font=ImageFont.load_default(96)
+    )
     exif = Image.Exif()
     taken = f"{timezone.localtime(taken_at):%Y:%m:%d %H:%M:%S}"
     exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.DateTimeOriginal] = taken
