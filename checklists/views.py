@@ -230,7 +230,7 @@ def _task_page(
     context = {
         "task": task,
         "events": events,
-        "checks": seen(task.checks.select_related("by").order_by("-at", "-id"), user, now=timezone.now()),
+        "saw": seen(task.checks.select_related("by").order_by("-at", "-id"), user, now=timezone.now()),
         "values": values,
         "next_due": values.next_due(today),
         "answers": answering,

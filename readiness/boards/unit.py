@@ -141,7 +141,7 @@ def _unit_page(
                 for line in lines
                 if line["said"] and line["task"].pk not in {*calls, *(one.task_id for one in found)}
             ],
-            "checks": seen(Check.objects.found_at(campaign, unit)[:MOST_CHECKS], user, now=timezone.now()),
+            "saw": seen(Check.objects.found_at(campaign, unit)[:MOST_CHECKS], user, now=timezone.now()),
             "plans_rounds": campaign.is_running and access.may_inspect(user, unit.code),
             "answers": answering,
             "may_call": access.may_call(user, unit.code),
