@@ -362,8 +362,10 @@ def adds_proof_at(who: str, place: object) -> Outcome:
 
 
 def adds_proof_to_check(who: str, place: object) -> Outcome:
-    """To what Su saw: Su."""
-    return 404 if "s" not in MAY[who].get(place, "") else 422 if who == "su" else 403
+    """To what Su saw: Su, also where no post of hers covers the unit."""
+    if place not in PLACES:
+        return 404
+    return 422 if who == "su" else 403 if "s" in MAY[who].get(place, "") else 404
 
 
 def takes_back(who: str, place: object) -> Outcome:

@@ -92,7 +92,7 @@ def test_a_row_is_changed_in_its_place(visit: Visit, draft: Campaign, width: int
     line.locator("[type=number][name$=-points]").fill("5000")
     assert faults(page) == []
     page.keyboard.press("Enter")
-    expect(line.locator("[type=number][name$=-points]")).to_be_focused()  # what is wrong
+    expect(line.locator("[name$=-points][aria-invalid=true]")).to_be_focused()  # what is wrong
     assert faults(page) == []
     line.locator("[type=number][name$=-points]").fill("5")
     line.locator("[type=checkbox][value=township]").check()

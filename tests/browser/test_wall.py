@@ -225,6 +225,7 @@ def test_once_a_night_the_page_is_loaded_anew_if_the_server_answers(screen: Open
     quickly(page, every=0.5)
     page.evaluate("document.documentElement.dataset.mark = 'old'")
     page.context.set_offline(True)
+    page.wait_for_timeout(1500)  # an answer that was on its way would let it load anew, without a line
     page.evaluate("morrow()")
     expect(page.locator("#lost")).to_be_visible()
     expect(page.locator("html[data-mark]")).to_have_count(1)

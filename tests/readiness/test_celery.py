@@ -45,6 +45,7 @@ TASKS = {
     "readiness.reminders.confirm": "sending",
     "readiness.boards.count_gaps": "reports",
     "readiness.boards.check_proofs": "reports",
+    "readiness.boards.propose_measures": "reports",
 }
 
 
