@@ -24,7 +24,6 @@ from typing import NamedTuple
 SPACE = re.compile(r"\s+")
 NONE = "-"  # where a part is empty: a shell takes two tabs for one
 MOST_UNITS = MOST_INSPECTORS = 5000
-MOST_LOTS = 5
 LONGEST_NUMBER = 40
 DIGITS = re.compile(r"[0-9]+")
 ALL = "all"  # the group of every unit, where there are no groups

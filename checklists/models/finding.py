@@ -227,10 +227,6 @@ class Finding(models.Model):
         return gettext("No. %(n)d") % {"n": self.number}
 
     @property
-    def is_settled(self) -> bool:
-        return self.state in (self.State.CLOSED, self.State.DROPPED)
-
-    @property
     def waits_for_an_answer(self) -> bool:
         """Somebody has still to be told what came of it."""
         return self.source in self.ANSWERED_SOURCES and not self.answer

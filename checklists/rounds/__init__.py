@@ -71,16 +71,6 @@ class Outcome:
     is_new: bool
 
 
-@dataclass(frozen=True)
-class _Anywhere:
-    """Some task of this unit."""
-
-    unit_id: str
-    height: int = access.Height.LINKED
-    done_by_id: None = None
-    done_for_id: None = None
-
-
 def tasks_of(visit: Round) -> TaskQuerySet:
     """What the round may be about: the unit's tasks of its items, or of all if it names none. Retired ones too."""
     named = Round.items.through.objects.filter(round=visit.pk)
@@ -121,7 +111,7 @@ def may_record(user: Cadre, visit: Round) -> access.Verdict:
     """Whether the user records on this round: who was sent, while in office, and while it is not their own work."""
     if not is_inspector(user, visit):
         return access.Verdict(False, _("Only the inspectors of this round record what was seen."))
-    if access.may_tick(user, _Anywhere(visit.unit_id)):  # since they were sent
+    if access.can(user, access.Action.TICK, visit.unit_id):  # since they were sent
         return access.Verdict(False, _("You work at this unit by now; somebody else inspects it."))
     return access.may_go_on_rounds(user)
 
@@ -146,7 +136,7 @@ def cannot_go(people: Iterable[Cadre], unit: str, *, on: date) -> dict[int, str]
         person.held = held[pk]  # type: ignore[attr-defined]
         if not held[pk]:
             said[pk] = _("%(who)s holds no post any more.") % {"who": person.name}
-        elif access.may_tick(person, _Anywhere(unit)):
+        elif access.can(person, access.Action.TICK, unit):
             said[pk] = _("%(who)s works at this unit; somebody else inspects it.") % {"who": person.name}
     return said
 

@@ -63,7 +63,6 @@ from villages.access.table import (
 from villages.access.verdicts import YES, Verdict, can, posts_for, require
 from villages.access.work import (
     OwedTask,
-    SentOrSeen,
     checks_for,
     may_answer,
     may_call,
@@ -100,7 +99,6 @@ __all__ = [
     "Person",
     "Reach",
     "Role",
-    "SentOrSeen",
     "Verdict",
     "above",
     "allows",
