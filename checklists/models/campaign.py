@@ -3,9 +3,9 @@
 from datetime import date
 from typing import Any, NamedTuple, Self
 
-from django.contrib.postgres.expressions import ArraySubquery
 from django.db import models
 from django.db.models import Case, Exists, ExpressionWrapper, F, Func, OuterRef, Q, When
+from django.db.models.expressions import RawSQL
 from django.db.models.functions import Left, Length, Now
 from django.utils.functional import Promise
 from django.utils.translation import get_language, pgettext_lazy
@@ -260,6 +260,13 @@ def where_held(unit: str, parent: str | None, *, by_hand: bool, looks_above: boo
     return [*access.above(unit)] if by_hand else [unit, parent] if looks_above else [unit]
 
 
+# Where whoever answers has a post on a day. Twin of `PostQuerySet.current`: composing that takes longer than reading.
+HELD_AT = """
+    ARRAY(SELECT unit_id FROM villages_post
+          WHERE cadre_id = checklists_responsibility.cadre_id AND since <= %s AND (until IS NULL OR until > %s))
+"""
+
+
 class ResponsibilityQuerySet(models.QuerySet["Responsibility"]):
     """Sentences about who answers."""
 
@@ -298,9 +305,8 @@ class ResponsibilityQuerySet(models.QuerySet["Responsibility"]):
 
     def of_unit(self, campaign: Campaign, unit: Unit, *, on: date) -> "list[Responsibility]":
         """Who answers for one unit and is still there, in order. One query, faster than `in_office`."""
-        posts = Post.objects.current(on).filter(cadre=OuterRef("cadre")).values("unit_id")
-        found: Any = self.filter(campaign=campaign, unit=unit).select_related("cadre")
-        named = list(found.annotate(held_at=ArraySubquery(posts)))
+        found: Any = self.filter(campaign=campaign, unit=unit, cadre__is_active=True).select_related("cadre")
+        named = list(found.annotate(held_at=RawSQL(HELD_AT, [on, on])))  # noqa: S611 - a constant
         named.sort(key=lambda one: Responsibility.Kind.values.index(one.kind))
         above = {kind for kind, posts in campaign.answers.items() if any(POSTS[post].above for post in posts)}
 

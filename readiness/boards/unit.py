@@ -6,6 +6,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.db.models import Exists, OuterRef
+from django.db.models.expressions import RawSQL
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
@@ -14,7 +15,7 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST, require_safe
 
 from checklists import chases, help, ticks
-from checklists.evidence.shown import seen
+from checklists.evidence.shown import Seen, seen
 from checklists.findings.ledger import by_need
 from checklists.forms import ChaseForm
 from checklists.lines import Lines
@@ -38,6 +39,17 @@ from villages.http import CadreRequest, back
 from villages.models import Unit
 
 MOST_CHECKS = 30  # of what rounds found, on one page
+
+# What there is besides a unit's tasks: most units have little of it, and what is not there need not be asked for.
+BESIDE = """
+    ARRAY(SELECT 'units' WHERE EXISTS (SELECT FROM villages_unit below WHERE below.parent_id = villages_unit.code)
+    UNION ALL SELECT 'findings' WHERE EXISTS (SELECT FROM checklists_finding
+        WHERE unit_id = villages_unit.code AND campaign_id = %s AND state IN ('open', 'fixed'))
+    UNION ALL SELECT 'calls' WHERE EXISTS (SELECT FROM checklists_helprequest JOIN checklists_task t ON t.id = task_id
+        WHERE unit_id = villages_unit.code AND campaign_id = %s AND answered_at IS NULL)
+    UNION ALL SELECT 'checks' WHERE EXISTS (SELECT FROM checklists_check JOIN checklists_task t ON t.id = task_id
+        WHERE unit_id = villages_unit.code AND campaign_id = %s))
+"""
 
 
 @require_safe
@@ -80,10 +92,9 @@ def _unit_page(
     status: int = 200,
 ) -> HttpResponse:
     user = request.user
-    units = Unit.objects.visible_to(user).under(campaign.host_id)
-    below = units.under(code).exclude(pk=code)
-    upward = units.filter(code__in=access.above(code)).annotate(has_below=Exists(below))
-    path: list[Any] = list(upward.order_by("code"))
+    upward = Unit.objects.visible_to(user).under(campaign.host_id).filter(code__in=access.above(code))
+    beside = RawSQL(BESIDE, [campaign.pk] * 3)  # noqa: S611 - a constant
+    path: list[Any] = list(upward.annotate(beside=beside).order_by("code"))
     if not path or path[-1].code != code:
         raise Http404
     *above, unit = path
@@ -101,15 +112,19 @@ def _unit_page(
             said[event.task_id] = event
         elif timezone.localdate(event.at) == today:
             chased[event.task_id] = event
-    calls = HelpRequest.objects.by_task(tasks)
+    calls = HelpRequest.objects.by_task(tasks) if "calls" in unit.beside else {}
     late = [task for task in tasks if task.is_overdue(today)]
     answering = Responsibility.objects.visible_to(user).of_unit(campaign, unit, on=today)
     chases_here = campaign.is_running and access.may_chase(user, unit.pk) and chases.hearers(answering, user)
     against = Measure.objects.visible_to(user).filter(campaign=campaign, unit=unit)
     against = against.select_related("decided_by", "objected_by", "answered_by")
     here = reverse("unit_tasks", args=[campaign.pk, code])
-    unsettled = Finding.objects.visible_to(user).filter(campaign=campaign, unit=unit).unsettled()
-    found = list(by_need(unsettled, on=today).select_related("unit", "responsible"))
+    found, saw = list[Finding](), list[Seen]()
+    if "findings" in unit.beside:
+        unsettled = Finding.objects.visible_to(user).filter(campaign=campaign, unit=unit).unsettled()
+        found = list(by_need(unsettled, on=today).select_related("unit", "responsible"))
+    if "checks" in unit.beside:
+        saw = seen(Check.objects.found_at(campaign, unit)[:MOST_CHECKS], user, now=timezone.now())
     lines = Lines(request, back=here, show_unit=False).all(tasks, said, calls)
     sections: dict[str, list[dict[str, Any]]] = {}
     for line in lines:
@@ -141,11 +156,11 @@ def _unit_page(
                 for line in lines
                 if line["said"] and line["task"].pk not in {*calls, *(one.task_id for one in found)}
             ],
-            "saw": seen(Check.objects.found_at(campaign, unit)[:MOST_CHECKS], user, now=timezone.now()),
+            "saw": saw,
             "plans_rounds": campaign.is_running and access.may_inspect(user, unit.code),
             "answers": answering,
             "may_call": access.may_call(user, unit.code),
-            "has_below": unit.has_below,
+            "has_below": "units" in unit.beside,
             "has_board": figures.has_board(unit.code),
             "above": [(upper.code, upper.name) for upper in above],
             "measures": measures.shown(against, user, on=today) if campaign.ladder_from else [],

@@ -5,7 +5,7 @@ from datetime import date, timedelta
 from typing import Any
 
 from django.core.paginator import Paginator
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
@@ -15,7 +15,7 @@ from django.views.decorators.http import require_safe
 from checklists.findings import ledger
 from checklists.forms import TaskFilter
 from checklists.lines import Lines
-from checklists.models import Campaign, Extension, HelpRequest, Task
+from checklists.models import Campaign, Extension, Finding, HelpRequest, Task
 from checklists.models.draw import looked_at, unfounded
 from checklists.models.help import calling
 from checklists.models.task import TaskQuerySet, read_along
@@ -42,7 +42,8 @@ def my_tasks(request: CadreRequest) -> HttpResponse:
     """What I still owe, by when: overdue, today, this week, later."""
     today = timezone.localdate()
     usual = "owed" if access.owes_tasks(request.user) else "check"
-    campaigns = list(Campaign.objects.visible_to(request.user))
+    found_here = Finding.objects.visible_to(request.user).unsettled().filter(campaign=OuterRef("pk"))
+    campaigns: list[Any] = list(Campaign.objects.visible_to(request.user).annotate(has_findings=Exists(found_here)))
     running = [campaign for campaign in campaigns if campaign.is_running]
     form = TaskFilter({"show": usual} | request.GET.dict(), campaigns=campaigns)
     checking = form.data["show"] == "check"
@@ -64,6 +65,9 @@ def my_tasks(request: CadreRequest) -> HttpResponse:
         waiting = HelpRequest.objects.to_answer_by(request.user)
         calls = list(waiting.select_related("asked_by", "finding", "task__item", "task__unit")[:ASKS_SHOWN])
         called = waiting.count() if len(calls) == ASKS_SHOWN else len(calls)
+    findings = list[Finding]()
+    if any(campaign.has_findings for campaign in campaigns):  # composing what follows takes longer than all else here
+        findings = list(ledger.mine(request.user, on=today)[:FINDINGS_SHOWN])
     return render(
         request,
         "boards/my_tasks.html",
@@ -77,7 +81,7 @@ def my_tasks(request: CadreRequest) -> HttpResponse:
             "asked": asked,
             "calls": [(call, uuid.uuid4()) for call in calls],
             "called": called,
-            "findings": [(one, one.is_overdue(today)) for one in ledger.mine(request.user, on=today)[:FINDINGS_SHOWN]],
+            "findings": [(one, one.is_overdue(today)) for one in findings],
         },
     )
 
