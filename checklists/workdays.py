@@ -5,6 +5,7 @@ does not know, Monday to Friday count as working days.
 """
 
 from datetime import date, timedelta
+from functools import lru_cache
 
 import chinese_calendar
 from chinese_calendar.constants import Holiday, holidays, workdays
@@ -19,6 +20,7 @@ def knows(year: int) -> bool:
     return year in KNOWN_YEARS
 
 
+@lru_cache(maxsize=4000)  # ten years; a forecast asks for each day many times over
 def is_workday(day: date) -> bool:
     """Whether people work on this day."""
     return bool(chinese_calendar.is_workday(day)) if knows(day.year) else day.weekday() < 5

@@ -25,7 +25,7 @@ def of_campaign(campaign: Campaign) -> list[Any]:
     Each with its phase, and `is_owed`: whether any unit owes it.
     """
     asked = ["campaign", "number", "title", "title_en", "section", "kind", "responsible", "gate", "position"]
-    owed = Task.objects.asked_for().filter(item=OuterRef("pk"))
+    owed = ItemTally.objects.filter(item=OuterRef("pk")).exclude(open=0, done=0, verified=0, returned=0, waived=0)
     found = campaign.items.filter(struck=False).select_related("phase").annotate(is_owed=Exists(owed))
     return list(found.only(*asked, "phase__title", "phase__title_en").order_by("position", "pk"))
 
