@@ -7,7 +7,7 @@ Everything that people have written is escaped where it is put in.
 from collections.abc import Iterable
 from datetime import date
 from decimal import Decimal
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from html import escape
 from typing import Any
 from uuid import uuid4
@@ -17,8 +17,8 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import date_format, localize
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import get_language, ngettext
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 
 from checklists import ticks
 from checklists.forms import TickForm
@@ -215,4 +215,10 @@ def _number(value: Decimal) -> str:
 
 
 def _day(day: date) -> str:
+    return _day_in(get_language(), day)
+
+
+@lru_cache(maxsize=1000)
+def _day_in(language: str, day: date) -> str:
+    """In the language that is on: lists of many people name the same days."""
     return str(date_format(day, "MONTH_DAY_FORMAT"))
