@@ -115,7 +115,7 @@ class Lines:
     def choices(self, task: Task) -> set[str]:
         """What the reader may do, worked out once for tasks that are alike in all that `access.OwedTask` says."""
         where = (task.campaign_id, task.unit_id, task.height)
-        alike = (*where, task.state, task.retired_at is None, task.done_by_id, task.done_for_id)
+        alike = (*where, task.state, task.retired_at is None, task.done_by_id, task.done_for_id, *task.rests_on)
         if alike not in self.known:
             self.known[alike] = ticks.choices(self.user, task)
         return self.known[alike]

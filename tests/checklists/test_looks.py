@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -207,6 +208,73 @@ def test_a_tick_by_a_stand_in_costs_no_more_queries(campaign: Campaign, cast: Ca
             assert client.post(f"/tasks/{task.pk}/tick/", body, headers={"HX-Request": "true"}).status_code == 200
         costs.append(len(captured))
     assert costs[0] == costs[1]
+
+
+def value(task: Task, by: Cadre, amount: int, state: str, **more: Any) -> Task:
+    """One more value, from the task as it is now."""
+    now = Task.objects.for_list().get(pk=task.pk)
+    sent = {"event": uuid.uuid4(), "state": state, "value": Decimal(amount), "seen": now.version} | more
+    return ticks.record(now, by=again(by), **sent).task
+
+
+def barred(task: Task, cast: Cast) -> set[str]:
+    """Who of those that check here must not, on the task's page and in the queue alike."""
+    now = Task.objects.for_list().get(pk=task.pk)
+    able = {name: again(cast[name]) for name in ("lin", "bao", "tang", "su", "nobody")}
+    refused = {name for name, one in able.items() if not access.may_check(one, now)}
+    assert refused == {name for name, one in able.items() if now not in Task.objects.to_check_by(one)}
+    return refused
+
+
+def test_the_value_that_counts_is_a_claim_of_whoever_entered_it(campaign: Campaign, cast: Cast) -> None:
+    """Nobody is in office only as Lin's stand-in. Bao of the township enters a value on the claim of Lan, Lin another."""
+    stand_in(cast["nobody"], cast["lin"], unit=WILLOW)
+    task = value(factories.task(campaign, "v-3"), cast["lan"], 95, "done")
+    assert barred(task, cast) == set()
+    before = task.done_at
+    task = value(task, cast["bao"], 96, "done")
+    assert (task.done_by, task.done_for_id, task.done_at > before) == (cast["bao"], None, True)
+    assert barred(task, cast) == {"bao"}
+    with pytest.raises(PermissionDenied):
+        step(task, cast["bao"], "verified")
+    # Both are barred, whoever came last; and so is whose place it was.
+    task = value(task, cast["nobody"], 97, "done")
+    assert (task.done_by, task.done_for_id) == (cast["nobody"], cast["lin"].pk)
+    assert barred(task, cast) == {"bao", "lin", "nobody"}
+    # A value of an earlier day changes nothing of what counts, and a note is no value.
+    step(task, cast["lan"], "done", "还差一户")
+    assert barred(task, cast) == {"bao", "lin", "nobody"}
+    step(task, cast["su"], "verified")
+    assert drift() == []
+    # Sent back, the value stays, and on whose word it rests; a new one rests on whoever enters it.
+    task = step(task, cast["su"], "returned", "对不上")
+    task = step(task, cast["lan"], "done")
+    assert barred(task, cast) == {"bao", "lin", "nobody"}
+    task = step(task, cast["lan"], "open")
+    task = value(task, cast["lan"], 98, "done")
+    assert (barred(task, cast), task.rests_on) == (set(), [])
+
+
+def test_who_entered_the_value_that_somebody_else_ticks_checks_it_no_more_than_who_ticked(
+    campaign: Campaign, cast: Cast
+) -> None:
+    task = factories.task(campaign, "v-3")
+    task = value(task, cast["bao"], 95, "open")
+    task = step(task, cast["lan"], "done")
+    with override("en"):
+        assert str(access.may_check(again(cast["bao"]), task).reason).startswith("This claim rests on what you")
+    assert barred(task, cast) == {"bao", "nobody"}
+    # Nor does an inspector look at what they entered themselves.
+    assert task.claimants == {cast["bao"].pk, cast["lan"].pk}
+
+
+def test_what_is_verified_takes_no_value(campaign: Campaign, cast: Cast) -> None:
+    task = value(factories.task(campaign, "v-3"), cast["lan"], 95, "done")
+    task = step(task, cast["su"], "verified")
+    for state in ("done", "open", "verified"):
+        with pytest.raises((ticks.Refused, PermissionDenied)):
+            value(task, cast["lan"], 99, state)
+    assert Task.objects.get(pk=task.pk).value == 95
 
 
 # --- In which order ------------------------------------------------------------------------------------------------
