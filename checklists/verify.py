@@ -23,6 +23,7 @@ from checklists.models.task import TaskQuerySet
 from villages import access
 from villages.http import CadreRequest
 from villages.models import Unit
+from villages.residents import Words
 
 PER_PAGE = 30
 MOST = 200  # at once
@@ -70,7 +71,7 @@ class LooksForm(EventForm):
         required=False,
         error_messages={"invalid_choice": gettext_lazy("There is no such state: %(value)s")},
     )
-    note = forms.CharField(
+    note = Words(
         label=gettext_lazy("Reason"),
         max_length=400,
         required=False,

@@ -35,4 +35,14 @@ class Migration(migrations.Migration):
             model_name='task',
             constraint=models.CheckConstraint(condition=models.Q(models.Q(('rests_on__contains', [models.F('verified_by')]), _negated=True), models.Q(('rests_on__contains', [models.F('verified_for')]), _negated=True)), name='task_verified_by_nobody_it_rests_on'),
         ),
+        migrations.AlterField(
+            model_name='campaign',
+            name='looked_at_by',
+            field=models.PositiveSmallIntegerField(choices=[(1, 'linked cadre or higher'), (2, 'township or higher'), (3, 'supervisors of the county or higher'), (4, 'the county itself')], db_default=1, default=1, verbose_name='claims are checked by'),
+        ),
+        migrations.AlterField(
+            model_name='item',
+            name='looked_at_by',
+            field=models.PositiveSmallIntegerField(blank=True, choices=[(1, 'linked cadre or higher'), (2, 'township or higher'), (3, 'supervisors of the county or higher'), (4, 'the county itself')], null=True, verbose_name='checked by'),
+        ),
     ]

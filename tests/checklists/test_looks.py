@@ -119,8 +119,8 @@ def test_a_refusal_says_who_must_look(campaign: Campaign, cast: Cast, as_: LogIn
     task = claim(campaign, "v-1", WILLOW, cast["lan"])
     answer = as_("bao").post(f"/tasks/{task.pk}/tick/", factories.body("verified"))
     assert answer.status_code == 403
-    assert "县级部门督查及以上" in answer.content.decode()
-    assert "县级部门督查及以上" in as_("bao").get(f"/tasks/{task.pk}/").content.decode()
+    assert "县级督查及以上" in answer.content.decode()
+    assert "县级督查及以上" in as_("bao").get(f"/tasks/{task.pk}/").content.decode()
 
 
 def test_a_second_post_does_not_lift_the_first(campaign: Campaign, cast: Cast) -> None:
@@ -227,7 +227,7 @@ def barred(task: Task, cast: Cast) -> set[str]:
 
 
 def test_the_value_that_counts_is_a_claim_of_whoever_entered_it(campaign: Campaign, cast: Cast) -> None:
-    """Nobody is in office only as Lin's stand-in. Bao of the township enters a value on the claim of Lan, Lin another."""
+    """Lan ticks with a value; Bao of the township enters a newer one, then Nobody, who is there only in Lin's place."""
     stand_in(cast["nobody"], cast["lin"], unit=WILLOW)
     task = value(factories.task(campaign, "v-3"), cast["lan"], 95, "done")
     assert barred(task, cast) == set()
@@ -604,7 +604,7 @@ def test_a_height_travels_with_the_speech_the_copy_and_the_newer_version(cast: C
     }
     drafted = launch.draft(catalog.save(body), county, inspects_on=TODAY + timedelta(days=40), on=TODAY)
     assert dict(drafted.items.values_list("number", "looked_at_by")) == {"v-1": Height.DEPARTMENT, "v-2": None}
-    assert "县级部门督查及以上" in as_("ada").get(f"/templates/{drafted.template_id}/").content.decode()
+    assert "县级督查及以上" in as_("ada").get(f"/templates/{drafted.template_id}/").content.decode()
     Campaign.objects.filter(pk=drafted.pk).update(looked_at_by=Height.TOWNSHIP)
     drafted.refresh_from_db()
     copied = copying.copy(drafted, county, inspects_on=TODAY + timedelta(days=60), on=TODAY)
@@ -616,7 +616,7 @@ def test_a_height_travels_with_the_speech_the_copy_and_the_newer_version(cast: C
     )
     found = newer.lines(drafted, later)
     assert [(line.number, line.field, line.before, line.after) for line in found] == [
-        ("v-1", "looked_at_by", "县级部门督查及以上", "县级本级"),
+        ("v-1", "looked_at_by", "县级督查及以上", "县级本级"),
         ("v-2", "looked_at_by", "", "包村干部及以上"),
     ]
 

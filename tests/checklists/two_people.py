@@ -344,7 +344,10 @@ class TwoPeople(Undone):
     def nobody_is_both_claimant_and_verifier(self) -> None:
         """By the columns, and by the history alone. A round sends back, too; whoever enters a value claims it."""
         for task in Task.objects.filter(pk__in=self.tasks):
-            claimed, verified = {task.done_by_id, task.done_for_id, *task.rests_on}, {task.verified_by_id, task.verified_for_id}
+            claimed, verified = (
+                {task.done_by_id, task.done_for_id, *task.rests_on},
+                {task.verified_by_id, task.verified_for_id},
+            )
             assert not claimed & verified - {None}
         claimants: dict[int, set[int]] = {}
         values: dict[int, set[int]] = {}

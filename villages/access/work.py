@@ -52,8 +52,8 @@ def may_tick(user: Person, task: OwedTask) -> Verdict:
 def may_check(user: Person, task: OwedTask) -> Verdict:
     """Verify, return, look again: claimed and verified are two people's words.
 
-    Not whoever ticked, nor on whose word it rests besides (a value, an earlier claim), nor in whose place they did, nor who
-    only stands in for any of them; and the look must come from as high as the task asks. Twin in SQL: `checkable`.
+    Not whoever ticked, nor on whose word it rests besides (a value, an earlier claim), nor in whose place they did, nor
+    who only stands in for any of them; and the look must come from as high as the task asks. Twin in SQL: `checkable`.
     """
     able = posts_for(user, Action.CHECK, task.unit_id)
     if not able:
