@@ -46,7 +46,7 @@ class Lines:
         self.states = {
             state: f'<span class="state state-{state}">{escape(str(label))}</span>' for state, label in State.choices
         }
-        self.unproven = f'<span class="unproven">{escape(_("proof still missing"))}</span>'
+        self.unproven = f'<span class="unproven is-due">{escape(_("proof still missing"))}</span>'
         self.due = cache(partial(_due, self.today))
         self.day = cache(_day)
         self.known: dict[tuple[object, ...], set[str]] = {}
@@ -144,7 +144,7 @@ class Lines:
             facts += f"<span>{escape(self.ticked_by % {'who': who, 'day': day})}</span>"
         if task.verified_by is not None:
             facts += f"<span>{escape(self.verified_by % {'who': task.verified_by.name})}</span>"
-        if task.state == State.DONE and task.lacks_proof:
+        if task.waits_for_proof:
             facts += self.unproven
         if task.value is not None:
             measured = f"{task.item.measure} {_number(task.value)}{task.item.unit_of_measure}"

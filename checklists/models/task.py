@@ -211,6 +211,11 @@ class Task(models.Model):
         return not self.proofs.filter(evidence__removed_at__isnull=True).exists()
 
     @property
+    def waits_for_proof(self) -> bool:
+        """Claimed, and nobody can verify it before there is a file."""
+        return self.state == State.DONE and self.lacks_proof
+
+    @property
     def target(self) -> Decimal | None:
         """What this unit is held to: its own part of the total, else what the item asks of every unit."""
         return self.item.target if self.share is None else self.share
