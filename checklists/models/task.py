@@ -266,11 +266,11 @@ def read_along(tasks: Iterable[Task], campaigns: Iterable[Campaign], *, with_uni
     split = {task.item_id for task in tasks if task.item.total is not None}
     parts = Share.objects.filter(item__in=split, unit__in={task.unit_id for task in tasks})
     shares = {(share.item_id, share.unit_id): share.value for share in parts} if split else {}
-    asking = [task.pk for task in tasks if task.item.needs_proof]
+    asking = [task.pk for task in tasks if task.item.needs_proof and "lacks_proof" not in vars(task)]
     shown = Task.objects.filter(pk__in=asking, proofs__isnull=False, proofs__evidence__removed_at__isnull=True)
     proven = set(shown.values_list("pk", flat=True)) if asking else set()
     for task in tasks:
-        task.lacks_proof = task.item.needs_proof and task.pk not in proven
+        vars(task).setdefault("lacks_proof", task.item.needs_proof and task.pk not in proven)
         task.campaign = hosted[task.campaign_id]
         task.share = shares.get((task.item_id, task.unit_id))
         if with_units:

@@ -1,5 +1,6 @@
 """Second looks: from how high, by whom, in which order, many at once, and again."""
 
+import re
 import uuid
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -16,8 +17,8 @@ from django.utils import timezone
 from django.utils.translation import override
 
 from checklists import catalog, copying, launch, looks, newer, ticks
-from checklists.models import Campaign, Item, State, Task, TaskEvent
-from tests import factories
+from checklists.models import Campaign, Evidence, EvidenceUse, Item, State, Task, TaskEvent
+from tests import factories, proofs
 from tests.checklists.conftest import Elsewhere, queries
 from tests.checklists.test_tallies import drift
 from tests.factories import COUNTY, EAST, LAKE, MAPLE, WILLOW
@@ -350,13 +351,15 @@ def test_the_queue_is_narrowed_by_campaign_township_and_section(campaign: Campai
 
 
 def test_the_queue_comes_in_pages_and_costs_the_same_for_two_and_two_hundred(cast: Cast, as_: LogIn) -> None:
-    lines = [factories.line(f"n-{n:03}") for n in range(100)]
+    """Also where items ask for proof, and files are there."""
+    lines = [factories.line(f"n-{n:03}", **{"needs_proof": True} if n % 2 else {}) for n in range(100)]
     campaign = factories.campaign(of=factories.template("many", lines), on=TODAY)
     every = Task.objects.filter(campaign=campaign, unit__in=[WILLOW, MAPLE]).order_by("pk")
 
     def claimed(many: int) -> None:
         ids = every.values_list("pk", flat=True)[:many]
         Task.objects.filter(pk__in=list(ids)).update(state="done", done_by=cast["lan"], done_at=timezone.now())
+        proofs.kept(every[many - 1], cast["lan"], at=timezone.now())
 
     costs = {}
     for many in (2, 200):
@@ -400,6 +403,78 @@ def test_many_are_returned_with_one_reason_and_not_without(campaign: Campaign, c
     assert send(bao, tasks, "returned", note="照片对不上").status_code == 302
     notes = TaskEvent.objects.filter(to_state="returned").values_list("note", flat=True)
     assert list(notes) == ["照片对不上"] * 2
+
+
+def test_many_are_returned_at_once_each_with_its_own_reason_or_the_same(
+    campaign: Campaign, cast: Cast, as_: LogIn
+) -> None:
+    one, two = (claim(campaign, number, WILLOW, cast["lan"]) for number in ("v-1", "v-2"))
+    three, four = (claim(campaign, number, MAPLE, cast["hong"]) for number in ("v-1", "v-2"))
+    bao, event = as_("bao"), str(uuid.uuid4())
+    own = {f"why-{one.pk}": "牌子没挂", f"why-{two.pk}": "照片是去年的", f"why-{four.pk}": "没选它"}
+    # Without one for all, those that have none are named at their line, and what was typed stands there still.
+    refused = send(bao, [one, two, three], "returned", event=event, **own)
+    text = refused.content.decode()
+    assert (refused.status_code, TaskEvent.objects.filter(to_state="returned").count()) == (422, 0)
+    lines = {line.task.pk: line for line in refused.context["lines"]}
+    assert {pk: line.typed for pk, line in lines.items()} == {
+        one.pk: "牌子没挂", two.pk: "照片是去年的", three.pk: "", four.pk: "没选它",
+    }  # fmt: skip
+    assert [pk for pk, line in lines.items() if line.wrong] == [three.pk]
+    assert re.search(f'name="why-{three.pk}"[^>]* aria-invalid="true" aria-describedby="wrong-{three.pk}"', text)
+    assert ("有1项没有可用的理由" in text, text.count(" checked")) == (True, 3)
+    # Each by the rules of any reason.
+    for raw, says in (("长" * 401, "401"), ("511504190001010037", "身份证")):
+        refused = send(bao, [one, two], "returned", note="对不上", **own | {f"why-{two.pk}": raw})
+        (said,) = [line.wrong for line in refused.context["lines"] if line.wrong]
+        assert (refused.status_code, says in said) == (422, True)
+    # The same for all fills in the empty one; a repeat is an answer.
+    for _ in range(2):
+        assert send(bao, [one, two, three], "returned", event=event, note="对不上", **own).status_code == 302
+        assert words(bao.get("/verify/")) == ["已退回3项。"]
+    notes = dict(TaskEvent.objects.filter(to_state="returned").values_list("task", "note"))
+    assert notes == {one.pk: "牌子没挂", two.pk: "照片是去年的", three.pk: "对不上"}
+    # What was written for one that somebody else has moved meanwhile is told, and so is one that is gone from here.
+    send(bao, [three], "returned", **{f"why-{three.pk}": "迟了一步"})
+    assert any("迟了一步" in said for said in words(bao.get("/verify/")))
+    refused = send(bao, [four], "", **{f"why-{three.pk}": "迟了一步"})
+    assert "<q>迟了一步</q>" in refused.content.decode()
+
+
+def test_the_queue_shows_proof_and_whether_the_same_file_serves_elsewhere(
+    campaign: Campaign, cast: Cast, as_: LogIn
+) -> None:
+    one, two = (claim(campaign, number, WILLOW, cast["lan"]) for number in ("v-1", "v-2"))
+    other = claim(campaign, "v-1", MAPLE, cast["hong"])
+    far = claim(campaign, "v-1", LAKE, factories.cadre("Wang", Role.VILLAGE_CADRE, LAKE))
+    Item.objects.filter(number="v-2").update(needs_proof=True)
+    now = timezone.now()
+    files = [proofs.kept(one, cast["lan"], at=now, sent_sha256=str(n) * 64, thumbnail="x") for n in range(6)]
+    gone = proofs.kept(other, cast["hong"], at=now)
+    Evidence.objects.filter(pk=gone.pk).update(removed_at=now, removed_by=cast["hong"], stored="", thumbnail="")
+    hidden = proofs.kept(far, cast["su"], at=now)
+
+    def seen(name: str) -> dict[int, tuple[int, int, bool]]:
+        lines = as_(name).get("/verify/").context["lines"]
+        return {one.task.pk: (len(one.proof.files), one.proof.more, one.proof.serves_elsewhere) for one in lines}
+
+    mine = {one.pk: (4, 2, False), two.pk: (0, 0, False), other.pk: (0, 0, False)}
+    assert seen("lin") == mine
+    assert seen("bao") == mine
+    # The same bytes on a task of another township: whoever sees only this one is told nothing of it.
+    Evidence.objects.filter(pk__in=[files[5].pk, hidden.pk]).update(sent_sha256="a" * 64)
+    assert seen("bao")[one.pk] == (4, 2, False)
+    assert seen("su") == mine | {one.pk: (4, 2, True), far.pk: (1, 0, True)}
+    Evidence.objects.filter(pk=files[5].pk).update(sent_sha256="c" * 64)
+    assert seen("su")[one.pk] == (4, 2, False)
+    # One file that serves two tasks is said as well, and what is asked for and not there.
+    EvidenceUse.objects.create(evidence=files[0], task=two, by=cast["lan"])
+    assert seen("lin") == mine | {one.pk: (4, 2, True), two.pk: (1, 0, True)}
+    page = as_("lin").get("/verify/").content.decode()
+    assert (page.count("同一文件还用于别处"), page.count("<b>+2</b>"), page.count("佐证待补")) == (2, 1, 0)
+    assert f'href="/tasks/{one.pk}/#proofs"' in page
+    EvidenceUse.objects.filter(task=two).delete()
+    assert "佐证待补" in as_("lin").get("/verify/").content.decode()
 
 
 @pytest.mark.parametrize(
