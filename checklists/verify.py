@@ -78,7 +78,7 @@ class LooksForm(EventForm):
         error_messages={"invalid_choice": gettext_lazy("There is no such state: %(value)s")},
     )
     note = Words(
-        label=gettext_lazy("The same reason for all chosen"),
+        label=gettext_lazy("Reason for all the others chosen"),
         max_length=400,
         required=False,
         error_messages={
