@@ -198,10 +198,10 @@ def _tell(request: CadreRequest, looked: looks.Looked, form: LooksForm) -> None:
         messages.success(request, ngettext("%(n)d task returned.", "%(n)d tasks returned.", n) % {"n": n})
     for task, why in looked.left[:NAMED]:
         name = {"unit": task.unit.short_name, "item": task.item.name, "why": why}
-        words = [_("Left as it is: %(unit)s, %(item)s. %(why)s") % name]
+        told = [_("Left as it is: %(unit)s, %(item)s. %(why)s") % name]
         if typed := form.cleaned_data["reasons"].get(task.pk):
-            words.append(f"{_('What you wrote:')} “{typed}”")
-        messages.info(request, " ".join(words))
+            told.append(f"{_('What you wrote:')} “{typed}”")
+        messages.info(request, " ".join(told))
     more = len(looked.left) - NAMED
     if more > 0:
         messages.info(request, ngettext("And %(n)d more.", "And %(n)d more.", more) % {"n": more})

@@ -97,12 +97,13 @@ def with_proof(tasks: TaskQuerySet, user: Cadre) -> TaskQuerySet:
     same = EvidenceUse.objects.filter(
         access.within("evidence__unit__code", user), evidence__sent_sha256=OuterRef("evidence__sent_sha256")
     ).exclude(task=OuterRef("task"))
-    return tasks.annotate(
-        files=ArraySubquery(uses.values_list(told)[:SMALL]),
-        many_files=Subquery(uses.order_by().values("task").annotate(n=Count("pk")).values("n")),
-        serves_elsewhere=Exists(uses.filter(Exists(same))),
-        lacks_proof=Q(item__needs_proof=True) & ~Exists(uses),
-    )
+    read: dict[str, Any] = {
+        "files": ArraySubquery(uses.values_list(told)[:SMALL]),
+        "many_files": Subquery(uses.order_by().values("task").annotate(n=Count("pk")).values("n")),
+        "serves_elsewhere": Exists(uses.filter(Exists(same))),
+        "lacks_proof": Q(item__needs_proof=True) & ~Exists(uses),
+    }
+    return tasks.annotate(**read)
 
 
 def small(task: Any) -> Small:
