@@ -1,13 +1,15 @@
 """A county with 364 villages: its board, a tick, what is left in memory. See worlds.county."""
 
 import contextlib
+import sys
 from collections.abc import Iterator
 from itertools import cycle
 from statistics import fmean
 
 import psutil
 
-from benchmarks import Bench, Figures, pages, web, worlds
+from benchmarks import Bench, Figures, hostile, pages, web, worlds
+from checklists.models import Evidence
 from tests import live
 
 FEW, MANY, AT_ONCE = 100, 10_000, 16
@@ -90,6 +92,17 @@ def memory() -> Figures:
         return megabytes(product), after_few
 
 
+def hostile_files() -> Figures:
+    """A page of tasks while files come that nobody should send, against the same while none do."""
+    with live.web(**web.PRODUCTION, PROOFS_A_DAY="1000000") as product:
+        clerk = web.Person(product, f"s{here.townships[1]}")
+        task = pages.tickable(unit__code__startswith=here.townships[1])[0]
+        senders = hostile.Senders(product, clerk, task.pk)
+        figures = hostile.page_meanwhile(product, web.asks(clerk.get("/tasks/")), senders)
+        print(f"{senders.answers.total()} files sent, {Evidence.objects.count()} kept so far", file=sys.stderr)
+        return figures
+
+
 def megabytes(product: live.Web) -> float:
     """What a worker holds, on average."""
     return fmean(psutil.Process(pid).memory_info().rss / 1e6 for pid in product.pids())
@@ -100,6 +113,7 @@ BENCHES = [
     Bench("county_board_written_anew_against_joined_strings", limit=15, run=written_anew),
     Bench("tick_through_the_page_against_update_and_insert", limit=6, run=tick),
     Bench("nothing_changed_against_the_whole_board", limit=0.2, run=nothing_changed),
+    Bench("page_while_hostile_files_come_against_none", limit=2, run=hostile_files),
     Bench(
         "queries_on_any_board_of_the_county_against_10",
         limit=1,

@@ -155,16 +155,23 @@ def asks(request: bytes, status: int = 200) -> Ask:
 
 def medians(first: tuple[live.Web, Ask], second: tuple[live.Web, Ask]) -> Figures:
     """The median of each in milliseconds: blocks of a few requests in turn, each on a new connection, warmed up."""
-    times: tuple[list[float], list[float]] = ([], [])
+    found: tuple[list[float], list[float]] = ([], [])
     for _ in range(REQUESTS // BLOCK):
-        for (web, ask), found in zip((first, second), times, strict=True):
-            with Line(web) as line:
-                for number in range(WARM_UP + BLOCK):
-                    start = time.perf_counter()
-                    ask(line)
-                    if number >= WARM_UP:
-                        found.append((time.perf_counter() - start) * 1000)
-    return median(times[0]), median(times[1])
+        for (web, ask), took in zip((first, second), found, strict=True):
+            took += times(web, ask, BLOCK)
+    return median(found[0]), median(found[1])
+
+
+def times(web: live.Web, ask: Ask, many: int) -> list[float]:
+    """Milliseconds of each of so many requests on a new connection, after a few to warm up."""
+    found = []
+    with Line(web) as line:
+        for number in range(WARM_UP + many):
+            start = time.perf_counter()
+            ask(line)
+            if number >= WARM_UP:
+                found.append((time.perf_counter() - start) * 1000)
+    return found
 
 
 def rush(web: live.Web, clients: list[Callable[[], bytes]], requests: int) -> float:

@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 
 from checklists.days import DayField
 from checklists.models import Campaign, State, Task
+from villages.residents import Words
 
 LONGEST_NOTE = 2000
 LARGEST_VALUE = Decimal(10) ** 12
@@ -87,7 +88,7 @@ class TickForm(EventForm):
     )
     value = forms.CharField(label=_("Value"), required=False, max_length=40)
     as_of = DayField(label=_("As of"), required=False)
-    note = forms.CharField(
+    note = Words(
         label=_("Note"),
         required=False,
         max_length=LONGEST_NOTE,
@@ -120,7 +121,7 @@ class MoreTimeForm(EventForm):
     """More time for one task: asked for, or given."""
 
     until = DayField(label=_("Until"), error_messages={"required": _("Say until when.")})
-    note = forms.CharField(
+    note = Words(
         label=_("Reason"),
         max_length=400,
         error_messages={
@@ -139,7 +140,7 @@ class AnswerForm(EventForm):
         coerce=lambda said: said == "yes",
         error_messages={"required": _("Say yes or no."), "invalid_choice": _("Say yes or no.")},
     )
-    note = forms.CharField(
+    note = Words(
         label=_("Reason"),
         max_length=400,
         required=False,
@@ -150,7 +151,7 @@ class AnswerForm(EventForm):
 
 
 def _words(name: Any, longest: int, missing: Any) -> forms.CharField:
-    return forms.CharField(
+    return Words(
         label=name,
         max_length=longest,
         error_messages={

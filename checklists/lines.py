@@ -46,7 +46,7 @@ class Lines:
         self.states = {
             state: f'<span class="state state-{state}">{escape(str(label))}</span>' for state, label in State.choices
         }
-        self.unproven = f'<span class="unproven">{escape(_("proof still missing"))}</span>'
+        self.unproven = f'<span class="unproven is-due">{escape(_("proof still missing"))}</span>'
         self.due = cache(partial(_due, self.today))
         self.day = cache(_day)
         self.known: dict[tuple[object, ...], set[str]] = {}
@@ -115,7 +115,7 @@ class Lines:
     def choices(self, task: Task) -> set[str]:
         """What the reader may do, worked out once for tasks that are alike in all that `access.OwedTask` says."""
         where = (task.campaign_id, task.unit_id, task.height)
-        alike = (*where, task.state, task.retired_at is None, task.done_by_id, task.done_for_id)
+        alike = (*where, task.state, task.retired_at is None, task.done_by_id, task.done_for_id, *task.rests_on)
         if alike not in self.known:
             self.known[alike] = ticks.choices(self.user, task)
         return self.known[alike]
@@ -144,7 +144,7 @@ class Lines:
             facts += f"<span>{escape(self.ticked_by % {'who': who, 'day': day})}</span>"
         if task.verified_by is not None:
             facts += f"<span>{escape(self.verified_by % {'who': task.verified_by.name})}</span>"
-        if task.state == State.DONE and task.lacks_proof:
+        if task.waits_for_proof:
             facts += self.unproven
         if task.value is not None:
             measured = f"{task.item.measure} {_number(task.value)}{task.item.unit_of_measure}"

@@ -11,6 +11,7 @@ from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 
 from checklists import ticks
+from checklists.evidence.shown import Small, small
 from checklists.models import Campaign, State, Task, TaskEvent
 from checklists.models.task import read_along
 from villages.models import Cadre
@@ -25,6 +26,9 @@ class Waiting(NamedTuple):
     why: list[str]  # it stands where it does, in short
     since: str
     said: TaskEvent | None  # the last word about it
+    proof: Small
+    typed: str = ""  # the reader's own reason for this one, as it was sent
+    wrong: str = ""  # and what is wrong with it
 
     @property
     def key(self) -> str:
@@ -47,11 +51,14 @@ class Looked:
 
 
 def waiting(tasks: Iterable[Task], campaigns: Iterable[Campaign]) -> list[Waiting]:
-    """Claims as `TaskQuerySet.riskiest_first` gives them, with what a reader is told of each. Four queries."""
+    """Claims as `TaskQuerySet.riskiest_first` and `with_proof` give them, with what a reader is told of each.
+
+    Four queries, five where shares are split.
+    """
     found = read_along(tasks, campaigns, with_units=True)
     words = TaskEvent.objects.filter(task__in=[task.pk for task in found]).exclude(note="")
     last = {event.task_id: event for event in words.select_related("by").order_by("at", "id")}
-    return [Waiting(task, _why(task), _since(task), last.get(task.pk)) for task in found]
+    return [Waiting(task, _why(task), _since(task), last.get(task.pk), small(task)) for task in found]
 
 
 def _why(task: Task) -> list[str]:
@@ -72,7 +79,15 @@ def _since(task: Task) -> str:
     return _("claimed by %(who)s, %(when)s") % {"who": task.done_by, "when": when}
 
 
-def several(chosen: Mapping[int, int], *, by: Cadre, event: uuid.UUID, state: str, note: str) -> Looked:
+def several(
+    chosen: Mapping[int, int],
+    *,
+    by: Cadre,
+    event: uuid.UUID,
+    state: str,
+    note: str = "",
+    reasons: Mapping[int, str] | None = None,
+) -> Looked:
     """Verifies or returns many claims, each by itself: what cannot be done is named and left.
 
     Each task has an event of its own, made from the form's; a repeat is answered as the first time.
@@ -80,14 +95,18 @@ def several(chosen: Mapping[int, int], *, by: Cadre, event: uuid.UUID, state: st
     Args:
         chosen: the ids of tasks, and the version of each that the sender looked at.
         state: `verified` or `returned`.
-        note: what all of them are told; `returned` needs it.
+        reasons: what each of them is told, by the task's id; `returned` needs one.
+        note: what those are told that have none of their own.
     """
+    own = reasons or {}
     looked = Looked()
     found = Task.objects.visible_to(by).for_list().filter(pk__in=chosen)
     for task in found.order_by("pk"):
         mine = uuid.uuid5(event, str(task.pk))
         try:
-            outcome = ticks.record(task, by=by, event=mine, state=state, note=note, seen=chosen[task.pk])
+            outcome = ticks.record(
+                task, by=by, event=mine, state=state, note=own.get(task.pk) or note, seen=chosen[task.pk]
+            )
         except ticks.Refused as refused:
             looked.left.append((task, str(refused.message)))
         except PermissionDenied as refused:

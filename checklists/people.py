@@ -19,6 +19,7 @@ from checklists.days import DayField
 from villages import access, posts
 from villages.http import CadreRequest
 from villages.models import KINDS_OF_ROLE, Cadre, Post, PostQuerySet, Unit
+from villages.residents import Words
 
 FOUND = 20  # people or units that a search shows
 PAST = 50  # posts that are over, the latest
@@ -57,7 +58,7 @@ class PostForm(forms.Form):
     """A post at a unit: in which role, under which title, answering first or not."""
 
     role = forms.ChoiceField(label=gettext_lazy("Role"))
-    title = forms.CharField(
+    title = Words(
         label=gettext_lazy("Title of the post"),
         max_length=40,
         required=False,
@@ -75,7 +76,7 @@ class AppointForm(PostForm):
     """Somebody of the roster (`cadre`), or a new person by name and number."""
 
     cadre = forms.IntegerField(required=False, min_value=1, max_value=2**63 - 1, widget=forms.HiddenInput)
-    name = forms.CharField(label=gettext_lazy("Name"), max_length=40, required=False)
+    name = Words(label=gettext_lazy("Name"), max_length=40, required=False)
     phone = PhoneField(label=gettext_lazy("Mobile number"), required=False)
     since = DayField(label=gettext_lazy("Since"))
     field_order = ("cadre", "name", "phone", "role", "title", "principal", "since")

@@ -119,8 +119,9 @@ class _Anywhere:
 
     unit_id: str
     height: int
-    done_by_id: None = None
-    done_for_id: None = None
+    done_by_id: int | None = None
+    done_for_id: int | None = None
+    rests_on: tuple[int, ...] = ()
 
 
 def may(user: Cadre, task: Task, state: str) -> access.Verdict:
@@ -208,7 +209,7 @@ def _changed(task: Task, event: TaskEvent, *, as_of: date | None, seen: int | No
     newest = value is not None and not task.events.measured().filter(Q(day__gt=event.as_of)).exists()
     reached = value if newest else task.value
     _check(task, verb, value=value, reached=reached, note=event.note)
-    return _write(task, verb, event, reached=reached)
+    return _write(task, verb, event, reached=reached, counts=newest)
 
 
 def _check(task: Task, verb: Verb, *, value: Decimal | None, reached: Decimal | None, note: str) -> None:
@@ -236,16 +237,19 @@ def _check(task: Task, verb: Verb, *, value: Decimal | None, reached: Decimal | 
         )
 
 
-def _write(task: Task, verb: Verb, event: TaskEvent, *, reached: Decimal | None) -> Outcome:
-    """Compare-and-set and append, in one transaction."""
+def _write(task: Task, verb: Verb, event: TaskEvent, *, reached: Decimal | None, counts: bool) -> Outcome:
+    """Compare-and-set and append, in one transaction. A value that `counts` is the word of whoever entered it."""
     now = timezone.now()
     changes: dict[str, object] = {"state": event.to_state, "value": reached, "version": task.version + 1}
     event.looked_again = verb is Verb.LOOK
-    if verb is Verb.TICK:
+    if verb is Verb.TICK or (counts and task.state == State.DONE):
         changes |= {"done_by": event.by, "done_at": now, "done_for_id": access.ticks_for(event.by, task)}
+        changes["rests_on"] = [] if verb is Verb.TICK and counts else sorted(task.claimants)
+    elif counts:
+        word = (event.by_id, access.ticks_for(event.by, task))
+        changes["rests_on"] = [pk for pk in word if pk is not None]
     elif verb in (Verb.UNTICK, Verb.WAIVE, Verb.RETURN):
-        changes |= {"done_by": None, "done_at": None, "done_for_id": None}
-        changes |= {"verified_by": None, "verified_at": None, "verified_for_id": None}
+        changes |= task.unclaimed
     elif verb in (Verb.VERIFY, Verb.LOOK):  # the last look counts, so that the database watches over each
         changes |= {"verified_by": event.by, "verified_at": now, "verified_for_id": access.checks_for(event.by, task)}
     try:

@@ -2,6 +2,7 @@
 
 import re
 import uuid
+from collections.abc import Container
 from typing import Any
 
 from django import forms
@@ -17,17 +18,20 @@ from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_http_methods
 
 from checklists import looks
+from checklists.evidence.shown import with_proof
 from checklists.forms import EventForm
 from checklists.models import Campaign, State, Task
 from checklists.models.task import TaskQuerySet
 from villages import access
 from villages.http import CadreRequest
 from villages.models import Unit
+from villages.residents import Words
 
 PER_PAGE = 30
 MOST = 200  # at once
 NAMED = 8  # of those left as they are
 KEY = re.compile(r"([0-9]{1,18})\.([0-9]{1,10})")
+OWN = re.compile(r"why-([0-9]{1,18})")
 TOWNSHIP = access.TOWNSHIP_PLACES
 
 
@@ -61,7 +65,10 @@ class QueueFilter(forms.Form):
 
 
 class LooksForm(EventForm):
-    """What becomes of the chosen claims. `so` is the button of one line: that one is so, whatever else is chosen."""
+    """What becomes of the chosen claims. `so` is the button of one line: that one is so, whatever else is chosen.
+
+    Each may have a reason of its own, `why-` and the task's id; `note` is for those that have none.
+    """
 
     chosen = forms.Field(required=False, widget=forms.MultipleHiddenInput)
     so = forms.CharField(required=False)
@@ -70,14 +77,18 @@ class LooksForm(EventForm):
         required=False,
         error_messages={"invalid_choice": gettext_lazy("There is no such state: %(value)s")},
     )
-    note = forms.CharField(
-        label=gettext_lazy("Reason"),
+    note = Words(
+        label=gettext_lazy("Reason for all the others chosen"),
         max_length=400,
         required=False,
         error_messages={
             "max_length": gettext_lazy("A reason has at most %(limit_value)d characters; this one has %(show_value)d.")
         },
     )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.wrong: dict[int, str] = {}  # what speaks against a task's own reason, by its id
 
     def clean_chosen(self) -> dict[int, int]:
         """The version of each task that was looked at, by the task's id."""
@@ -90,14 +101,38 @@ class LooksForm(EventForm):
         return {int(key[1]): int(key[2]) for key in found if key}
 
     def clean(self) -> dict[str, Any]:
-        """Returning needs a reason."""
+        """Returning needs a reason, each its own or the same for all."""
         data = super().clean() or {}
-        data["state"] = state = State.VERIFIED if data.pop("so", "") else data.get("state")
-        if not state and "state" not in self.errors:
+        if data.pop("so", ""):
+            data |= {"state": State.VERIFIED, "note": ""}
+        if not data.get("state") and "state" not in self.errors:
             self.add_error("state", _("Say what to do with the tasks."))
-        if state == State.RETURNED and not data.get("note") and "note" not in self.errors:
-            self.add_error("note", _("Give a reason: it stays in the history."))
+        needs_one = data.get("state") == State.RETURNED and not data.get("note") and "note" not in self.errors
+        data["reasons"] = {pk: self._reason(pk, needs_one) for pk in data.get("chosen") or {}}
+        if n := len(self.wrong):
+            words = ngettext("%(n)d task lacks a reason; see there.", "%(n)d tasks lack a reason; see there.", n)
+            self.add_error(None, words % {"n": n})
         return data
+
+    def _reason(self, pk: int, needs_one: bool) -> str:
+        """What is written for this one alone, by the rules of `note`."""
+        try:
+            reason = str(self.fields["note"].clean(self.typed(pk)))
+        except ValidationError as wrong:
+            self.wrong[pk] = wrong.messages[0]
+            return ""
+        if needs_one and not reason:
+            self.wrong[pk] = _("Give a reason here, or one for all below.")
+        return reason
+
+    def typed(self, pk: int) -> str:
+        """The reason that was sent for this one alone."""
+        return str(self.data.get(f"why-{pk}", ""))
+
+    def lost(self, here: Container[int]) -> list[str]:
+        """Reasons that were sent for tasks that the page shows no more."""
+        sent = [int(key[1]) for name in self.data if (key := OWN.fullmatch(name))]
+        return [words for pk in sent if pk not in here and (words := self.typed(pk))]
 
     @property
     def ticked(self) -> list[str]:
@@ -115,7 +150,7 @@ def verify(request: CadreRequest) -> HttpResponse:
     if not form.is_valid():
         return _queue(request, form, status=422)
     looked = looks.several(by=request.user, **form.cleaned_data)
-    _tell(request, looked, form.cleaned_data["state"])
+    _tell(request, looked, form)
     return HttpResponseRedirect(request.get_full_path())
 
 
@@ -132,8 +167,12 @@ def _queue(request: CadreRequest, form: LooksForm, status: int = 200) -> HttpRes
     if section := request.GET.get("section", "")[:60]:
         sections.setdefault(section)
     narrowed = QueueFilter(request.GET, campaigns=running, places=list(places), sections=list(sections))
-    tasks = narrowed.narrow(mine).riskiest_first().select_related("item")
+    tasks = with_proof(narrowed.narrow(mine).riskiest_first(), user).select_related("item")
     page = Paginator(tasks, PER_PAGE).get_page(request.GET.get("page"))
+    lines = [
+        line._replace(typed=form.typed(line.task.pk), wrong=form.wrong.get(line.task.pk, ""))
+        for line in looks.waiting(page.object_list, running)
+    ]
     return render(
         request,
         "checklists/verify.html",
@@ -141,7 +180,8 @@ def _queue(request: CadreRequest, form: LooksForm, status: int = 200) -> HttpRes
             "filter": narrowed,
             "form": form,
             "page": page,
-            "lines": looks.waiting(page.object_list, running),
+            "lines": lines,
+            "lost": form.lost({line.task.pk for line in lines}),
             "all": sum(n for _code, _section, n in counted),
             "event": form.data.get("event") or uuid.uuid4(),
         },
@@ -149,16 +189,19 @@ def _queue(request: CadreRequest, form: LooksForm, status: int = 200) -> HttpRes
     )
 
 
-def _tell(request: CadreRequest, looked: looks.Looked, state: str) -> None:
-    """What became of each, and of what was left who changed it or why."""
-    n = len(looked.made)
+def _tell(request: CadreRequest, looked: looks.Looked, form: LooksForm) -> None:
+    """What became of each, and of what was left who changed it or why, with the reason that was written for it."""
+    n, state = len(looked.made), form.cleaned_data["state"]
     if n and state == State.VERIFIED:
         messages.success(request, ngettext("%(n)d task verified.", "%(n)d tasks verified.", n) % {"n": n})
     elif n:
         messages.success(request, ngettext("%(n)d task returned.", "%(n)d tasks returned.", n) % {"n": n})
     for task, why in looked.left[:NAMED]:
         name = {"unit": task.unit.short_name, "item": task.item.name, "why": why}
-        messages.info(request, _("Left as it is: %(unit)s, %(item)s. %(why)s") % name)
+        told = [_("Left as it is: %(unit)s, %(item)s. %(why)s") % name]
+        if typed := form.cleaned_data["reasons"].get(task.pk):
+            told.append(f"{_('What you wrote:')} “{typed}”")
+        messages.info(request, " ".join(told))
     more = len(looked.left) - NAMED
     if more > 0:
         messages.info(request, ngettext("And %(n)d more.", "And %(n)d more.", more) % {"n": more})

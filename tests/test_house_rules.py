@@ -177,6 +177,8 @@ BREAKS: dict[str, Callable[[Task, Cast], object]] = {
     "chase_gives_a_reason": lambda t, c: change(chase(t, c), reason=""),
     "task_verified_by_no_stand_in_of_the_claimant": lambda t, c: claimed(
         t, c["lin"], done_for=c["lan"], verified_by=c["lan"], verified_at=NOW),
+    "task_verified_by_nobody_it_rests_on": lambda t, c: claimed(
+        t, c["lan"], rests_on=[c["lin"].pk], verified_by=c["lin"], verified_at=NOW),
     "task_done_or_verified_for_someone_by_someone": lambda t, c: change(t, done_for=c["lan"]),
     "item_looked_at_by_a_known_height": lambda t, c: change(t.item, looked_at_by=9),
     "campaign_looked_at_by_a_known_height": lambda t, c: change(t.campaign, looked_at_by=0),
@@ -301,6 +303,8 @@ HALVES: list[tuple[str, Callable[[Task, Cast], object]]] = [
         t, c["lin"], verified_by=c["su"], verified_at=NOW, verified_for=c["lin"])),
     ("task_verified_by_no_stand_in_of_the_claimant", lambda t, c: claimed(
         t, c["lin"], done_for=c["lan"], verified_by=c["su"], verified_at=NOW, verified_for=c["lan"])),
+    ("task_verified_by_nobody_it_rests_on", lambda t, c: claimed(
+        t, c["lan"], rests_on=[c["lin"].pk], verified_by=c["su"], verified_at=NOW, verified_for=c["lin"])),
     ("task_done_or_verified_for_someone_by_someone", lambda t, c: change(t, verified_for=c["lan"])),
     ("campaign_ladder_is_somebodys_decision", lambda t, c: change(t.campaign, ladder_by=c["mei"])),
     ("phase_closed_by_someone_at_some_time", lambda t, c: change(phase(t.campaign), closed_by=c["ada"])),

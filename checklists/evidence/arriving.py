@@ -28,6 +28,7 @@ from checklists.evidence.things import Thing
 from checklists.models import Evidence, EvidenceUse, Upload, UploadPart
 from villages import access
 from villages.models import Cadre
+from villages.residents import names_a_resident
 
 USED_BEFORE = _("This file's number was used before for something else. Open the page again.")
 GONE_BY = _("This file is not on its way any more. Send it again.")
@@ -164,6 +165,8 @@ def _fits(file: Announced, name: str) -> None:
         raise Refused(WORDS["empty"])
     if file.size > most << 20:
         raise Refused(_("A file has at most %(n)d MB. Make it smaller, or send it in parts.") % {"n": most}, 413)
+    if names_a_resident(name):
+        raise Refused(WORDS["resident"])
     if MARK.search(name):
         raise Refused(WORDS["secret"])
 

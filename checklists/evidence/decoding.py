@@ -30,6 +30,8 @@ PARTS = 2000  # files in a Word or Excel file
 PICTURES = re.compile(r"\.(jpe?g|png|webp|gif|bmp|hei[cf]|avif|tiff?)$", re.IGNORECASE)
 # A marking as the secrecy rules have it: 绝密, 机密 or 秘密, then the star, then for how long.
 MARK = re.compile(r"(?:绝\s*密|机\s*密|秘\s*密)\s*[★☆]")
+# An identity number, in groups or not; as part of a longer number it is none.
+IDENTITY = re.compile(r"(?<!\d)(?=((?:\d[\s·-]{0,3}){17}[\dXxＸｘ])(?![\dA-Za-z]))")
 MARKUP = ("<svg", "<?xml", "<!doctype", "<html", "<?php", "<script", "%!ps")
 TAG = re.compile(rb"<[^>]*>")
 READ = re.compile(r"(word/(document|header\d*|footer\d*)|xl/(sharedStrings|worksheets/sheet\d+))\.xml")
@@ -178,9 +180,7 @@ def _office(file: IO[bytes]) -> str:
                 raise Refused("archive")
             for name in [name for name in names if READ.fullmatch(name)][:20]:
                 with parts.open(name) as part:
-                    words = TAG.sub(b"", part.read(PART)).decode("utf-8", "replace")
-                if MARK.search(words):
-                    raise Refused("secret")
+                    _look_at_words(TAG.sub(b"\n", part.read(PART)).decode("utf-8", "replace"))
             return kind
     except MemoryError:
         raise Refused("heavy") from None
@@ -215,10 +215,21 @@ def _text(file: IO[bytes]) -> str:
             raise Refused("unknown")
         if words.lstrip().lower().startswith(MARKUP):
             raise Refused("unknown")
-        if MARK.search(words):
-            raise Refused("secret")
+        _look_at_words(words)
         return "text"
     raise Refused("code")
+
+
+def _look_at_words(words: str) -> None:
+    """Neither a secret nor a resident's identity number, as far as words show it. Twin: villages/residents.py."""
+    if MARK.search(words):
+        raise Refused("secret")
+    for match in IDENTITY.finditer(words):
+        digits = [10 if one in "XxＸｘ" else int(one) for one in match[1] if one.isdecimal() or one in "XxＸｘ"]
+        month, day = digits[10] * 10 + digits[11], digits[12] * 10 + digits[13]
+        is_date = digits[6] * 10 + digits[7] in (19, 20) and 1 <= month <= 12 and 1 <= day <= 31
+        if is_date and sum(n << 17 - i for i, n in enumerate(digits)) % 11 == 1:
+            raise Refused("resident")
 
 
 def _limit() -> None:

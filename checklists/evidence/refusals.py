@@ -3,6 +3,8 @@
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from villages.residents import REFUSAL
+
 # What the child (decoding.py) says in a word.
 WORDS = {
     "empty": _("The file is empty. Choose it again."),
@@ -23,6 +25,7 @@ WORDS = {
     "secret": _(
         "It seems to bear a secrecy marking. This is no system for secrets: it was not kept, and must not be sent."
     ),
+    "resident": REFUSAL,
 }
 BUSY = _("The server is looking at other files. Try again in a moment.")
 GONE = _("The place where files are kept is full or away. Your tick stands; send the file again later.")

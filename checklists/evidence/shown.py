@@ -13,16 +13,18 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.postgres.expressions import ArraySubquery
-from django.db.models import OuterRef, Q, QuerySet, Value
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery, Value
 from django.db.models.functions import JSONObject
 
 from checklists.evidence import MAY_BE_TAKEN_BACK
 from checklists.evidence.things import Thing
 from checklists.models import Check, Evidence, EvidenceUse, Finding, Task
+from checklists.models.task import TaskQuerySet
 from villages import access
 from villages.models import Cadre
 
 HERE = 30  # files of the same unit to choose from
+SMALL = 4  # files of one task in a list
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ class File:
     id: str
     name: str
     has_thumbnail: bool
-    may_be_taken_back: bool
+    may_be_taken_back: bool = False
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,37 @@ class Seen:
     check: Check
     files: list[File]
     address: str  # where the reader sends more; empty: they do not
+
+
+@dataclass(frozen=True)
+class Small:
+    """The proof of one task where many stand in a list."""
+
+    files: list[File] = field(default_factory=list)  # the first few
+    more: int = 0  # besides
+    serves_elsewhere: bool = False  # the same bytes as one of them, somewhere in the reader's sight
+
+
+def with_proof(tasks: TaskQuerySet, user: Cadre) -> TaskQuerySet:
+    """The tasks, each with what `small` says of its proof; in the query that reads them."""
+    there = Evidence.objects.visible_to(user).there()
+    uses = EvidenceUse.objects.filter(task=OuterRef("pk"), evidence__in=there).order_by("at", "pk")
+    told = JSONObject(id="evidence__id", name="evidence__name", has_thumbnail=~Q(evidence__thumbnail=""))
+    same = EvidenceUse.objects.filter(
+        access.within("evidence__unit__code", user), evidence__sent_sha256=OuterRef("evidence__sent_sha256")
+    ).exclude(task=OuterRef("task"))
+    read: dict[str, Any] = {
+        "files": ArraySubquery(uses.values_list(told)[:SMALL]),
+        "many_files": Subquery(uses.order_by().values("task").annotate(n=Count("pk")).values("n")),
+        "serves_elsewhere": Exists(uses.filter(Exists(same))),
+        "lacks_proof": Q(item__needs_proof=True) & ~Exists(uses),
+    }
+    return tasks.annotate(**read)
+
+
+def small(task: Any) -> Small:
+    """The proof of one of many, as `with_proof` has read it."""
+    return Small([File(**file) for file in task.files], (task.many_files or 0) - len(task.files), task.serves_elsewhere)
 
 
 def seen(checks: QuerySet[Check], user: Cadre, *, now: datetime, takes: bool = False) -> list[Seen]:

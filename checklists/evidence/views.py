@@ -1,5 +1,6 @@
 """Files come and are looked at. Who sees a unit sees its proof; out of sight is the 404 of what never existed."""
 
+import re
 import tempfile
 import uuid
 from typing import Any
@@ -59,11 +60,10 @@ def upload(request: CadreRequest, upload_id: uuid.UUID) -> HttpResponse:
     found = get_object_or_404(Upload.objects.visible_to(request.user), pk=upload_id)
     if request.method != "POST":
         return JsonResponse({"come": found.come, "part": PART})
-    length = request.headers.get("Content-Length", "")
-    start = request.GET.get("start", "")
-    if request.content_type != "application/octet-stream" or not (start.isascii() and start.isdigit()):
+    length, start = request.headers.get("Content-Length", ""), request.GET.get("start", "")
+    if request.content_type != "application/octet-stream" or not re.fullmatch(r"[0-9]+", start):
         return _said(Refused(_("This is no part of a file.")))
-    if not length.isdigit() or int(length) > arriving.LONGEST_PART or len(start) > 9:
+    if not re.fullmatch(r"[0-9]{1,9}", length) or int(length) > arriving.LONGEST_PART or len(start) > 9:
         return _said(Refused(_("This part is too large."), 413))
     body = request.body
     if len(body) != int(length):  # the line was cut; nobody hears this

@@ -18,6 +18,7 @@ from checklists.findings.verbs import NEEDS_REASON, look_back_on
 from checklists.forms import EventForm
 from checklists.models import Finding, FindingEvent, Task
 from villages.models import Cadre, Unit
+from villages.residents import Words
 
 LONGEST = 1000
 What = FindingEvent.What
@@ -26,7 +27,7 @@ NO_NAMES = _("No residents' names, families or health: the place and the matter 
 
 def _text(label: Any, missing: Any = "", *, longest: int = LONGEST, rows: int = 2) -> Any:
     """Words of several lines; without `missing` they may be left out."""
-    return forms.CharField(
+    return Words(
         label=label,
         max_length=longest,
         required=bool(missing),
@@ -94,7 +95,7 @@ class PlanForm(VerbForm):
     verb, title = What.PLANNED.value, _("Save the plan")
     fix_now = _text(_("To do now"))
     change_for_good = _text(_("To change for good"))
-    new_step = forms.CharField(
+    new_step = Words(
         label=_("One more step"),
         max_length=400,
         required=False,

@@ -4,9 +4,10 @@ from collections.abc import Iterable
 from datetime import date
 from decimal import Decimal
 from functools import cached_property
-from typing import Self
+from typing import Any, Self
 
 import pgtrigger
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Exists, ExpressionWrapper, F, OuterRef, Q
 from django.db.models.functions import Coalesce, Now, TruncDate
@@ -54,7 +55,8 @@ class TaskQuerySet(models.QuerySet["Task"]):
     def to_check_by(self, user: access.Person) -> Self:
         """Claimed by somebody else, and waiting for this user's look."""
         asked = Coalesce("item__looked_at_by", "campaign__looked_at_by")
-        mine = access.checkable("unit__code", user, height="asked_height", done_by="done_by", done_for="done_for")
+        claimed = {"done_by": "done_by", "done_for": "done_for", "rests_on": "rests_on"}
+        mine = access.checkable("unit__code", user, height="asked_height", **claimed)
         return self.asked_for().filter(state=State.DONE).alias(asked_height=asked).filter(mine)
 
     def riskiest_first(self) -> Self:
@@ -131,6 +133,9 @@ class Task(models.Model):
     # Whose right it was, if it was a stand-in who ticked or verified: neither of the two checks the other's claim.
     done_for = models.ForeignKey(Cadre, models.PROTECT, null=True, blank=True, related_name="+", db_index=False)
     verified_for = models.ForeignKey(Cadre, models.PROTECT, null=True, blank=True, related_name="+", db_index=False)
+    # Whose word the claim rests on besides (ids of cadres): who entered the value that counts and who claimed before
+    # `done_by` did, and in whose place. On a task that is owed: whose value is there.
+    rests_on = ArrayField(models.BigIntegerField(), default=list, blank=True, db_default=[])
 
     objects = TaskQuerySet.as_manager()
 
@@ -159,6 +164,10 @@ class Task(models.Model):
                 condition=(Q(verified_by__isnull=True) | Q(done_for__isnull=True) | ~Q(verified_by=F("done_for")))
                 & (Q(verified_for__isnull=True) | ~Q(verified_for=F("done_by")))
                 & (Q(verified_for__isnull=True) | Q(done_for__isnull=True) | ~Q(verified_for=F("done_for"))),
+            ),
+            models.CheckConstraint(
+                name="task_verified_by_nobody_it_rests_on",
+                condition=~Q(rests_on__contains=[F("verified_by")]) & ~Q(rests_on__contains=[F("verified_for")]),
             ),
             models.CheckConstraint(
                 name="task_done_or_verified_for_someone_by_someone",
@@ -202,6 +211,11 @@ class Task(models.Model):
         return not self.proofs.filter(evidence__removed_at__isnull=True).exists()
 
     @property
+    def waits_for_proof(self) -> bool:
+        """Claimed, and nobody can verify it before there is a file."""
+        return self.state == State.DONE and self.lacks_proof
+
+    @property
     def target(self) -> Decimal | None:
         """What this unit is held to: its own part of the total, else what the item asks of every unit."""
         return self.item.target if self.share is None else self.share
@@ -213,6 +227,17 @@ class Task(models.Model):
         An implied "none left" does not.
         """
         return self.share is not None or (self.item.target is not None and self.item.target_is_stated)
+
+    @property
+    def claimants(self) -> set[int]:
+        """Whose word it is that stands here, and in whose place they said it: none of them checks it."""
+        return {pk for pk in (self.done_by_id, self.done_for_id, *self.rests_on) if pk is not None}
+
+    @property
+    def unclaimed(self) -> dict[str, Any]:
+        """Its columns once nobody claims it any more. A value that stays still rests on the same people."""
+        names = ("done_by", "done_at", "done_for", "verified_by", "verified_at", "verified_for")
+        return dict.fromkeys(names) | {"rests_on": [] if self.value is None else sorted(self.claimants)}
 
     @property
     def height(self) -> int:
@@ -241,11 +266,11 @@ def read_along(tasks: Iterable[Task], campaigns: Iterable[Campaign], *, with_uni
     split = {task.item_id for task in tasks if task.item.total is not None}
     parts = Share.objects.filter(item__in=split, unit__in={task.unit_id for task in tasks})
     shares = {(share.item_id, share.unit_id): share.value for share in parts} if split else {}
-    asking = [task.pk for task in tasks if task.item.needs_proof]
+    asking = [task.pk for task in tasks if task.item.needs_proof and "lacks_proof" not in vars(task)]
     shown = Task.objects.filter(pk__in=asking, proofs__isnull=False, proofs__evidence__removed_at__isnull=True)
     proven = set(shown.values_list("pk", flat=True)) if asking else set()
     for task in tasks:
-        task.lacks_proof = task.item.needs_proof and task.pk not in proven
+        vars(task).setdefault("lacks_proof", task.item.needs_proof and task.pk not in proven)
         task.campaign = hosted[task.campaign_id]
         task.share = shares.get((task.item_id, task.unit_id))
         if with_units:

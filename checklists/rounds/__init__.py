@@ -291,7 +291,7 @@ def _refuse(entry: Check, visit: Round, campaign: Campaign) -> None:
 
 def _is_own(task: Task, by: Cadre) -> bool:
     """Whether the claim is the inspector's own, made in their place, or made by somebody whose place they take now."""
-    claimants = {pk for pk in (task.done_by_id, task.done_for_id) if pk is not None}
+    claimants = task.claimants
     if by.pk in claimants:
         return True
     taken = Post.objects.current(timezone.localdate()).filter(cadre=by, stands_in_for__cadre__in=claimants)
@@ -302,8 +302,7 @@ def _fails(check: Check, campaign: Campaign) -> None:
     """A claim goes back, with the remark as its reason; a finding is opened. Twin of ticks._write, under the lock."""
     task = check.task
     if task.state in (State.DONE, State.VERIFIED):
-        nobody = dict.fromkeys(("done_by", "done_at", "done_for", "verified_by", "verified_at", "verified_for"))
-        Task.objects.filter(pk=task.pk).update(state=State.RETURNED, version=task.version + 1, **nobody)
+        Task.objects.filter(pk=task.pk).update(state=State.RETURNED, version=task.version + 1, **task.unclaimed)
         TaskEvent.objects.create(
             id=uuid.uuid5(check.pk, "returned"),
             task=task,

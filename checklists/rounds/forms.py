@@ -15,6 +15,7 @@ from checklists.days import DayField
 from checklists.forms import EventForm
 from checklists.models import Check, Round
 from villages.models import Cadre
+from villages.residents import Words
 
 LONGEST_REMARK = 1000
 MOST_AT_ONCE = 200  # entries in one request; a phone sends them by fifties
@@ -35,7 +36,7 @@ class CheckForm(EventForm):
             "invalid_choice": gettext_lazy("There is no such result: %(value)s"),
         },
     )
-    remark = forms.CharField(
+    remark = Words(
         required=False,
         max_length=LONGEST_REMARK,
         error_messages={
@@ -92,7 +93,7 @@ class PlanForm(forms.Form):
     )
     on = DayField(label=gettext_lazy("Planned for"), required=False)
     by_hand = forms.BooleanField(required=False)
-    why = forms.CharField(
+    why = Words(
         label=gettext_lazy("Reason"),
         required=False,
         max_length=400,

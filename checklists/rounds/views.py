@@ -156,7 +156,7 @@ def _page(
     for task in rounds.asked(found).select_related("item").order_by("item__position", "pk"):
         task.item.campaign = found.campaign
         decided = any(seen.check.result != Check.Result.UNSEEN for seen in said[task.pk])
-        own = user.pk in (task.done_by_id, task.done_for_id)
+        own = user.pk in task.claimants
         tried = form if form is not None and form.data.get("task") == str(task.pk) else None
         rows.append(
             {

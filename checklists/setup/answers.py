@@ -21,6 +21,7 @@ from checklists.setup import page
 from villages import access, posts
 from villages.http import CadreRequest
 from villages.models import Cadre, Post, Unit
+from villages.residents import Words
 
 PER_PAGE = 60
 # Choices that a rule offers, one after the other; more if it has more already.
@@ -131,10 +132,10 @@ class NameForm(forms.Form):
 class NewcomerForm(forms.Form):
     """A new person with a post at this unit, who answers at once."""
 
-    name = forms.CharField(label=gettext_lazy("Name"), max_length=40)
+    name = Words(label=gettext_lazy("Name"), max_length=40)
     phone = PhoneField(label=gettext_lazy("Mobile number"), required=False)
     role = forms.ChoiceField(label=gettext_lazy("Role"))
-    title = forms.CharField(label=gettext_lazy("Title of the post"), max_length=40, required=False)
+    title = Words(label=gettext_lazy("Title of the post"), max_length=40, required=False)
     kinds = forms.MultipleChoiceField(
         label=gettext_lazy("Answers as"), choices=KINDS.choices, widget=forms.CheckboxSelectMultiple
     )

@@ -15,6 +15,7 @@ from checklists import answers, course, launch, scope, sync
 from checklists.models import Campaign, Change
 from checklists.setup import page
 from villages.http import CadreRequest
+from villages.residents import Words
 
 SAID = {
     Change.What.PAUSED: gettext_lazy("The campaign is paused: nobody is reminded, nothing can be ticked."),
@@ -28,7 +29,7 @@ class CourseForm(forms.Form):
     """Pause, resume, close or reopen."""
 
     what = forms.ChoiceField(choices=[(what, Change.What(what).label) for what in course.WAYS])
-    note = forms.CharField(label=gettext_lazy("Reason"), max_length=400, required=False)
+    note = Words(label=gettext_lazy("Reason"), max_length=400, required=False)
 
     def clean(self) -> dict[str, Any]:
         """Pausing and reopening give a reason: it stays in the history."""

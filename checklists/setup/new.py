@@ -25,6 +25,7 @@ from checklists.setup.templates import LEVELS
 from villages import access
 from villages.http import CadreRequest
 from villages.models import Cadre, Kind, Unit
+from villages.residents import Words
 
 # Old campaigns that can be chosen; an older one is copied from its own page.
 COPIES_SHOWN = 50
@@ -60,7 +61,7 @@ class NewCampaignForm(forms.Form):
 
     template = forms.ChoiceField(label=gettext_lazy("Start from"), required=False)
     host = forms.ModelChoiceField(Unit.objects.none(), label=gettext_lazy("Run by"), empty_label=None)
-    title = forms.CharField(
+    title = Words(
         label=pgettext_lazy("campaign", "Title"),
         max_length=120,
         required=False,

@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy
 from checklists.days import NotADay, Span, read_day
 from checklists.setup.itemform import LONGEST_STANDARD, MOST_POINTS
 from villages.models import Kind
+from villages.residents import REFUSAL, names_a_resident
 
 MOST_ROWS = 500
 HEAD_WITHIN = 5  # rows; above the head stands the sheet's title, if anything
@@ -213,6 +214,8 @@ def _value(column: str, cell: str, sheet: Sheet) -> Any:
             text = unicodedata.normalize("NFKC", cell)
         case _:
             text = " ".join(cell.split())
+    if names_a_resident(text):
+        raise ValueError(REFUSAL)
     if column == "title" and not text:
         raise ValueError(_("The title is missing."))
     if len(text) > LONGEST[column]:

@@ -24,6 +24,7 @@ from checklists.models import Campaign, Change, Item, Phase
 from checklists.setup import page, timeline
 from checklists.setup.seen import SeenForm
 from villages.http import CadreRequest
+from villages.residents import Words
 
 FAR = 3 * 366  # days from the inspection; a phase further away is a slip in the year
 
@@ -97,7 +98,7 @@ class GatesForm(forms.Form):
 class ReopenForm(forms.Form):
     """Why a closed phase opens again."""
 
-    reason = forms.CharField(
+    reason = Words(
         max_length=400,
         error_messages={
             "required": _("Give a reason: it stays in the history."),

@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from checklists.models import Campaign, Change, Item
 from villages import access
 from villages.models import Cadre
+from villages.residents import no_identity_number
 
 
 class HeightField(forms.TypedChoiceField):
@@ -45,6 +46,8 @@ class SeenForm(forms.ModelForm):  # type: ignore[type-arg]
         super().__init__(*args, **kwargs)
         for field in self.fields.values():
             field.show_hidden_initial = True
+            if isinstance(field, forms.CharField):
+                field.validators.append(no_identity_number)
         self.before: dict[str, Any] = {name: getattr(self.instance, name, None) for name in self.fields}
 
     @property

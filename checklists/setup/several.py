@@ -14,6 +14,7 @@ from checklists.models import Campaign, Change, Item
 from checklists.setup.itemform import MOST_POINTS, NO_POINTS, is_weightless
 from checklists.setup.seen import readable
 from villages.models import Cadre
+from villages.residents import Words
 
 LONGEST_SHIFT = 3660
 
@@ -32,7 +33,7 @@ class SeveralForm(forms.Form):
         label=gettext_lazy("Move by days"), required=False, min_value=-LONGEST_SHIFT, max_value=LONGEST_SHIFT
     )
     points = forms.IntegerField(label=gettext_lazy("Points"), required=False, min_value=0, max_value=MOST_POINTS)
-    responsible = forms.CharField(label=gettext_lazy("Responsible"), required=False, max_length=120)
+    responsible = Words(label=gettext_lazy("Responsible"), required=False, max_length=120)
     struck = forms.TypedChoiceField(
         choices=[("on", ""), ("off", "")], coerce=lambda word: word == "on", empty_value=None, required=False
     )

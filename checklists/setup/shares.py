@@ -23,12 +23,13 @@ from checklists.setup.seen import SeenForm
 from checklists.shares import Level, Part, amount, give, level, read, said, split
 from villages.http import CadreRequest
 from villages.models import Unit
+from villages.residents import Words
 
 
 class TotalForm(SeenForm):
     """What is measured, and how much of it all units together owe."""
 
-    metric = forms.CharField(label=gettext_lazy("What is counted"), max_length=80)
+    metric = Words(label=gettext_lazy("What is counted"), max_length=80)
     operator = forms.ChoiceField(label=gettext_lazy("Is to be"), choices=Item.Operator.choices)
     total = forms.DecimalField(
         label=gettext_lazy("Target of all together"),
@@ -77,7 +78,7 @@ class SplitForm(forms.Form):
             "invalid_choice": gettext_lazy("Say how to split."),
         },
     )
-    pasted = forms.CharField(
+    pasted = Words(
         required=False,
         max_length=200_000,
         strip=False,

@@ -20,6 +20,7 @@ from villages import access
 from villages.access import Height
 from villages.http import CadreRequest
 from villages.models import Kind
+from villages.residents import Words
 
 NAMED = {"due": "due_on", "target": "metric", "measure": "metric", "id": "number"}  # in a template -> on an item
 LEVELS = {kind.value: kind.label for kind in (Kind.PROVINCE, Kind.CITY, Kind.COUNTY, Kind.TOWNSHIP)}
@@ -28,7 +29,7 @@ LEVELS = {kind.value: kind.label for kind in (Kind.PROVINCE, Kind.CITY, Kind.COU
 class SaveForm(forms.Form):
     """What the template is called, and whether it is the next version of one that is there."""
 
-    title = forms.CharField(label=pgettext_lazy("campaign", "Title"), max_length=120)
+    title = Words(label=pgettext_lazy("campaign", "Title"), max_length=120)
     newer_of = forms.ModelChoiceField(
         Template.objects.none(),
         label=gettext_lazy("A new version of"),

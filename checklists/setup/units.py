@@ -23,6 +23,7 @@ from checklists.setup import page
 from villages import access
 from villages.http import CadreRequest
 from villages.models import Kind, Unit, UnitQuerySet
+from villages.residents import Words
 from villages.units import CannotAdd, may_have
 
 PER_PAGE = 100
@@ -33,7 +34,7 @@ class NewUnitForm(forms.Form):
     """A site or a department under the unit that is looked at."""
 
     kind = forms.ChoiceField(label=_("Kind"))
-    name = forms.CharField(
+    name = Words(
         label=pgettext_lazy("unit", "Name"),
         max_length=80,
         help_text=_("A market, a public toilet, a street, an office."),

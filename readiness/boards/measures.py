@@ -24,6 +24,7 @@ from readiness.boards.light import Counts
 from villages import access
 from villages.http import CadreRequest, back
 from villages.models import CODE_PATTERN, Cadre, code_of
+from villages.residents import Words
 
 PER_PAGE = 30
 TYPED = ("reason", "objection", "answer")  # what people write, shown again where it was not taken
@@ -46,7 +47,7 @@ class MeasureFilter(forms.Form):
 
 
 def _words(longest: int, missing: Any) -> forms.CharField:
-    return forms.CharField(
+    return Words(
         max_length=longest,
         error_messages={
             "required": missing,

@@ -23,6 +23,7 @@ from readiness.models import WallPass
 from villages import access
 from villages.http import CadreRequest
 from villages.models import Cadre, Unit, code_of
+from villages.residents import Words
 
 TOKEN_BYTES = 32
 
@@ -30,7 +31,7 @@ TOKEN_BYTES = 32
 class PassForm(forms.Form):
     """Where the screen hangs, what it shows, how long."""
 
-    name = forms.CharField(
+    name = Words(
         label=gettext_lazy("Where the screen hangs"),
         max_length=40,
         widget=forms.TextInput(attrs={"class": "form-control", "autocomplete": "off"}),

@@ -161,10 +161,14 @@ class Story:
         task.value = value if value is not None else task.value
         if verb is Verb.TICK:
             task.done_by, task.done_at = by, at
+            task.rests_on = task.rests_on if value is None else []
         elif verb is Verb.VERIFY:
             task.verified_by, task.verified_at = by, at
         elif verb is not Verb.NOTE:
-            task.done_by = task.done_at = task.verified_by = task.verified_at = None
+            for name, left in task.unclaimed.items():
+                setattr(task, name, left)
+        elif value is not None:
+            task.rests_on = [by.pk]
         return at
 
     def write(self) -> None:
@@ -172,7 +176,7 @@ class Story:
         TaskEvent.objects.bulk_create(self.events, batch_size=2000)
         rows = [
             (task.pk, task.state, task.value, task.version, task.done_by_id, task.done_at,
-             task.verified_by_id, task.verified_at)
+             task.verified_by_id, task.verified_at, f"{{{','.join(map(str, task.rests_on))}}}")
             for task in self.tasks
         ]  # fmt: skip
         with connection.cursor() as cursor:
@@ -181,10 +185,10 @@ class Story:
                 UPDATE checklists_task t
                 SET state = s.state, value = s.value, version = s.version,
                     done_by_id = s.done_by, done_at = s.done_at,
-                    verified_by_id = s.verified_by, verified_at = s.verified_at
+                    verified_by_id = s.verified_by, verified_at = s.verified_at, rests_on = s.rests_on::bigint[]
                 FROM unnest(%s::bigint[], %s::text[], %s::numeric[], %s::int[],
-                            %s::bigint[], %s::timestamptz[], %s::bigint[], %s::timestamptz[])
-                    AS s (id, state, value, version, done_by, done_at, verified_by, verified_at)
+                            %s::bigint[], %s::timestamptz[], %s::bigint[], %s::timestamptz[], %s::text[])
+                    AS s (id, state, value, version, done_by, done_at, verified_by, verified_at, rests_on)
                 WHERE t.id = s.id
                 """,
                 [list(column) for column in zip(*rows, strict=True)],

@@ -16,6 +16,7 @@ from checklists.models import Campaign, Item, Round
 from readiness.draws import words
 from villages import access
 from villages.models import Kind, Unit, code_of
+from villages.residents import Words
 
 MOST_SEATS = 5
 
@@ -39,7 +40,7 @@ def _count(label: Any, lowest: int, most: int = recipe.MOST_UNITS, **options: An
 class DrawForm(forms.Form):
     """What to draw from, how many, and who is sent there."""
 
-    title = forms.CharField(
+    title = Words(
         label=gettext_lazy("What it is for"),
         max_length=120,
         widget=forms.TextInput(attrs={"class": "form-control", "autocomplete": "off"}),
@@ -90,7 +91,7 @@ class DrawForm(forms.Form):
         required=False,
         widget=forms.DateInput(format="%Y-%m-%d", attrs={"type": "date", "class": "form-control"}),
     )
-    reason = forms.CharField(
+    reason = Words(
         label=gettext_lazy("Why it is drawn again"),
         max_length=400,
         required=False,

@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy
 from readiness.models import Channel, Gateway
 from readiness.reminders import channels
 from villages.models import Unit, code_of
+from villages.residents import Words
 
 HINT = 4  # characters of a secret that are shown again, to know one from the other
 LONG = 12  # of a shorter one they would tell too much
@@ -46,7 +47,7 @@ class GatewayForm(forms.Form):
     keys: ClassVar[tuple[str, ...]]  # what is sealed; the first gives the hint
     optional: ClassVar[tuple[str, ...]] = ()
 
-    name = forms.CharField(
+    name = Words(
         label=gettext_lazy("Name, to tell it from others"),
         max_length=40,
         widget=forms.TextInput(attrs={"autocomplete": "off"}),

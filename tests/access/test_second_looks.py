@@ -76,16 +76,17 @@ def wrong_stand_ins(world: World) -> Iterator[str]:
     with rolled_back():
         post = people["lin"].posts.get(unit=factories.WILLOW)
         factories.appoint(people["nobody"], Role.LINKED, factories.WILLOW, stands_in_for=post, until=tomorrow)
-        for by, stood, may in (
-            ("lan", None, True),
-            ("lin", None, False),
-            ("lan", "lin", False),
-            ("nobody", "lin", False),
+        for by, stood, value_of, may in (
+            ("lan", None, None, True),
+            ("lin", None, None, False),
+            ("lan", "lin", None, False),
+            ("nobody", "lin", None, False),
+            ("lan", None, "lin", False),
         ):
-            stands = people[stood] if stood else None
-            Task.objects.filter(pk=task).update(done_by=people[by], done_for=stands)
+            stands, rests_on = people[stood] if stood else None, [people[value_of].pk] if value_of else []
+            Task.objects.filter(pk=task).update(done_by=people[by], done_for=stands, rests_on=rests_on)
             for who in ("nobody", "lin"):
-                why = f"of {by} in the place of {stood}"
+                why = f"of {by} in the place of {stood}, resting on {value_of}"
                 yield from wrong_looks(world, who, task, may=may, why=why)
 
 

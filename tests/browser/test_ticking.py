@@ -133,10 +133,13 @@ def test_many_claims_are_decided_on_a_phone_in_one_go(visit: Visit, world: World
         expect(lin.locator("[data-chosen]")).to_have_text("2")
     expect(lin.locator(".decide button[value=verified]")).to_be_in_viewport()
     lin.click(".decide button[value=returned]")
-    expect(lin.locator(".complaint")).to_be_visible()  # not without a reason
+    expect(lin.locator(".task .complaint")).to_have_count(2)  # not without a reason
     expect(lin.locator(".pick input:checked")).to_have_count(2)
+    expect(lin.locator(".own input:visible")).to_have_count(2)
     lin.fill(".decide [name=note]", "照片对不上")
-    lin.click(".decide button[value=returned]")
+    own = f"[name=why-{tasks[0].pk}]"
+    lin.fill(own, "牌子没挂")
+    lin.press(own, "Enter")  # returns what is chosen, and does nothing with the first line
     expect(lin.locator(".alert-success")).to_contain_text("已退回2项")
     expect(lin.locator(".task")).to_have_count(2)
     if js:
@@ -147,7 +150,8 @@ def test_many_claims_are_decided_on_a_phone_in_one_go(visit: Visit, world: World
     lin.click(".decide button[value=verified]")
     expect(lin.locator(".alert-success")).to_contain_text("已核实2项")
     expect(lin.locator(".empty")).to_be_visible()
-    assert set(TaskEvent.objects.filter(to_state="returned").values_list("note", flat=True)) == {"照片对不上"}
+    notes = dict(TaskEvent.objects.filter(to_state="returned").values_list("task", "note"))
+    assert notes == {tasks[0].pk: "牌子没挂", tasks[1].pk: "照片对不上"}
 
 
 def test_a_claimed_task_can_still_take_a_note(visit: Visit, world: World, js: bool) -> None:

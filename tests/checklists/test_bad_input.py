@@ -2,9 +2,10 @@
 
 import html
 import re
+import tempfile
 import unicodedata
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
@@ -12,17 +13,28 @@ from itertools import product
 from typing import Any
 
 import pytest
+from django import forms
 from django.conf import settings
 from django.contrib.sessions.models import Session
 from django.http import HttpResponse
 from django.test import Client
+from django.urls import get_resolver
 from django.utils import timezone
 
 from checklists import course
+from checklists.days import Span
+from checklists.evidence import arriving
+from checklists.evidence.photos import looked_at
+from checklists.evidence.refusals import Refused
 from checklists.models import Campaign, Task, TaskEvent
+from checklists.setup import pasting
+from checklists.setup.itemform import ItemForm
+from checklists.setup.seen import SeenForm
+from checklists.setup.what import WhatForm
 from tests import factories
 from tests.checklists.test_ticks import HTMX, everything, send
 from villages.models import Cadre
+from villages.residents import REFUSAL, no_identity_number
 
 LogIn = Callable[[str], Client]
 CHINESE = re.compile(r"[\u3400-\u9fff]")
@@ -95,6 +107,25 @@ HOUSEHOLDS = {
     "basis": "stated",
 }
 ID = "3f2a8c1e-9b4d-4e6f-8a7b-1c2d3e4f5a6b"
+# Made up: the check digit is right, the number was given to nobody that we know of.
+RESIDENTS = {
+    "plain": "511504190001010037",
+    "with an X": "51150419000101007X",
+    "with a small x in full width": "５１１５０４１９０００１０１００７ｘ",
+    "in groups": "511504 1900 0101 0037",
+    "with hyphens": "511504-19000101-0037",
+    "in wide groups": "511504\u300019000101\u30000037",
+}
+NO_RESIDENTS = {
+    "wrong check digit": "511504190001010036",
+    "no such month": "511504190013010034",
+    "part of a longer number": "5115041900010100370",
+    "of a bank": "6222021234567890123",
+    "a number of an order": "202611291234567890",
+    "a mobile number": "13812345678",
+    "two counts": "51150419000101 户 0037",
+    "a unit's code": "511504101202",
+}
 BAD = [
     *(
         Bad(f"event {name}", {"event": raw, "value": "12", "note": "等水泥"}, kept="等水泥", says="number")
@@ -145,6 +176,16 @@ BAD = [
     Bad("note of 2,001", {"note": "长" * 2001}, kept="长" * 2001, says="2001", on_lines=False),
     Bad("note of 10,001", {"note": "长" * 10_001}, kept="长" * 10_001, says="10001", on_lines=False),
     Bad("NUL in a note", {"note": "等\0水泥"}, kept="等\0水泥", says="ull", on_lines=False),
+    *(
+        Bad(
+            f"identity number {name}",
+            {"note": f"联系人{raw}，已上门"},
+            kept=f"联系人{raw}，已上门",
+            says="identity numbers",
+            on_lines=False,
+        )
+        for name, raw in RESIDENTS.items()
+    ),
     Bad("waived without a reason", {}, state="waived", by="tang", says="reason"),
     Bad("waived with blanks as a reason", {"note": " \u3000\r\n"}, state="waived", by="tang", says="reason"),
     Bad("value of a waiver", {"value": "5", "note": "没有"}, state="waived", by="tang", kept="没有", on_lines=False),
@@ -225,6 +266,66 @@ def test_the_value_reached_before_counts_at_the_tick(campaign: Campaign, as_: Lo
     assert send(lan, task, factories.body("done", value="10")).status_code == 422
     task.refresh_from_db()
     assert (task.state, task.value) == ("done", 95)
+
+
+@pytest.mark.parametrize("words", NO_RESIDENTS.values(), ids=NO_RESIDENTS)
+def test_other_numbers_may_be_written(words: str) -> None:
+    no_identity_number(words)
+    assert looked_at_text(words) == "text"
+
+
+@pytest.mark.parametrize("words", RESIDENTS.values(), ids=RESIDENTS)
+def test_a_text_and_a_file_name_with_an_identity_number_are_refused(words: str) -> None:
+    with pytest.raises(Refused) as why:
+        looked_at_text(f"姓名\t{words}\n")
+    assert why.value.message == REFUSAL
+    with pytest.raises(Refused, match=re.escape(str(REFUSAL))):
+        arriving._fits(arriving.Announced(uuid.uuid4(), "", 1), f"{words}.jpg")
+
+
+def looked_at_text(words: str) -> str:
+    with tempfile.TemporaryFile() as file:
+        file.write(words.encode())
+        return looked_at(file, "1.txt").kind
+
+
+# Fields of one line that are looked up, chosen from or sealed, and never kept as anybody's words.
+NOT_WORDS = {
+    *("q", "so", "at", "unit", "up", "down", "item", "before", "after", "whole", "host", "value", "number"),
+    *("LedgerFilter.responsible", "TaskFilter.section", "TaskFilter.kind", "TaskFilter.responsible"),
+    *("AnnouncementForm.name", "NoticeFilter.name"),  # a file's name is looked at in arriving.py
+    *("password", "old_password", "new_password1", "new_password2", "username"),
+}
+
+
+def all_forms(base: type[forms.BaseForm]) -> Iterator[type[forms.BaseForm]]:
+    for form in base.__subclasses__():
+        yield from all_forms(form)
+        if form.__module__.split(".")[0] in ("checklists", "villages", "readiness"):
+            yield form
+
+
+def test_every_field_that_people_write_in_refuses_identity_numbers(campaign: Campaign) -> None:
+    """Of forms; those made of models are told when they are made."""
+    get_resolver().url_patterns  # noqa: B018 - imports all views, and with them all forms
+    open_ = set()
+    for form in all_forms(forms.BaseForm):
+        if issubclass(form, SeenForm):
+            continue
+        for name, field in form.base_fields.items():  # type: ignore[attr-defined]
+            if type(field) is forms.CharField and not {name, f"{form.__name__}.{name}"} & NOT_WORDS:
+                open_.add(f"{form.__name__}.{name}")
+    assert open_ == set()
+    item = campaign.items.get(number="v-1")
+    for made in (WhatForm(instance=campaign), ItemForm(campaign=campaign, instance=item)):
+        for name, field in made.fields.items():
+            assert not isinstance(field, forms.CharField) or no_identity_number in field.validators, name
+
+
+def test_a_paste_with_an_identity_number_names_its_cell(campaign: Campaign) -> None:
+    sheet = pasting.Sheet(Span.of(campaign), campaign.inspects_on)
+    (fault,) = pasting.read(f"标题\t标准\t责任单位\n入户\t{RESIDENTS['in groups']}\t村\n", sheet).faults
+    assert (fault.row, fault.reason) == (2, REFUSAL)
 
 
 UNKNOWN_STATES = ["", None, "DONE", "removed", "done ", "已完成", "<b>x</b>", "done\0", "x" * 5000]

@@ -68,7 +68,7 @@ def announced(body: bytes, **fields: Any) -> dict[str, Any]:
     return told | {"sha256": hashlib.sha256(body).hexdigest(), "from_camera": "true", "whole": "1"} | fields
 
 
-def part(client: Client, number: str, start: int, body: bytes) -> Any:
+def part(client: Client, number: str, start: int | str, body: bytes) -> Any:
     return client.post(f"/uploads/{number}/?start={start}", body, content_type="application/octet-stream")
 
 
@@ -239,6 +239,12 @@ def test_what_does_not_fit_is_refused_and_what_has_come_stays(as_: As, task: Tas
     assert part(lan, number, 100, b"").status_code == 422
     assert lan.post(f"/uploads/{number}/?start=-1", b"x", content_type="application/octet-stream").status_code == 422
     assert lan.post(f"/uploads/{number}/", {"start": "100"}).status_code == 422
+    for wrong in ("²", "１", "-1", "+1", " 1", "1_0", "", "9" * 5000):
+        refused = lan.post(f"/uploads/{number}/?start=100", b"x", content_type="application/octet-stream",
+                           CONTENT_LENGTH=wrong)  # fmt: skip
+        assert refused.status_code in (400, 413), wrong
+        for start in (wrong, "0" * 10):
+            assert part(lan, number, start, b"x").status_code in (413, 422), wrong
     assert part(lan, number, 100, b"x" * ((1 << 20) + 1)).status_code == 413
     assert Upload.objects.get().come == 100
     assert part(lan, number, 100, body[100:]).json() == {"done": True}

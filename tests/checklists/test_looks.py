@@ -1,8 +1,10 @@
 """Second looks: from how high, by whom, in which order, many at once, and again."""
 
+import re
 import uuid
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -15,8 +17,8 @@ from django.utils import timezone
 from django.utils.translation import override
 
 from checklists import catalog, copying, launch, looks, newer, ticks
-from checklists.models import Campaign, Item, State, Task, TaskEvent
-from tests import factories
+from checklists.models import Campaign, Evidence, EvidenceUse, Item, State, Task, TaskEvent
+from tests import factories, proofs
 from tests.checklists.conftest import Elsewhere, queries
 from tests.checklists.test_tallies import drift
 from tests.factories import COUNTY, EAST, LAKE, MAPLE, WILLOW
@@ -118,8 +120,8 @@ def test_a_refusal_says_who_must_look(campaign: Campaign, cast: Cast, as_: LogIn
     task = claim(campaign, "v-1", WILLOW, cast["lan"])
     answer = as_("bao").post(f"/tasks/{task.pk}/tick/", factories.body("verified"))
     assert answer.status_code == 403
-    assert "县级部门督查及以上" in answer.content.decode()
-    assert "县级部门督查及以上" in as_("bao").get(f"/tasks/{task.pk}/").content.decode()
+    assert "县级督查及以上" in answer.content.decode()
+    assert "县级督查及以上" in as_("bao").get(f"/tasks/{task.pk}/").content.decode()
 
 
 def test_a_second_post_does_not_lift_the_first(campaign: Campaign, cast: Cast) -> None:
@@ -209,6 +211,73 @@ def test_a_tick_by_a_stand_in_costs_no_more_queries(campaign: Campaign, cast: Ca
     assert costs[0] == costs[1]
 
 
+def value(task: Task, by: Cadre, amount: int, state: str, **more: Any) -> Task:
+    """One more value, from the task as it is now."""
+    now = Task.objects.for_list().get(pk=task.pk)
+    sent = {"event": uuid.uuid4(), "state": state, "value": Decimal(amount), "seen": now.version} | more
+    return ticks.record(now, by=again(by), **sent).task
+
+
+def barred(task: Task, cast: Cast) -> set[str]:
+    """Who of those that check here must not, on the task's page and in the queue alike."""
+    now = Task.objects.for_list().get(pk=task.pk)
+    able = {name: again(cast[name]) for name in ("lin", "bao", "tang", "su", "nobody")}
+    refused = {name for name, one in able.items() if not access.may_check(one, now)}
+    assert refused == {name for name, one in able.items() if now not in Task.objects.to_check_by(one)}
+    return refused
+
+
+def test_the_value_that_counts_is_a_claim_of_whoever_entered_it(campaign: Campaign, cast: Cast) -> None:
+    """Lan ticks with a value; Bao of the township enters a newer one, then Nobody, who is there only in Lin's place."""
+    stand_in(cast["nobody"], cast["lin"], unit=WILLOW)
+    task = value(factories.task(campaign, "v-3"), cast["lan"], 95, "done")
+    assert barred(task, cast) == set()
+    before = task.done_at
+    task = value(task, cast["bao"], 96, "done")
+    assert (task.done_by, task.done_for_id, task.done_at > before) == (cast["bao"], None, True)
+    assert barred(task, cast) == {"bao"}
+    with pytest.raises(PermissionDenied):
+        step(task, cast["bao"], "verified")
+    # Both are barred, whoever came last; and so is whose place it was.
+    task = value(task, cast["nobody"], 97, "done")
+    assert (task.done_by, task.done_for_id) == (cast["nobody"], cast["lin"].pk)
+    assert barred(task, cast) == {"bao", "lin", "nobody"}
+    # A value of an earlier day changes nothing of what counts, and a note is no value.
+    step(task, cast["lan"], "done", "还差一户")
+    assert barred(task, cast) == {"bao", "lin", "nobody"}
+    step(task, cast["su"], "verified")
+    assert drift() == []
+    # Sent back, the value stays, and on whose word it rests; a new one rests on whoever enters it.
+    task = step(task, cast["su"], "returned", "对不上")
+    task = step(task, cast["lan"], "done")
+    assert barred(task, cast) == {"bao", "lin", "nobody"}
+    task = step(task, cast["lan"], "open")
+    task = value(task, cast["lan"], 98, "done")
+    assert (barred(task, cast), task.rests_on) == (set(), [])
+
+
+def test_who_entered_the_value_that_somebody_else_ticks_checks_it_no_more_than_who_ticked(
+    campaign: Campaign, cast: Cast
+) -> None:
+    task = factories.task(campaign, "v-3")
+    task = value(task, cast["bao"], 95, "open")
+    task = step(task, cast["lan"], "done")
+    with override("en"):
+        assert str(access.may_check(again(cast["bao"]), task).reason).startswith("This claim rests on what you")
+    assert barred(task, cast) == {"bao", "nobody"}
+    # Nor does an inspector look at what they entered themselves.
+    assert task.claimants == {cast["bao"].pk, cast["lan"].pk}
+
+
+def test_what_is_verified_takes_no_value(campaign: Campaign, cast: Cast) -> None:
+    task = value(factories.task(campaign, "v-3"), cast["lan"], 95, "done")
+    task = step(task, cast["su"], "verified")
+    for state in ("done", "open", "verified"):
+        with pytest.raises((ticks.Refused, PermissionDenied)):
+            value(task, cast["lan"], 99, state)
+    assert Task.objects.get(pk=task.pk).value == 95
+
+
 # --- In which order ------------------------------------------------------------------------------------------------
 
 
@@ -282,13 +351,15 @@ def test_the_queue_is_narrowed_by_campaign_township_and_section(campaign: Campai
 
 
 def test_the_queue_comes_in_pages_and_costs_the_same_for_two_and_two_hundred(cast: Cast, as_: LogIn) -> None:
-    lines = [factories.line(f"n-{n:03}") for n in range(100)]
+    """Also where items ask for proof, and files are there."""
+    lines = [factories.line(f"n-{n:03}", **{"needs_proof": True} if n % 2 else {}) for n in range(100)]
     campaign = factories.campaign(of=factories.template("many", lines), on=TODAY)
     every = Task.objects.filter(campaign=campaign, unit__in=[WILLOW, MAPLE]).order_by("pk")
 
     def claimed(many: int) -> None:
         ids = every.values_list("pk", flat=True)[:many]
         Task.objects.filter(pk__in=list(ids)).update(state="done", done_by=cast["lan"], done_at=timezone.now())
+        proofs.kept(every[many - 1], cast["lan"], at=timezone.now())
 
     costs = {}
     for many in (2, 200):
@@ -332,6 +403,78 @@ def test_many_are_returned_with_one_reason_and_not_without(campaign: Campaign, c
     assert send(bao, tasks, "returned", note="照片对不上").status_code == 302
     notes = TaskEvent.objects.filter(to_state="returned").values_list("note", flat=True)
     assert list(notes) == ["照片对不上"] * 2
+
+
+def test_many_are_returned_at_once_each_with_its_own_reason_or_the_same(
+    campaign: Campaign, cast: Cast, as_: LogIn
+) -> None:
+    one, two = (claim(campaign, number, WILLOW, cast["lan"]) for number in ("v-1", "v-2"))
+    three, four = (claim(campaign, number, MAPLE, cast["hong"]) for number in ("v-1", "v-2"))
+    bao, event = as_("bao"), str(uuid.uuid4())
+    own = {f"why-{one.pk}": "牌子没挂", f"why-{two.pk}": "照片是去年的", f"why-{four.pk}": "没选它"}
+    # Without one for all, those that have none are named at their line, and what was typed stands there still.
+    refused = send(bao, [one, two, three], "returned", event=event, **own)
+    text = refused.content.decode()
+    assert (refused.status_code, TaskEvent.objects.filter(to_state="returned").count()) == (422, 0)
+    lines = {line.task.pk: line for line in refused.context["lines"]}
+    assert {pk: line.typed for pk, line in lines.items()} == {
+        one.pk: "牌子没挂", two.pk: "照片是去年的", three.pk: "", four.pk: "没选它",
+    }  # fmt: skip
+    assert [pk for pk, line in lines.items() if line.wrong] == [three.pk]
+    assert re.search(f'name="why-{three.pk}"[^>]* aria-invalid="true" aria-describedby="wrong-{three.pk}"', text)
+    assert ("有1项没有可用的理由" in text, text.count(" checked")) == (True, 3)
+    # Each by the rules of any reason.
+    for raw, says in (("长" * 401, "401"), ("511504190001010037", "身份证")):
+        refused = send(bao, [one, two], "returned", note="对不上", **own | {f"why-{two.pk}": raw})
+        (said,) = [line.wrong for line in refused.context["lines"] if line.wrong]
+        assert (refused.status_code, says in said) == (422, True)
+    # The same for all fills in the empty one; a repeat is an answer.
+    for _ in range(2):
+        assert send(bao, [one, two, three], "returned", event=event, note="对不上", **own).status_code == 302
+        assert words(bao.get("/verify/")) == ["已退回3项。"]
+    notes = dict(TaskEvent.objects.filter(to_state="returned").values_list("task", "note"))
+    assert notes == {one.pk: "牌子没挂", two.pk: "照片是去年的", three.pk: "对不上"}
+    # What was written for one that somebody else has moved meanwhile is told, and so is one that is gone from here.
+    send(bao, [three], "returned", **{f"why-{three.pk}": "迟了一步"})
+    assert any("迟了一步" in said for said in words(bao.get("/verify/")))
+    refused = send(bao, [four], "", **{f"why-{three.pk}": "迟了一步"})
+    assert "<q>迟了一步</q>" in refused.content.decode()
+
+
+def test_the_queue_shows_proof_and_whether_the_same_file_serves_elsewhere(
+    campaign: Campaign, cast: Cast, as_: LogIn
+) -> None:
+    one, two = (claim(campaign, number, WILLOW, cast["lan"]) for number in ("v-1", "v-2"))
+    other = claim(campaign, "v-1", MAPLE, cast["hong"])
+    far = claim(campaign, "v-1", LAKE, factories.cadre("Wang", Role.VILLAGE_CADRE, LAKE))
+    Item.objects.filter(number="v-2").update(needs_proof=True)
+    now = timezone.now()
+    files = [proofs.kept(one, cast["lan"], at=now, sent_sha256=str(n) * 64, thumbnail="x") for n in range(6)]
+    gone = proofs.kept(other, cast["hong"], at=now)
+    Evidence.objects.filter(pk=gone.pk).update(removed_at=now, removed_by=cast["hong"], stored="", thumbnail="")
+    hidden = proofs.kept(far, cast["su"], at=now)
+
+    def seen(name: str) -> dict[int, tuple[int, int, bool]]:
+        lines = as_(name).get("/verify/").context["lines"]
+        return {one.task.pk: (len(one.proof.files), one.proof.more, one.proof.serves_elsewhere) for one in lines}
+
+    mine = {one.pk: (4, 2, False), two.pk: (0, 0, False), other.pk: (0, 0, False)}
+    assert seen("lin") == mine
+    assert seen("bao") == mine
+    # The same bytes on a task of another township: whoever sees only this one is told nothing of it.
+    Evidence.objects.filter(pk__in=[files[5].pk, hidden.pk]).update(sent_sha256="a" * 64)
+    assert seen("bao")[one.pk] == (4, 2, False)
+    assert seen("su") == mine | {one.pk: (4, 2, True), far.pk: (1, 0, True)}
+    Evidence.objects.filter(pk=files[5].pk).update(sent_sha256="c" * 64)
+    assert seen("su")[one.pk] == (4, 2, False)
+    # One file that serves two tasks is said as well, and what is asked for and not there.
+    EvidenceUse.objects.create(evidence=files[0], task=two, by=cast["lan"])
+    assert seen("lin") == mine | {one.pk: (4, 2, True), two.pk: (1, 0, True)}
+    page = as_("lin").get("/verify/").content.decode()
+    assert (page.count("同一文件还用于别处"), page.count("<b>+2</b>"), page.count("佐证待补")) == (2, 1, 0)
+    assert f'href="/tasks/{one.pk}/#proofs"' in page
+    EvidenceUse.objects.filter(task=two).delete()
+    assert "佐证待补" in as_("lin").get("/verify/").content.decode()
 
 
 @pytest.mark.parametrize(
@@ -536,7 +679,7 @@ def test_a_height_travels_with_the_speech_the_copy_and_the_newer_version(cast: C
     }
     drafted = launch.draft(catalog.save(body), county, inspects_on=TODAY + timedelta(days=40), on=TODAY)
     assert dict(drafted.items.values_list("number", "looked_at_by")) == {"v-1": Height.DEPARTMENT, "v-2": None}
-    assert "县级部门督查及以上" in as_("ada").get(f"/templates/{drafted.template_id}/").content.decode()
+    assert "县级督查及以上" in as_("ada").get(f"/templates/{drafted.template_id}/").content.decode()
     Campaign.objects.filter(pk=drafted.pk).update(looked_at_by=Height.TOWNSHIP)
     drafted.refresh_from_db()
     copied = copying.copy(drafted, county, inspects_on=TODAY + timedelta(days=60), on=TODAY)
@@ -548,7 +691,7 @@ def test_a_height_travels_with_the_speech_the_copy_and_the_newer_version(cast: C
     )
     found = newer.lines(drafted, later)
     assert [(line.number, line.field, line.before, line.after) for line in found] == [
-        ("v-1", "looked_at_by", "县级部门督查及以上", "县级本级"),
+        ("v-1", "looked_at_by", "县级督查及以上", "县级本级"),
         ("v-2", "looked_at_by", "", "包村干部及以上"),
     ]
 

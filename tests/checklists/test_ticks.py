@@ -51,7 +51,7 @@ STEPS = [
     Step("untick", "v-1", "done", "open", "lan"),
     Step("value", "v-3", "open", "open", "lan", value="12.5"),
     Step("value", "v-3", "returned", "returned", "lan", value="12.5", note="还差一半"),
-    Step("value", "v-3", "done", "done", "bao", value="99", did="hong"),
+    Step("value", "v-3", "done", "done", "bao", value="99", did="bao"),
     Step("note", "v-1", "open", "open", "lan", note="等水泥"),
     Step("note", "v-1", "returned", "returned", "lin", note="等水泥"),
     Step("note", "v-1", "done", "done", "lan", note="照片在抽屉里", did="hong"),

@@ -58,9 +58,20 @@ def forgets_stand_ins(user: Any, task: Any) -> access.Verdict:
     return access.Verdict(task.done_by_id != user.pk and bool(forgets_the_claimant(user, task)))
 
 
+def forgets_values(user: Any, task: Any) -> access.Verdict:
+    """Only who ticked has claimed it, whatever others entered since or before."""
+    return access.may_check(user, ticks._Anywhere(task.unit_id, task.height, task.done_by_id, task.done_for_id))
+
+
+def values_are_notes(patch: pytest.MonkeyPatch) -> None:
+    """As it was before: whoever enters a value on somebody else's claim leaves it theirs."""
+    write = ticks._write
+    patch.setattr(ticks, "_write", lambda *args, **named: write(*args, **named | {"counts": False}))
+
+
 def forgets_heights(user: Any, task: Any) -> access.Verdict:
     """Any look will do."""
-    low = ticks._Anywhere(task.unit_id, 1, task.done_by_id, task.done_for_id)
+    low = ticks._Anywhere(task.unit_id, 1, task.done_by_id, task.done_for_id, tuple(task.rests_on))
     return access.may_check(user, low)
 
 
@@ -71,6 +82,15 @@ class FromNextDoor(TwoPeople):
     def look_from_next_door(self, who: int, which: int) -> None:
         self._appoint(who, Role.LINKED, self._task(self.tasks[which]).unit_id)
         self.act(who, which, State.VERIFIED)
+
+
+class FromAbove(TwoPeople):
+    """So that it is soon tried: who sits in the township enters a value on a claim, and looks."""
+
+    @rule(who=TwoPeople.people_, other=TwoPeople.people_, which=TwoPeople.tasks_)
+    def look_from_above(self, who: int, other: int, which: int) -> None:
+        self._appoint(who, Role.TOWNSHIP_STAFF, factories.EAST)
+        self.look_at_ones_own_value(who, other, which, 7, State.VERIFIED)
 
 
 def looks(broken: Any) -> Any:
@@ -91,7 +111,11 @@ def inspectors_check_themselves(patch: pytest.MonkeyPatch) -> None:
 
 
 GUARDS = {
-    "task": ("verified_by_someone_else", "verified_by_no_stand_in_of_the_claimant"),
+    "task": (
+        "verified_by_someone_else",
+        "verified_by_no_stand_in_of_the_claimant",
+        "verified_by_nobody_it_rests_on",
+    ),
     "finding": ("confirmed_by_someone_else", "confirmed_by_no_stand_in_of_who_fixed_it"),
 }
 
@@ -100,14 +124,14 @@ GUARDS = {
     "broken",
     [
         *(looks(forgets_the_claimant), looks(forgets_stand_ins), looks(forgets_heights)),
-        *(fixers_confirm, inspectors_check_themselves),
+        *(looks(forgets_values), values_are_notes, fixers_confirm, inspectors_check_themselves),
     ],
-    ids=["claimant", "stand-ins", "heights", "fixer", "inspector"],
+    ids=["claimant", "stand-ins", "heights", "values", "notes", "fixer", "inspector"],
 )
 def test_the_sequences_find_it_out_if_a_rule_is_broken(
     broken: Any, small: None, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
-    machine = FromNextDoor if request.node.callspec.id == "heights" else TwoPeople
+    machine = {"heights": FromNextDoor, "values": FromAbove}.get(request.node.callspec.id, TwoPeople)
     broken(monkeypatch)
     with connection.cursor() as cursor:
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")

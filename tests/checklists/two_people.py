@@ -9,6 +9,7 @@ import contextlib
 import uuid
 from collections.abc import Iterator
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 from django.core.exceptions import PermissionDenied
@@ -99,6 +100,8 @@ class TwoPeople(Undone):
         tasks = Task.objects.filter(campaign=self.found, unit__in=[WILLOW, MAPLE], item__number__in=["v-1", "v-2"])
         self.tasks = list(tasks.order_by("unit", "pk").values_list("pk", flat=True))
         self.claims: dict[int, Said] = {}
+        self.behind: dict[int, set[int]] = {}  # whose word a claim rests on besides
+        self.values: dict[int, set[int]] = {}  # whose the value that counts is
         self.written: dict[type[models.Model], dict[Any, tuple[Any, ...]]] = {}
         # So that every run has something to look at: claims of Lin's, who checks there too, and of Lin's stand-in;
         # files of both, a round in either village, something found wanting, a measure and a draw.
@@ -108,7 +111,8 @@ class TwoPeople(Undone):
         for who, task in ((lin, self.tasks[0]), (lin, self.tasks[1]), (nobody, self.tasks[-1])):
             with self._watched(task, self.people[who], State.DONE):
                 ticks.record(self._task(task), by=self._person(who), event=uuid.uuid4(), state=State.DONE, seen=0)
-        Item.objects.filter(number="v-1").update(looked_at_by=2)
+        Item.objects.filter(number="v-1").update(looked_at_by=2, metric="户数")
+        self.measured = [pk for pk in self.tasks if self._task(pk).item.is_measured]
         Item.objects.filter(number="v-2").update(needs_proof=True)
         self.files = [proofs.kept(self._task(pk), self.people[lin], at=timezone.now()).pk for pk in self.tasks]
         for unit in (WILLOW, MAPLE):
@@ -142,6 +146,25 @@ class TwoPeople(Undone):
                     with self._watched(task.pk, by, to), contextlib.suppress(ticks.Unfit):  # its proof may be gone
                         ticks.record(task, by=by, event=uuid.uuid4(), state=to, note="因为", seen=task.version)
                     return
+
+    @rule(who=people_, which=tasks_, amount=st.integers(0, 99), ticks_too=st.booleans())
+    def enter_a_value(self, who: int, which: int, amount: int, ticks_too: bool) -> None:
+        """As it stands, or with the tick."""
+        task, by = self._task(self.measured[which % len(self.measured)]), self._person(who)
+        to = State.DONE if ticks_too or not task.is_owed else State(task.state)
+        with self._watched(task.pk, by, to, enters=True), contextlib.suppress(*REFUSALS):
+            ticks.record(task, by=by, event=uuid.uuid4(), state=to, value=Decimal(amount), seen=task.version)
+
+    @rule(who=people_, other=people_, which=tasks_, amount=st.integers(0, 99), to=st.sampled_from(LOOKS))
+    def look_at_ones_own_value(self, who: int, other: int, which: int, amount: int, to: str) -> None:
+        """One enters a value, somebody else does what comes next, and the first looks."""
+        self.enter_a_value(who, which, amount, ticks_too=False)
+        task = self._task(self.measured[which % len(self.measured)])
+        by = self._person(other)
+        with self._watched(task.pk, by, State.DONE, enters=not task.is_owed), contextlib.suppress(*REFUSALS):
+            value = None if task.is_owed else Decimal(amount + 1)
+            ticks.record(task, by=by, event=uuid.uuid4(), state="done", value=value, seen=task.version)
+        self.act(who, self.tasks.index(task.pk), to)
 
     @rule(who=people_, other=people_, which=tasks_, to=st.sampled_from(["done", "verified"]))
     def do_in_somebodys_place(self, who: int, other: int, which: int, to: str) -> None:
@@ -319,16 +342,24 @@ class TwoPeople(Undone):
 
     @invariant()
     def nobody_is_both_claimant_and_verifier(self) -> None:
-        """By the columns, and by the history alone. A round sends back, too."""
+        """By the columns, and by the history alone. A round sends back, too; whoever enters a value claims it."""
         for task in Task.objects.filter(pk__in=self.tasks):
-            claimed, verified = {task.done_by_id, task.done_for_id}, {task.verified_by_id, task.verified_for_id}
+            claimed, verified = (
+                {task.done_by_id, task.done_for_id, *task.rests_on},
+                {task.verified_by_id, task.verified_for_id},
+            )
             assert not claimed & verified - {None}
-        claimants: dict[int, int] = {}
+        claimants: dict[int, set[int]] = {}
+        values: dict[int, set[int]] = {}
         for event in TaskEvent.objects.filter(task__in=self.tasks).order_by("at", "id"):
+            if event.value is not None:  # each stands for its own day, so the last one counts
+                values[event.task_id] = {event.by_id}
             if event.to_state == State.DONE and event.from_state != State.DONE:
-                claimants[event.task_id] = event.by_id
+                claimants[event.task_id] = {event.by_id} | values.get(event.task_id, set())
+            elif event.to_state == State.DONE and event.value is not None:
+                claimants[event.task_id].add(event.by_id)
             elif event.is_look:
-                assert claimants[event.task_id] != event.by_id, "who claimed it looked at it"
+                assert event.by_id not in claimants[event.task_id], "who claimed it looked at it"
 
     @invariant()
     def nobody_both_fixes_and_confirms(self) -> None:
@@ -379,21 +410,31 @@ class TwoPeople(Undone):
     # How it is known -------------------------------------------------------------------------------------------------
 
     @contextlib.contextmanager
-    def _watched(self, pk: int, by: Cadre, to: str) -> Iterator[None]:
+    def _watched(self, pk: int, by: Cadre, to: str, *, enters: bool = False) -> Iterator[None]:
         """Looks at what came of a step: in whose place it was made, and that this was nobody's who claimed."""
         before = self._task(pk)
         yield
         now = self._task(pk)
         if now.version == before.version:
             return
-        if to == State.DONE and before.state != State.DONE:
-            places = self._places(by, now.unit_id, TICKS)
+        places = self._places(by, now.unit_id, TICKS)
+        if to == State.DONE and (enters or before.state != State.DONE):
             assert now.done_by_id == by.pk
             assert now.done_for_id in (places if None not in places else {None})
+            if before.state == State.DONE:
+                self.behind[pk] |= {self.claims[pk].by, *self.claims[pk].places} - {None}
+            else:
+                self.behind[pk] = set() if enters else self.values.get(pk, set())
             self.claims[pk] = Said(by.pk, frozenset({now.done_for_id}))
+            self.values |= {pk: {by.pk, now.done_for_id} - {None}} if enters else {}
+        elif enters:
+            assert by.pk in now.rests_on
+            assert set(now.rests_on) - {by.pk} <= places - {None}
+            assert None in places or len(now.rests_on) == 2
+            self.values[pk] = set(now.rests_on)
         elif to in LOOKS and before.state in CLAIMED:
             claim = self.claims[pk]
-            claimants = {claim.by, *claim.places} - {None}
+            claimants = {claim.by, *claim.places, *self.behind[pk]} - {None}
             high = {role for role, height in CHECKS.items() if height >= before.height}
             places = self._places(by, now.unit_id, high, at_least=before.height)
             assert by.pk not in claimants, "in whose place it was claimed, they looked at it"
@@ -426,7 +467,7 @@ class TwoPeople(Undone):
         if is_new and task.state in CLAIMED:
             claim = self.claims[task.pk]
             taken = self._posts(by).exclude(stands_in_for=None).values_list("stands_in_for__cadre", flat=True)
-            assert not {by.pk, *taken} & {claim.by, *claim.places}, "who claimed it inspected it"
+            assert not {by.pk, *taken} & {claim.by, *claim.places, *self.behind[task.pk]}, "who claimed it inspected it"
 
     def _send(self, who: int, unit: str) -> None:
         """Sends inspectors; where it is their own work by now, others."""

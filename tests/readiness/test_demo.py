@@ -193,6 +193,7 @@ class TestDemo(TestCase):
                     state=State.OPEN,
                     done_by_id=None,
                     done_for_id=None,
+                    rests_on=[],
                     value=None,
                     version=0,
                     height=task.height,
@@ -209,13 +210,17 @@ class TestDemo(TestCase):
             now.state, now.version = event.to_state, now.version + 1
             if verb is ticks.Verb.TICK:
                 now.done_by_id = event.by_id
+                now.rests_on = now.rests_on if event.value is None else []
             elif verb in (ticks.Verb.UNTICK, ticks.Verb.WAIVE, ticks.Verb.RETURN):
+                now.rests_on = [] if now.value is None else sorted({now.done_by_id, *now.rests_on} - {None})
                 now.done_by_id = None
+            elif event.value is not None:
+                now.rests_on = [event.by_id]
         for task in tasks.values():
             if task.pk in stood:
                 now = stood[task.pk]
-                assert (task.state, task.version, task.done_by_id, task.value) == (
-                    now.state, now.version, now.done_by_id, now.value,
+                assert (task.state, task.version, task.done_by_id, task.value, task.rests_on) == (
+                    now.state, now.version, now.done_by_id, now.value, now.rests_on,
                 )  # fmt: skip
             else:
                 assert (task.state, task.version) == (State.OPEN, 0)

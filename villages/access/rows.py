@@ -64,22 +64,25 @@ def reached(path: str, user: Person, action: Action) -> Q:
     return any_of(_covered(path, grant, rights[grant.role]) for grant in grants(user) if grant.role in rights)
 
 
-def checkable(path: str, user: Person, *, height: str, done_by: str, done_for: str) -> Q:
+def checkable(path: str, user: Person, *, height: str, done_by: str, done_for: str, rests_on: str) -> Q:
     """The condition that a claim at a unit (its code at `path`) is the user's to check. Twin in SQL of `may_check`.
 
     Args:
         height: where it stands how high the look must go.
-        done_by: where it stands who claimed it, and `done_for` in whose place.
+        done_by: where it stands who claimed it, `done_for` in whose place, and `rests_on` on whose word besides.
     """
     rights, conditions = RIGHTS[Action.CHECK], []
+
+    def not_of(who: int | None) -> Q:
+        return ~Q(**{done_by: who}) & ~Q(**{done_for: who}) & ~Q(**{f"{rests_on}__contains": [who]})
+
     for grant in grants(user):
         if grant.role in rights:
             mine = _covered(path, grant, rights[grant.role]) & Q(**{f"{height}__lte": height_of(grant)})
             if grant.instead_of is not None:
-                mine &= ~Q(**{done_by: grant.instead_of}) & ~Q(**{done_for: grant.instead_of})
+                mine &= not_of(grant.instead_of)
             conditions.append(mine)
-    me = getattr(user, "pk", None)
-    return any_of(conditions) & ~Q(**{done_by: me}) & ~Q(**{done_for: me})
+    return any_of(conditions) & not_of(getattr(user, "pk", None))
 
 
 def _covered(path: str, grant: Grant, reach: Reach) -> Q:

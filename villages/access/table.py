@@ -29,7 +29,8 @@ class Height(IntegerChoices):
 
     LINKED = 1, _("linked cadre or higher")
     TOWNSHIP = 2, _("township or higher")
-    DEPARTMENT = 3, _("supervisors of the county's departments or higher")
+    # A department looks through the supervisors it sends: which department leads an item, nobody has said.
+    DEPARTMENT = 3, _("supervisors of the county or higher")
     COUNTY = 4, _("the county itself")
 
 

@@ -1,5 +1,6 @@
 """May they? What is done about a unit's tasks: ticked, checked, proved, chased, found wanting, inspected."""
 
+from collections.abc import Collection
 from typing import Protocol
 
 from django.utils.text import format_lazy
@@ -21,6 +22,9 @@ class OwedTask(Protocol):
 
     @property
     def done_for_id(self) -> int | None: ...
+
+    @property
+    def rests_on(self) -> Collection[int]: ...
 
     @property
     def height(self) -> int: ...
@@ -48,8 +52,8 @@ def may_tick(user: Person, task: OwedTask) -> Verdict:
 def may_check(user: Person, task: OwedTask) -> Verdict:
     """Verify, return, look again: claimed and verified are two people's words.
 
-    Not whoever ticked, nor in whose place they did, nor who only stands in for either of them; and the look must come
-    from as high as the task asks. Twin in SQL: `checkable`.
+    Not whoever ticked, nor on whose word it rests besides (a value, an earlier claim), nor in whose place they did, nor
+    who only stands in for any of them; and the look must come from as high as the task asks. Twin in SQL: `checkable`.
     """
     able = posts_for(user, Action.CHECK, task.unit_id)
     if not able:
@@ -58,9 +62,11 @@ def may_check(user: Person, task: OwedTask) -> Verdict:
     if not high:
         who = Height(task.height).label
         return Verdict(False, format_lazy(_("Your post is not high enough for this check. It is for: {who}."), who=who))
-    claimants, me = {task.done_by_id, task.done_for_id} - {None}, getattr(user, "pk", None)
-    if task.done_by_id in claimants and task.done_by_id == me:
+    claimants, me = _claimants(task), getattr(user, "pk", None)
+    if me in claimants and task.done_by_id == me:
         return Verdict(False, _("You ticked this task yourself; someone else has to check it."))
+    if me in claimants and me in task.rests_on:
+        return Verdict(False, _("This claim rests on what you entered; someone else has to check it."))
     if me in claimants:
         return Verdict(False, _("This task was ticked in your place; someone else has to check it."))
     if all(grant.instead_of in claimants for grant in high):
@@ -75,9 +81,12 @@ def ticks_for(user: Person, task: OwedTask) -> int | None:
 
 def checks_for(user: Person, task: OwedTask) -> int | None:
     """In whose place the user checks this task, as `ticks_for`; never in that of whoever ticked it."""
-    able = posts_for(user, Action.CHECK, task.unit_id)
-    claimants = {task.done_by_id, task.done_for_id} - {None}
+    able, claimants = posts_for(user, Action.CHECK, task.unit_id), _claimants(task)
     return in_place_of(grant for grant in able if height_of(grant) >= task.height and grant.instead_of not in claimants)
+
+
+def _claimants(task: OwedTask) -> set[int | None]:
+    return {task.done_by_id, task.done_for_id, *task.rests_on} - {None}
 
 
 def may_waive(user: Person, task: OwedTask) -> Verdict:
