@@ -60,10 +60,12 @@ class FindingQuerySet(models.QuerySet["Finding"]):
         """Put right by somebody else, and waiting for this user's look."""
         waiting = self.filter(access.reached("unit__code", user, access.Action.FIND), state=Finding.State.FIXED)
         me = getattr(user, "pk", None)
+        steps = FindingStep.objects.of_this_time().filter(finding=OuterRef("pk"), done_by=me)
         return (
             waiting.exclude(fixed_by=me)
             .exclude(fixed_for__isnull=False, fixed_for=me)
             .exclude(responsible__isnull=False, responsible=me)
+            .exclude(Exists(steps))
         )
 
 
@@ -236,6 +238,15 @@ class Finding(models.Model):
         return self.state == self.State.OPEN and self.due_on < on
 
 
+class FindingStepQuerySet(models.QuerySet["FindingStep"]):
+    """Sentences about steps."""
+
+    def of_this_time(self) -> Self:
+        """Done since the finding was found, or came back last: who did them had a hand in how it stands now."""
+        back = FindingEvent.objects.filter(finding=OuterRef("finding"), what="reopened", at__gt=OuterRef("done_at"))
+        return self.filter(~Exists(back), done_by__isnull=False)
+
+
 class FindingStep(models.Model):
     """整改措施: one dated step of putting a finding right."""
 
@@ -244,6 +255,8 @@ class FindingStep(models.Model):
     due_on = models.DateField(_("due on"))
     done_by = models.ForeignKey(Cadre, models.PROTECT, null=True, blank=True, related_name="+")
     done_at = models.DateTimeField(null=True, blank=True)
+
+    objects = FindingStepQuerySet.as_manager()
 
     class Meta:
         ordering = ["due_on", "pk"]

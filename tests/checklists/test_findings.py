@@ -150,6 +150,31 @@ def test_who_put_it_right_never_confirms_it(finding: Finding, cast: Cast) -> Non
     assert do(finding, What.CONFIRMED, cast["su"]).state == State.CLOSED
 
 
+@pytest.mark.parametrize("who", ["took a step", "stood in for who did"])
+def test_who_took_a_step_does_not_look_until_it_came_back_and_others_did_it(
+    who: str, finding: Finding, cast: Cast
+) -> None:
+    """Lin is linked with the village: works there, and looks after it."""
+    today, lin, looker = timezone.localdate(), cast["lin"], cast["lin"]
+    if who != "took a step":
+        looker = cast["nobody"]
+        posts.stand_in(looker.posts.model.objects.get(cadre=lin, unit=WILLOW), looker, today, today + DAY, by=cast["ada"])
+    do(finding, What.PLANNED, lin, "", new_step="买灯泡", until=today)
+    do(finding, What.STEPPED, lin, "", step=finding.steps.get().pk)
+    finding = do(finding, What.FIXED, cast["lan"])
+    assert finding not in Finding.objects.to_confirm_by(lin)
+    for what in verbs.LOOKING[:2]:
+        with pytest.raises(PermissionDenied):
+            do(finding, what, looker)
+    do(finding, What.CONFIRMED, cast["tang"])
+    with pytest.raises(PermissionDenied):
+        do(finding, What.LOOKED_BACK, looker)
+    do(finding, What.REOPENED, cast["tang"])
+    finding = do(finding, What.FIXED, cast["lan"])
+    assert finding in Finding.objects.to_confirm_by(lin)
+    assert do(finding, What.CONFIRMED, looker).state == State.CLOSED
+
+
 def test_who_is_responsible_does_not_confirm_what_others_did_for_them(campaign: Campaign, cast: Cast) -> None:
     finding = do(found(campaign, cast["su"], responsible=cast["lin"]), What.FIXED, cast["lan"])
     with pytest.raises(PermissionDenied):
