@@ -206,6 +206,9 @@ BREAKS: dict[str, Callable[[Task, Cast], object]] = {
         t, c, state="closed", fixed_by=c["lan"], fixed_at=NOW),
     "finding_confirmed_by_someone_else": lambda t, c: found(
         t, c, state="closed", fixed_by=c["lin"], fixed_at=NOW, confirmed_by=c["lin"], confirmed_at=NOW),
+    "finding_closed_once_answered": lambda t, c: found(
+        t, c, source="complaint", state="closed", fixed_by=c["lan"], fixed_at=NOW, confirmed_by=c["lin"],
+        confirmed_at=NOW),
     "finding_looked_back_at_once_closed": lambda t, c: found(t, c, look_back_on=DAY),
     "finding_disputed_by_someone_at_some_time": lambda t, c: found(t, c, disputed_at=NOW),
     "finding_confirmed_by_no_stand_in_of_who_fixed_it": lambda t, c: found(

@@ -54,6 +54,15 @@ def usual_responsible(campaign: Campaign, unit: Unit, *, on: date) -> Cadre | No
     return held.get(Responsibility.Kind.DIRECT) or held.get(Responsibility.Kind.FIRST)
 
 
+def sources(campaign: Campaign) -> list[str]:
+    """By which ways something can be found now: by every one while the campaign runs; once it is closed what the
+    inspection itself found, which is often known only then.
+    """
+    if campaign.is_running:
+        return Finding.Source.values
+    return [Finding.Source.INSPECTION] if campaign.is_closed else []
+
+
 def open_finding(
     *,
     by: Cadre,
@@ -84,7 +93,7 @@ def open_finding(
         problem: the line of the speech's own list that it is, by its id there.
 
     Raises:
-        Conflict: the campaign does not run, the call for help has its finding already, or the id stands for another.
+        Conflict: the campaign takes none of this source now, the call for help has its finding already, or the id stands for another.
         Unfit: a day that cannot be, or a task that is not the unit's in this campaign.
     """
     today = timezone.localdate()
@@ -100,8 +109,14 @@ def open_finding(
         earlier = FindingEvent.objects.filter(pk=event).select_related("finding").first()
         if earlier is not None:
             return _repeated(earlier, by=by, campaign=campaign, unit=unit, what=what)
-        if not held.is_running:
-            raise Conflict(_("This campaign does not run now: no findings are entered. Those it has are settled."))
+        if source not in sources(held):
+            raise Conflict(
+                _(
+                    "This campaign is closed: only what the inspection itself found is entered. Those it has are settled."
+                )
+                if held.is_closed
+                else _("This campaign does not run now: no findings are entered. Those it has are settled.")
+            )
         due = due_on or usual_due(severity, found)
         if found > today:
             raise Unfit(_("This day has not come yet."), "found_on")

@@ -250,9 +250,18 @@ class FindingForm(EventForm):
     due_on = _day(_("To be put right by"))
 
     def __init__(
-        self, *args: Any, tasks: list[Task], people: list[Cadre], unit: Unit, usual: Cadre | None, **kwargs: Any
+        self,
+        *args: Any,
+        sources: list[str],
+        tasks: list[Task],
+        people: list[Cadre],
+        unit: Unit,
+        usual: Cadre | None,
+        **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
+        source: Any = self.fields["source"]
+        source.choices = [(value, label) for value, label in Finding.Source.choices if value in sources]
         named = _("%(name)s, who answers here") % {"name": usual.name} if usual else _("nobody yet")
         _among(self.fields["responsible"], people, named)
         choices: Any = self.fields["task"]
@@ -292,6 +301,7 @@ class LedgerFilter(forms.Form):
         ("overdue", _("Overdue")),
         ("open", _("To be put right")),
         ("fixed", _("Put right, to be confirmed")),
+        ("unlooked", _("Waiting too long for a look")),
         ("asked", _("More time asked for")),
         ("disputed", _("Disputed")),
         ("look", _("To be looked at again")),

@@ -196,6 +196,9 @@ def choices(user: Cadre, finding: Finding, *, on: date) -> list[str]:
 OPEN_ONLY = (What.PLANNED, What.STEPPED, What.FIXED, What.ASKED_TIME, What.GAVE_TIME, What.HANDED_OVER, What.DISPUTED)
 
 
+ANSWER_FIRST = _("Whoever asked or complained has not been told what came of it: answer first, then it can end.")
+
+
 def unready(finding: Finding, what: str) -> Any:
     """Why the finding does not stand where this can be done; None if it does."""
     if finding.campaign.is_draft:
@@ -214,6 +217,8 @@ def unready(finding: Finding, what: str) -> Any:
         return _("Nobody asks for more time, or it has been answered.")
     if what in (What.CONFIRMED, What.SENT_BACK) and finding.state != State.FIXED:
         return _("It has not been put right, or somebody was faster.")
+    if what in (What.CONFIRMED, What.DROPPED) and finding.waits_for_an_answer:
+        return ANSWER_FIRST
     if what == What.LOOKED_BACK and finding.look_back_on is None:
         return _("No second look is planned, or it has been taken.")
     if what == What.REOPENED and finding.state != State.CLOSED:

@@ -40,12 +40,23 @@ class FindingQuerySet(models.QuerySet["Finding"]):
         return self.filter(state=Finding.State.OPEN, due_on__lt=on)
 
     def unanswered(self) -> Self:
-        """Came in as a complaint or a call for help, and nobody has been told anything yet. Dropped ones too."""
+        """Came in as a complaint or a call for help, and nobody has been told anything yet."""
         return self.filter(source__in=Finding.ANSWERED_SOURCES, answer="")
+
+    def to_answer_by(self, user: access.Person) -> Self:
+        """Whoever asked or complained waits to be told, since it ends next or has ended; by who looks after the unit."""
+        ends = Q(state__in=(Finding.State.FIXED, Finding.State.CLOSED, Finding.State.DROPPED))
+        reached = access.reached("unit__code", user, access.Action.FIND)
+        return self.unanswered().filter(reached, ends | Q(disputed_by__isnull=False))
 
     def to_look_back_at(self, on: date) -> Self:
         """Closed, and the day of the second look has come."""
         return self.filter(look_back_on__lte=on)
+
+    def to_look_back_at_by(self, user: access.Person, *, on: date) -> Self:
+        """Of those the ones that this user confirmed, and looks after still."""
+        reached = access.reached("unit__code", user, access.Action.FIND)
+        return self.to_look_back_at(on).filter(reached, confirmed_by=getattr(user, "pk", None))
 
     def to_put_right_by(self, user: access.Person, *, on: date) -> Self:
         """Open, and this user's own: as the one responsible, or as who does the work of a unit where nobody is."""
@@ -200,6 +211,10 @@ class Finding(models.Model):
                 | Q(asked_until__isnull=False, asked_by__isnull=False),
             ),
             models.CheckConstraint(
+                name="finding_closed_once_answered",
+                condition=~Q(state="closed", source__in=("help", "complaint")) | ~Q(answer=""),
+            ),
+            models.CheckConstraint(
                 name="finding_answered_by_someone",
                 condition=Q(answer="", answered_by__isnull=True, answered_at__isnull=True)
                 | (~Q(answer="") & Q(answered_by__isnull=False, answered_at__isnull=False)),
@@ -232,6 +247,11 @@ class Finding(models.Model):
     def waits_for_an_answer(self) -> bool:
         """Somebody has still to be told what came of it."""
         return self.source in self.ANSWERED_SOURCES and not self.answer
+
+    @property
+    def answer_is_due(self) -> bool:
+        """Somebody is to be told now: it ends next, and does not end before."""
+        return self.waits_for_an_answer and (self.state != self.State.OPEN or self.disputed_by_id is not None)
 
     def is_overdue(self, on: date) -> bool:
         """Still to be put right on a day after the deadline."""

@@ -10,6 +10,7 @@ from django.db.models.functions import Coalesce, Length
 from django.http import HttpRequest, HttpResponse, HttpResponseNotModified
 from django.utils.translation import get_language
 
+from checklists.findings import ledger
 from checklists.models import Campaign, Change, Draw, Finding, Pulse, Task
 from checklists.models.help import calling
 from readiness.boards import figures
@@ -23,8 +24,8 @@ def with_pulse(campaigns: Any, units: list[str], *, on: date) -> Any:
     """Campaigns with what tells whether a board of these units has changed.
 
     `pulse` grows with every change to one of their tasks, `changed` is the last edit, `calls` names the item
-    of each call for help without an answer, `unsettled` and `late` count findings: no task changes with them;
-    `has_draws` says whether there is anything to believe claims by.
+    of each call for help without an answer, `unsettled`, `late` and `unlooked` count findings: no task changes with
+    them; `has_draws` says whether there is anything to believe claims by.
     """
     under = there = Q(pk__in=[])
     for code in units:
@@ -40,9 +41,11 @@ def with_pulse(campaigns: Any, units: list[str], *, on: date) -> Any:
     calls = calling(Task.objects.filter(there, campaign=OuterRef("pk"))).order_by("item")
     found = Finding.objects.filter(there, campaign=OuterRef("pk")).unsettled().order_by().values("campaign")
     late = Count("pk", filter=Q(state=Finding.State.OPEN, due_on__lt=on))
+    unlooked = Count("pk", filter=ledger.unlooked(on))
     return campaigns.annotate(
         unsettled=Coalesce(Subquery(found.annotate(n=Count("pk")).values("n")), Value(0)),
         late=Coalesce(Subquery(found.annotate(n=late).values("n")), Value(0)),
+        unlooked=Coalesce(Subquery(found.annotate(n=unlooked).values("n")), Value(0)),
         pulse=Coalesce(Subquery(beats), Value(0)),
         changed=Coalesce(Subquery(edits.values("last")), Value(0)),
         calls=ArraySubquery(calls.values("item")),
@@ -71,7 +74,7 @@ def tag(
         campaign.pulse,  # type: ignore[attr-defined]
         campaign.changed,  # type: ignore[attr-defined]
         campaign.calls,  # type: ignore[attr-defined]
-        (campaign.unsettled, campaign.late),  # type: ignore[attr-defined]
+        (campaign.unsettled, campaign.late, campaign.unlooked),  # type: ignore[attr-defined]
         campaign.status,
         today,
         int(now.timestamp()) // (60 * MINUTES),

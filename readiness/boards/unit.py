@@ -15,7 +15,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from checklists import chases, help, ticks
 from checklists.evidence.shown import seen
-from checklists.findings.ledger import by_need
+from checklists.findings import ledger, sources
 from checklists.forms import ChaseForm
 from checklists.lines import Lines
 from checklists.models import (
@@ -109,7 +109,7 @@ def _unit_page(
     against = against.select_related("decided_by", "objected_by", "answered_by")
     here = reverse("unit_tasks", args=[campaign.pk, code])
     unsettled = Finding.objects.visible_to(user).filter(campaign=campaign, unit=unit).unsettled()
-    found = list(by_need(unsettled, on=today).select_related("unit", "responsible"))
+    found = list(ledger.by_need(unsettled, on=today).select_related("unit", "responsible"))
     lines = Lines(request, back=here, show_unit=False).all(tasks, said, calls)
     sections: dict[str, list[dict[str, Any]]] = {}
     for line in lines:
@@ -133,8 +133,8 @@ def _unit_page(
                 for task in tasks
                 if task.pk in calls
             ],
-            "findings": [(one, one.is_overdue(today)) for one in found],
-            "may_find": campaign.is_running and access.may_find(user, unit.code),
+            "findings": ledger.lines(found, on=today),
+            "may_find": bool(sources(campaign)) and access.may_find(user, unit.code),
             # What is called for, or stands as a finding, is said there.
             "blocked": [
                 line

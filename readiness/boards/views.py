@@ -77,7 +77,7 @@ def my_tasks(request: CadreRequest) -> HttpResponse:
             "asked": asked,
             "calls": [(call, uuid.uuid4()) for call in calls],
             "called": called,
-            "findings": [(one, one.is_overdue(today)) for one in ledger.mine(request.user, on=today)[:FINDINGS_SHOWN]],
+            "findings": ledger.lines(ledger.mine(request.user, on=today)[:FINDINGS_SHOWN], on=today),
         },
     )
 

@@ -262,6 +262,7 @@ class TwoPeople(Undone):
     @rule(n=findings_, fixer=people_, looker=people_)
     def fix_and_confirm(self, n: int, fixer: int, looker: int) -> None:
         self.anything(n, What.FIXED, fixer)
+        self.anything(n, What.ANSWERED, looker)
         self.anything(n, What.CONFIRMED, looker)
 
     @rule(n=findings_, fixer=people_, looker=people_)
@@ -348,6 +349,8 @@ class TwoPeople(Undone):
                 {finding.confirmed_by_id, finding.confirmed_for_id},
             )
             assert not fixed & confirmed - {None}
+        ended = Finding.objects.filter(state__in=("closed", "dropped"), source="complaint")
+        assert not ended.filter(answer="").exists(), "a complaint ended, and whoever complained was not told"
         last, took = dict[tuple[int, str], int](), set[tuple[int, int]]()
         against = {
             What.CONFIRMED: What.FIXED, What.LOOKED_BACK: What.FIXED, What.UPHELD: What.DISPUTED,

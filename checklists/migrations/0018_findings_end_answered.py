@@ -1,0 +1,23 @@
+from django.db import migrations, models
+
+# Closed, and whoever asked or complained was never told: waits again for a look, which comes after the answer.
+UNANSWERED = """
+    UPDATE checklists_finding SET state = 'fixed', confirmed_by_id = NULL, confirmed_for_id = NULL,
+           confirmed_at = NULL, look_back_on = NULL
+    WHERE state = 'closed' AND source IN ('help', 'complaint') AND answer = ''
+"""
+
+
+class Migration(migrations.Migration):
+    dependencies = [("checklists", "0015_checks_move_the_pulse")]
+
+    operations = [
+        migrations.RunSQL(UNANSWERED, migrations.RunSQL.noop),
+        migrations.AddConstraint(
+            model_name="finding",
+            constraint=models.CheckConstraint(
+                name="finding_closed_once_answered",
+                condition=~models.Q(state="closed", source__in=("help", "complaint")) | ~models.Q(answer=""),
+            ),
+        ),
+    ]
