@@ -19,7 +19,7 @@ from django.utils.translation import gettext_lazy as _
 
 from checklists import help, ticks
 from checklists.findings import USED_BEFORE, Conflict, Unfit, usual_due
-from checklists.models import Finding, FindingEvent, FindingStep, Responsibility
+from checklists.models import Finding, FindingEvent, FindingStep
 from villages import access, posts
 from villages.models import Cadre, Post
 
@@ -389,15 +389,3 @@ CHANGES: dict[str, Callable[[Finding, FindingEvent, Sent, date], dict[str, Any]]
     What.DISPUTED: _disputed,
     What.NOTED: _noted,
 }
-
-
-def takers(finding: Finding, user: Cadre, *, on: date) -> list[Cadre]:
-    """Whom the reader can hand it over to: who holds a post here in the reader's sight, or answers here. Two queries.
-
-    Whoever answers and has left their post is refused by the verb.
-    """
-    here = Post.objects.visible_to(user).current(on).filter(unit__in=access.above(finding.unit_id))
-    people = [post.cadre for post in here.select_related("cadre").order_by("-unit", "-principal", "pk")]
-    answers = Responsibility.objects.visible_to(user).filter(campaign=finding.campaign_id, unit=finding.unit_id)
-    people += [one.cadre for one in answers.in_order()]
-    return list({cadre.pk: cadre for cadre in people}.values())

@@ -49,7 +49,7 @@ def finding_verb(request: CadreRequest, finding_id: int, verb: str) -> HttpRespo
     if verb not in FORMS:
         raise Http404
     access.require(verbs.may(request.user, found, verb, hands=verbs.hands_of(request.user, found, on=today)))
-    takers = verbs.takers(found, request.user, on=today) if verb == What.HANDED_OVER else []
+    takers = findings.takers(found, request.user, on=today) if verb == What.HANDED_OVER else []
     form = FORMS[verb](request.POST, finding=found, takers=takers)
     if not form.is_valid():
         return _page(request, found, form=form, status=422)
@@ -72,7 +72,7 @@ def _page(
     """The page; with a form that was sent and not taken."""
     today = timezone.localdate()
     allowed = verbs.choices(request.user, finding, on=today)
-    takers = verbs.takers(finding, request.user, on=today) if What.HANDED_OVER in allowed else []
+    takers = findings.takers(finding, request.user, on=today) if What.HANDED_OVER in allowed else []
     if form is not None and form.verb not in allowed and form.errors:  # the page has no place for it any more
         conflict = conflict or form.complaint
     forms: list[tuple[VerbForm, uuid.UUID, bool]] = []

@@ -44,7 +44,7 @@ class FindingQuerySet(models.QuerySet["Finding"]):
         return self.filter(source__in=Finding.ANSWERED_SOURCES, answer="")
 
     def to_answer_by(self, user: access.Person) -> Self:
-        """Whoever asked or complained waits to be told, since it ends next or has ended; by who looks after the unit."""
+        """It ends next, and this user, who looks after the unit, can tell whoever waits for it what came of it."""
         ends = Q(state__in=(Finding.State.FIXED, Finding.State.CLOSED, Finding.State.DROPPED))
         reached = access.reached("unit__code", user, access.Action.FIND)
         return self.unanswered().filter(reached, ends | Q(disputed_by__isnull=False))

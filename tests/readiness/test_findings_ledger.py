@@ -70,7 +70,8 @@ def test_every_figure_of_the_ledger_opens_to_as_many(many: Campaign, as_: As) ->
             assert there.context["page"].paginator.count == int(n), (start, address)
     sums = dict((show, n) for show, _label, n in mei.get(f"/campaigns/{many.pk}/findings/").context["sums"])  # noqa: C402
     assert sums == {
-        "unsettled": 10, "overdue": 3, "fixed": 1, "unlooked": 1, "look": 1, "back": 1, "unanswered": 1, "closed": 1, "all": 12,
+        "unsettled": 10, "overdue": 3, "fixed": 1, "unlooked": 1, "look": 1, "back": 1, "unanswered": 1,
+        "closed": 1, "all": 12,
     }  # fmt: skip
 
 
