@@ -20,4 +20,18 @@ class Migration(migrations.Migration):
                 condition=~models.Q(state="closed", source__in=("help", "complaint")) | ~models.Q(answer=""),
             ),
         ),
+        migrations.CreateModel(
+            name="StorageLook",
+            fields=[
+                ("id", models.PositiveSmallIntegerField(default=1, primary_key=True, serialize=False)),
+                ("at", models.DateTimeField()),
+                ("looked_at", models.PositiveIntegerField()),
+                ("left", models.PositiveIntegerField()),
+                ("orphans", models.PositiveIntegerField()),
+                ("unread", models.PositiveIntegerField()),
+            ],
+            options={
+                "constraints": [models.CheckConstraint(condition=models.Q(("id", 1)), name="storage_look_is_one")],
+            },
+        ),
     ]
