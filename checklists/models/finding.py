@@ -16,6 +16,7 @@ from checklists.models.draw import Check
 from checklists.models.help import HelpRequest
 from checklists.models.item import Item
 from checklists.models.task import Task
+from checklists.models.together import all_or_none
 from villages import access
 from villages.models import Cadre, Post, Unit
 
@@ -198,8 +199,7 @@ class Finding(models.Model):
             ),
             models.CheckConstraint(
                 name="finding_disputed_by_someone_at_some_time",
-                condition=Q(disputed_by__isnull=True, disputed_at__isnull=True)
-                | Q(disputed_by__isnull=False, disputed_at__isnull=False),
+                condition=all_or_none("disputed_by", "disputed_at"),
             ),
             models.CheckConstraint(
                 name="finding_disputed_or_asked_about_while_open",
@@ -207,8 +207,7 @@ class Finding(models.Model):
             ),
             models.CheckConstraint(
                 name="finding_asked_for_time_by_someone",
-                condition=Q(asked_until__isnull=True, asked_by__isnull=True)
-                | Q(asked_until__isnull=False, asked_by__isnull=False),
+                condition=all_or_none("asked_until", "asked_by"),
             ),
             models.CheckConstraint(
                 name="finding_closed_once_answered",
@@ -284,8 +283,7 @@ class FindingStep(models.Model):
             models.CheckConstraint(name="finding_step_says_what", condition=~Q(what="")),
             models.CheckConstraint(
                 name="finding_step_done_by_someone_at_some_time",
-                condition=Q(done_by__isnull=True, done_at__isnull=True)
-                | Q(done_by__isnull=False, done_at__isnull=False),
+                condition=all_or_none("done_by", "done_at"),
             ),
         ]
 
