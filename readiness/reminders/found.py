@@ -43,8 +43,9 @@ HANDS = """
 # In these words of `FindingEvent.What`, in these of `words.FACTS`, while the finding still stands there. What was said
 # before the last change of state is no longer news. Of what a round found happened.py tells, with what it sent back.
 HAPPENED = f"""
-    SELECT e.id, k.what, f.campaign_id, f.unit_id, f.id, f.number, f.what, e.by_id, e.note, e.day,
-           e.to_id, CASE WHEN e.what = 'fixed' THEN {HANDS} ELSE '{{}}' END
+    SELECT e.id, k.what, f.campaign_id, f.unit_id, f.id, f.number, f.what, e.by_id, e.note,
+           CASE WHEN e.what IN ('opened', 'reopened') THEN f.due_on ELSE e.day END, e.to_id,
+           CASE WHEN e.what = 'fixed' THEN {HANDS} ELSE '{{}}' END
     FROM checklists_findingevent e JOIN checklists_finding f ON f.id = e.finding_id
     JOIN (VALUES ('opened', 'finding_opened', 'open'), ('sent_back', 'finding_sent_back', 'open'),
                  ('reopened', 'finding_reopened', 'open'), ('handed_over', 'finding_handed_over', 'open'),
@@ -57,7 +58,9 @@ HAPPENED = f"""
           AND (k.verb <> 'opened' OR f.check_seen_id IS NULL)
           AND (k.verb <> 'asked_time' OR f.asked_until IS NOT NULL)
           AND (k.verb <> 'disputed' OR f.disputed_by_id IS NOT NULL)
-          AND (k.verb <> 'answered' OR e.to_id IS NOT NULL)
+          AND (k.verb <> 'answered' OR e.to_id IS NOT NULL AND NOT EXISTS ( -- else happened.py tells of the call
+               SELECT FROM checklists_helprequest h
+               WHERE h.id = f.help_request_id AND (h.answered_by_id, h.answer) = (e.by_id, e.note)))
     ORDER BY e.at, e.id
 """  # noqa: S608 - our own words
 # What is past its day: a finding itself, else the first step of it that is not done; its second look; and what was put
@@ -149,4 +152,4 @@ def _past(due: Due, on: date) -> list[Fact]:
 
 def _name(number: int, what: str) -> str:
     """As a line names it."""
-    return _("No. %(n)d") % {"n": number} + f"“{words.shortened(words.plain(what), 20)}”"
+    return _("No. %(n)d “%(what)s”") % {"n": number, "what": words.shortened(words.plain(what), 20)}

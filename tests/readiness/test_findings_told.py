@@ -9,13 +9,14 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from checklists import course
+from checklists import course, help
 from checklists.findings import open_finding, verbs
-from checklists.models import Campaign, Finding, FindingEvent
+from checklists.models import Campaign, Finding, FindingEvent, HelpRequest
 from checklists.workdays import workday_after
 from readiness.models import Notice
 from readiness.reminders import figures, outbox
 from readiness.reminders.calendars import on_or_before
+from tests import factories
 from tests.factories import MAPLE, WILLOW
 from villages.models import Cadre, Post, Unit
 
@@ -178,6 +179,22 @@ def test_findings_of_a_closed_campaign_are_still_told(finding: Finding, cast: Ca
     do(finding, "confirmed", cast["lin"])
     do(finding, "looked_back", cast["lin"])
     assert told() == {}
+
+
+def test_an_answer_that_is_one_to_a_call_too_is_told_once(cast: Cast, campaign: Campaign) -> None:
+    task = factories.task(campaign)
+    call = {"obstacle": "路不通", "need": "挖机", "reply_by": timezone.localdate()}
+    help.ask(task, by=cast["lan"], event=uuid.uuid4(), **call)
+    finding = found(campaign, cast["lin"], source="help", task=task, help_request=HelpRequest.objects.get())
+    told()
+    do(finding, "answered", cast["lin"])
+    assert told() == {}, "of the finding"
+    (line,) = [
+        line for one in Notice.objects.filter(cadre=cast["lan"]) for line in one.body.splitlines() if "答复" in line
+    ]
+    assert line == "柳村：Lin答复了“第v-1项”：因为"
+    do(finding, "answered", cast["tang"])
+    assert set(told()) == {"lan"}, "another word about the finding alone"
 
 
 def test_what_is_no_longer_so_is_not_told(finding: Finding, cast: Cast) -> None:
