@@ -55,7 +55,11 @@ HAPPENED = f"""
                  ('dropped', 'finding_dropped', 'dropped'), ('answered', 'finding_answered', ''))
          k (verb, what, state) ON k.verb = e.what
     WHERE e.at > %(since)s AND f.campaign_id = ANY(%(campaigns)s) AND (k.state = f.state OR k.state = '')
+          AND (k.state = '' OR NOT EXISTS (
+               SELECT FROM checklists_findingevent l WHERE l.finding_id = f.id AND l.at > e.at
+               AND l.what IN ('fixed', 'sent_back', 'confirmed', 'reopened', 'dropped')))
           AND (k.verb <> 'opened' OR f.check_seen_id IS NULL)
+          AND (k.verb <> 'handed_over' OR e.to_id = f.responsible_id)
           AND (k.verb <> 'asked_time' OR f.asked_until IS NOT NULL)
           AND (k.verb <> 'disputed' OR f.disputed_by_id IS NOT NULL)
           AND (k.verb <> 'answered' OR e.to_id IS NOT NULL AND NOT EXISTS ( -- else happened.py tells of the call
@@ -131,7 +135,9 @@ def since(now: datetime, campaigns: list[int]) -> list[Fact]:
         cursor.execute(DUE, values)
         for row in cursor.fetchall():
             found += _past(Due(*row), on)
-    return found
+    # Who was not told at once is asked to look in one line.
+    waiting = {fact.finding for fact in found if fact.what == "finding_waits"}
+    return [fact for fact in found if fact.what != "finding_fixed" or fact.finding not in waiting]
 
 
 def _past(due: Due, on: date) -> list[Fact]:

@@ -200,8 +200,19 @@ def test_an_answer_that_is_one_to_a_call_too_is_told_once(cast: Cast, campaign: 
 def test_what_is_no_longer_so_is_not_told(finding: Finding, cast: Cast) -> None:
     do(finding, "disputed", cast["lin"])
     do(finding, "dropped", cast["su"])
+    again = found(finding.campaign, cast["su"])
+    for what, by in (("fixed", "lan"), ("sent_back", "lin"), ("fixed", "lan")):
+        do(again, what, cast[by])
     heard = told()
     assert set(heard) == {"lin"}, "nobody hears any more that it was opened"
+    assert len(heard["lin"]) == 2, "and of the other finding only how it stands"
+    do(again, "confirmed", cast["tang"])
+    third = found(finding.campaign, cast["su"])
+    for who in ("lin", "bao"):
+        do(third, "handed_over", cast["lan"], to=cast[who])
+    do(third, "fixed", cast["lan"])
+    later = told(timezone.make_aware(datetime.combine(workday_after(timezone.localdate(), 3), time(23))))
+    assert {who: len(lines) for who, lines in later.items()} == {"lin": 1}, "asked to look in one line"
 
 
 def test_a_plan_takes_as_many_queries_for_one_finding_as_for_fifty(finding: Finding, cast: Cast) -> None:
