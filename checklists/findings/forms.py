@@ -204,6 +204,7 @@ FORMS: dict[str, type[VerbForm]] = {
             _("Keep the answer"),
             _("What whoever asked or complained was told"),
             _("Write what they were told: it stays in the history."),
+            waited_for=True,
         ),
         GiveTimeForm,
         _noted(What.REFUSED_TIME, _("No more time"), REASON, GIVE_REASON),

@@ -78,7 +78,7 @@ def _page(
     forms: list[tuple[VerbForm, uuid.UUID, bool]] = []
     due = [What.ANSWERED] if finding.answer_is_due else []
     due += [What.LOOKED_BACK] if finding.look_back_on and finding.look_back_on <= today else []
-    for verb in allowed:
+    for verb in sorted(allowed, key=lambda verb: verb not in due):
         if verb != What.STEPPED:
             is_sent = form is not None and form.verb == verb
             filled = form if form is not None and is_sent else FORMS[verb](finding=finding, takers=takers)

@@ -302,7 +302,7 @@ def test_whoever_looks_is_told_to_answer_first_and_has_the_form_at_hand(
     assert words not in as_("lan").get(page).content.decode()
     for answer in (lin.get(page), lin.post(f"{page}confirmed/", sent | {"event": str(uuid.uuid4())})):
         assert answer.content.decode().count(words) == 1
-        assert [form.verb for form, _event, is_open in answer.context["forms"] if is_open] == ["sent_back", "answered"]
+        assert [form.verb for form, _event, is_open in answer.context["forms"] if is_open] == ["answered", "sent_back"]
     assert answer.status_code == 409
     assert "已告知" in answer.content.decode()
     assert lin.post(f"{page}answered/", sent | {"event": str(uuid.uuid4())}).status_code == 302
