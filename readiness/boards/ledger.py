@@ -76,8 +76,8 @@ def _header() -> list[str]:
     return [
         _("No."), _("Unit"), _("What is wanting"), _("Severity"), _("Found by way of"), _("Found on"), _("Found by"),
         _("Responsible"), _("To be put right by"), _("Asked for until"), _("To do now"), _("To change for good"),
-        _("State"), _("Put right by"), _("Confirmed by"), _("Look again on"), _("How often it came back"),
-        _("What they were told"),
+        _("State"), _("Put right by"), _("Put right on"), _("Confirmed by"), _("Look again on"),
+        _("How often it came back"), _("What they were told"),
     ]  # fmt: skip
 
 
@@ -87,6 +87,7 @@ def _rows(findings: Any) -> Iterator[list[object]]:
             one.number, one.unit.short_name, one.what, one.get_severity_display(), one.get_source_display(),
             one.found_on, one.found_by.name, one.responsible.name if one.responsible else "", one.due_on,
             one.asked_until, one.fix_now, one.change_for_good, one.get_state_display(),
-            one.fixed_by.name if one.fixed_by else "", one.confirmed_by.name if one.confirmed_by else "",
+            one.fixed_by.name if one.fixed_by else "", timezone.localdate(one.fixed_at) if one.fixed_at else "",
+            one.confirmed_by.name if one.confirmed_by else "",
             one.look_back_on, one.came_back, one.answer,
         ]  # fmt: skip
