@@ -17,6 +17,7 @@ from checklists import answers, chases, help, scope, ticks
 from checklists import more_time as times
 from checklists.evidence.shown import seen, shown
 from checklists.evidence.things import Thing
+from checklists.findings import ledger
 from checklists.forms import AnswerForm, ChaseForm, EventForm, HelpAnswerForm, HelpForm, MoreTimeForm, TickForm
 from checklists.lines import Lines
 from checklists.measured import Values
@@ -244,7 +245,7 @@ def _task_page(
             if verb in choices
         ],
         "waiting": waiting,
-        "findings": [(one, one.is_overdue(today)) for one in task.findings.select_related("unit", "responsible")],
+        "findings": ledger.lines(task.findings.select_related("unit", "responsible"), on=today),
         "may_find": task.campaign.is_running and access.may_find(user, task.unit_id),
         "gives_time": gives,
         "call": call,

@@ -49,6 +49,14 @@ def workday_before(day: date) -> date:
     return day if is_workday(day) else workday_before(day)
 
 
+def workday_back(day: date, days: int) -> date:
+    """The working day with which so many working days begin that end with this day, or before it if people are off."""
+    day += timedelta(days=1)
+    for _ in range(days):
+        day = workday_before(day)
+    return day
+
+
 def workday_after(day: date, days: int) -> date:
     """The working day that lies so many working days after this day."""
     while days > 0:

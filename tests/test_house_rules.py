@@ -39,6 +39,7 @@ from checklists.models import (
     Responsibility,
     Round,
     Share,
+    StorageLook,
     Tally,
     Task,
     TaskEvent,
@@ -165,6 +166,8 @@ BREAKS: dict[str, Callable[[Task, Cast], object]] = {
     "account_is_of_a_person": lambda t, c: change(account(c), channel="mail"),
     "account_has_a_name": lambda t, c: change(account(c), name=""),
     "rules_are_within_reason": lambda t, c: Rules.objects.create(campaign=t.campaign, overdue_every=0),
+    "storage_look_is_one": lambda t, c: StorageLook.objects.create(
+        id=2, at=NOW, looked_at=0, left=0, orphans=0, unread=0),
     "planned_is_one": lambda t, c: Planned.objects.create(id=2, seen="x", at=NOW),
     "sender_is_one": lambda t, c: Sender.objects.create(id=2),
     "sender_paused_for_a_reason": lambda t, c: Sender.objects.create(paused_at=NOW),
@@ -208,6 +211,9 @@ BREAKS: dict[str, Callable[[Task, Cast], object]] = {
         t, c, state="closed", fixed_by=c["lan"], fixed_at=NOW),
     "finding_confirmed_by_someone_else": lambda t, c: found(
         t, c, state="closed", fixed_by=c["lin"], fixed_at=NOW, confirmed_by=c["lin"], confirmed_at=NOW),
+    "finding_closed_once_answered": lambda t, c: found(
+        t, c, source="complaint", state="closed", fixed_by=c["lan"], fixed_at=NOW, confirmed_by=c["lin"],
+        confirmed_at=NOW),
     "finding_looked_back_at_once_closed": lambda t, c: found(t, c, look_back_on=DAY),
     "finding_disputed_by_someone_at_some_time": lambda t, c: found(t, c, disputed_at=NOW),
     "finding_confirmed_by_no_stand_in_of_who_fixed_it": lambda t, c: found(

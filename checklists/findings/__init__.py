@@ -12,7 +12,8 @@ from django.utils.translation import gettext_lazy as _
 
 from checklists.models import Campaign, Check, Finding, FindingEvent, HelpRequest, Item, Responsibility, Task
 from checklists.workdays import workday_after
-from villages.models import Cadre, Unit
+from villages import access
+from villages.models import Cadre, Post, Unit
 
 # Working days to put something right, unless somebody says otherwise.
 USUAL_TIME = {Finding.Severity.MINOR: 10, Finding.Severity.SERIOUS: 5, Finding.Severity.GRAVE: 2}
@@ -54,6 +55,27 @@ def usual_responsible(campaign: Campaign, unit: Unit, *, on: date) -> Cadre | No
     return held.get(Responsibility.Kind.DIRECT) or held.get(Responsibility.Kind.FIRST)
 
 
+def takers(finding: Finding, user: Cadre, *, on: date) -> list[Cadre]:
+    """Whom the reader can hand it over to: who holds a post here in the reader's sight, or answers here. Two queries.
+
+    Whoever answers and has left their post is refused by the verb.
+    """
+    here = Post.objects.visible_to(user).current(on).filter(unit__in=access.above(finding.unit_id))
+    people = [post.cadre for post in here.select_related("cadre").order_by("-unit", "-principal", "pk")]
+    answers = Responsibility.objects.visible_to(user).filter(campaign=finding.campaign_id, unit=finding.unit_id)
+    people += [one.cadre for one in answers.in_order()]
+    return list({cadre.pk: cadre for cadre in people}.values())
+
+
+def sources(campaign: Campaign) -> list[str]:
+    """By which ways something can be found now: by every one while the campaign runs; once it is closed what the
+    inspection itself found, which is often known only then.
+    """
+    if campaign.is_running:
+        return Finding.Source.values
+    return [Finding.Source.INSPECTION] if campaign.is_closed else []
+
+
 def open_finding(
     *,
     by: Cadre,
@@ -84,7 +106,8 @@ def open_finding(
         problem: the line of the speech's own list that it is, by its id there.
 
     Raises:
-        Conflict: the campaign does not run, the call for help has its finding already, or the id stands for another.
+        Conflict: the campaign takes none of this source now, the call for help has its finding already, or the id
+            stands for another.
         Unfit: a day that cannot be, or a task that is not the unit's in this campaign.
     """
     today = timezone.localdate()
@@ -100,8 +123,12 @@ def open_finding(
         earlier = FindingEvent.objects.filter(pk=event).select_related("finding").first()
         if earlier is not None:
             return _repeated(earlier, by=by, campaign=campaign, unit=unit, what=what)
-        if not held.is_running:
-            raise Conflict(_("This campaign does not run now: no findings are entered. Those it has are settled."))
+        if source not in sources(held):
+            raise Conflict(
+                _("This campaign is closed: it takes only what the inspection itself found, and settles what it has.")
+                if held.is_closed
+                else _("This campaign does not run now: no findings are entered. Those it has are settled.")
+            )
         due = due_on or usual_due(severity, found)
         if found > today:
             raise Unfit(_("This day has not come yet."), "found_on")

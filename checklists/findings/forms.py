@@ -205,6 +205,7 @@ FORMS: dict[str, type[VerbForm]] = {
             _("Keep the answer"),
             _("What whoever asked or complained was told"),
             _("Write what they were told: it stays in the history."),
+            waited_for=True,
         ),
         GiveTimeForm,
         _noted(What.REFUSED_TIME, _("No more time"), REASON, GIVE_REASON),
@@ -251,9 +252,18 @@ class FindingForm(EventForm):
     due_on = _day(_("To be put right by"))
 
     def __init__(
-        self, *args: Any, tasks: list[Task], people: list[Cadre], unit: Unit, usual: Cadre | None, **kwargs: Any
+        self,
+        *args: Any,
+        sources: list[str],
+        tasks: list[Task],
+        people: list[Cadre],
+        unit: Unit,
+        usual: Cadre | None,
+        **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
+        source: Any = self.fields["source"]
+        source.choices = [(value, label) for value, label in Finding.Source.choices if value in sources]
         named = _("%(name)s, who answers here") % {"name": usual.name} if usual else _("nobody yet")
         _among(self.fields["responsible"], people, named)
         choices: Any = self.fields["task"]
@@ -293,6 +303,7 @@ class LedgerFilter(forms.Form):
         ("overdue", _("Overdue")),
         ("open", _("To be put right")),
         ("fixed", _("Put right, to be confirmed")),
+        ("unlooked", _("Waiting too long for a look")),
         ("asked", _("More time asked for")),
         ("disputed", _("Disputed")),
         ("look", _("To be looked at again")),

@@ -1,18 +1,22 @@
 """问题台账: which findings a list shows, in which order, and how old they are."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db.models import Case, Count, F, Func, Q, Sum, Value, When
 from django.db.models.functions import Coalesce
+from django.utils import timezone
 
 from checklists.models import Campaign, Finding
 from checklists.models.finding import FindingQuerySet
+from checklists.workdays import workday_back
 from villages import access
 from villages.models import Unit, code_of
 
 # Days since it was found, both included; None: without end.
+LOOK_WITHIN = 5  # working days after it was put right; then the next one up hears that nobody has looked
 AGES: dict[str, tuple[int, int | None]] = {"0-7": (0, 7), "8-14": (8, 14), "15-30": (15, 30), "31-": (31, None)}
 
 
@@ -23,6 +27,8 @@ def shown(findings: FindingQuerySet, show: str, *, on: date) -> FindingQuerySet:
             return findings
         case "overdue":
             return findings.overdue(on)
+        case "unlooked":
+            return findings.filter(unlooked(on))
         case "open" | "fixed" | "closed" | "dropped":
             return findings.filter(state=show)
         case "disputed":
@@ -36,6 +42,29 @@ def shown(findings: FindingQuerySet, show: str, *, on: date) -> FindingQuerySet:
         case "look":
             return findings.to_look_back_at(on)
     return findings.unsettled()
+
+
+def unlooked(on: date) -> Q:
+    """Put right, and nobody else has looked for LOOK_WITHIN working days."""
+    return Q(state=Finding.State.FIXED, fixed_at__date__lt=workday_back(on, LOOK_WITHIN))
+
+
+class Line(NamedTuple):
+    """A finding in a list, and what is said of it there."""
+
+    finding: Finding
+    is_overdue: bool
+    waits: int  # days since it was put right without anybody's look; 0: today, or it waits for none
+    is_unlooked: bool  # for too long
+
+
+def lines(findings: Iterable[Finding], *, on: date) -> list[Line]:
+    """No query of its own."""
+    long_ago, found = workday_back(on, LOOK_WITHIN), []
+    for one in findings:
+        fixed_on = timezone.localdate(one.fixed_at) if one.fixed_at and one.state == Finding.State.FIXED else on
+        found.append(Line(one, one.is_overdue(on), (on - fixed_on).days, fixed_on < long_ago))
+    return found
 
 
 def narrowed(findings: FindingQuerySet, asked: dict[str, Any], *, on: date) -> FindingQuerySet:
@@ -64,16 +93,19 @@ def _age(age: str, on: date) -> Q:
 
 
 def by_need(findings: FindingQuerySet, *, on: date) -> FindingQuerySet:
-    """Overdue ones first, among these the grave ones; then what waits for a look, then what is settled."""
+    """Overdue ones first, among these the grave ones; then what has waited too long for a look, then what is open,
+    what waits, and what is settled.
+    """
     late = When(state=Finding.State.OPEN, due_on__lt=on, then=Value(0))
-    ranks = [When(state=state, then=Value(rank)) for rank, state in enumerate(Finding.State.values, start=1)]
-    return findings.order_by(Case(late, *ranks), "-severity", "due_on", "number")
+    ranks = [When(state=state, then=Value(rank)) for rank, state in enumerate(Finding.State.values, start=2)]
+    return findings.order_by(Case(late, When(unlooked(on), then=Value(1)), *ranks), "-severity", "due_on", "number")
 
 
 def mine(user: access.Person, *, on: date) -> FindingQuerySet:
-    """What the user has to put right, or to look at now that somebody else has; by need."""
+    """What the user has to put right, to look at now that somebody else has, to look back at or to answer; by need."""
     seen = Finding.objects.visible_to(user)
     found = seen.to_put_right_by(user, on=on) | seen.to_confirm_by(user)
+    found |= seen.to_look_back_at_by(user, on=on) | seen.to_answer_by(user)
     return by_need(found, on=on).select_related("unit", "responsible")
 
 
@@ -93,6 +125,7 @@ def sums(findings: FindingQuerySet, *, on: date) -> Sums:
         "unsettled": unsettled,
         "overdue": Q(state=Finding.State.OPEN, due_on__lt=on),
         "fixed": Q(state=Finding.State.FIXED),
+        "unlooked": unlooked(on),
         "look": Q(look_back_on__lte=on),
         "back": Q(came_back__gt=0),
         "unanswered": Q(source__in=Finding.ANSWERED_SOURCES, answer=""),

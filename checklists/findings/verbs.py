@@ -19,7 +19,7 @@ from django.utils.translation import gettext_lazy as _
 
 from checklists import help, ticks
 from checklists.findings import USED_BEFORE, Conflict, Unfit, usual_due
-from checklists.models import Finding, FindingEvent, FindingStep, Responsibility
+from checklists.models import Finding, FindingEvent, FindingStep
 from villages import access, posts
 from villages.models import Cadre, Post
 
@@ -121,13 +121,23 @@ def _repeat(earlier: FindingEvent, line: FindingEvent, now: Finding) -> Outcome:
 # ---- Who may ------------------------------------------------------------------------------------------------------
 
 
-def hands_of(user: Cadre, finding: Finding, *, on: date) -> dict[int, set[int]]:
-    """The user and whoever else had to do with the finding: whose hands they are, since it was found. One query."""
-    others = (finding.fixed_by_id, finding.disputed_by_id, finding.asked_by_id, finding.responsible_id)
-    return posts.hands({user.pk, *filter(None, others)}, since=finding.found_on, on=on)
+@dataclass(frozen=True)
+class Hands:
+    """Who had to do with a finding, and in whose place."""
+
+    of: dict[int, set[int]]  # the user and the others -> whose hands they were since it was found
+    fixers: set[int]  # who put it right, and who took a step since it was found or came back last
 
 
-def may(user: Cadre, finding: Finding, what: str, *, hands: dict[int, set[int]]) -> access.Verdict:
+def hands_of(user: Cadre, finding: Finding, *, on: date) -> Hands:
+    """The user's hands, and those of whoever else had to do with the finding. Two queries."""
+    fixers = set(finding.steps.of_this_time().values_list("done_by", flat=True).order_by())
+    fixers |= {finding.fixed_by_id} if finding.fixed_by_id else set()
+    others = (finding.disputed_by_id, finding.asked_by_id, finding.responsible_id)
+    return Hands(posts.hands({user.pk, *fixers, *filter(None, others)}, since=finding.found_on, on=on), fixers)
+
+
+def may(user: Cadre, finding: Finding, what: str, *, hands: Hands) -> access.Verdict:
     """Whether the user may do this, wherever the finding stands; nobody passes a judgement on their own doing.
 
     Who stands in for somebody, or for whom somebody stands in, is one pair of hands with them.
@@ -143,10 +153,11 @@ def may(user: Cadre, finding: Finding, what: str, *, hands: dict[int, set[int]])
         return puts_right if puts_right else finds
     if not finds:
         return finds
-    mine = hands[user.pk]
-    fixed = {finding.fixed_by_id, finding.fixed_for_id}
-    if what in LOOKING and (mine & fixed or _meet(mine, hands, finding.fixed_by_id)):
-        return access.Verdict(False, _("You or whom you stand in for put it right; someone else has to look."))
+    mine = hands.of[user.pk]
+    if what in LOOKING and (finding.fixed_for_id in mine or any(_meet(mine, hands, one) for one in hands.fixers)):
+        return access.Verdict(
+            False, _("You or whom you stand in for put it right or took a step of it; someone else has to look.")
+        )
     if what in LOOKING and finding.responsible_id in mine:
         return access.Verdict(False, _("You are responsible for this yourself; someone else has to look."))
     if what in JUDGING and finding.responsible_id in mine:
@@ -162,8 +173,8 @@ def may(user: Cadre, finding: Finding, what: str, *, hands: dict[int, set[int]])
     return access.YES
 
 
-def _meet(mine: set[int], hands: dict[int, set[int]], other: int | None) -> bool:
-    return other is not None and bool(mine & hands.get(other, {other}))
+def _meet(mine: set[int], hands: Hands, other: int | None) -> bool:
+    return other is not None and bool(mine & hands.of.get(other, {other}))
 
 
 def _as_high(user: Cadre, finding: Finding) -> bool:
@@ -185,6 +196,9 @@ def choices(user: Cadre, finding: Finding, *, on: date) -> list[str]:
 OPEN_ONLY = (What.PLANNED, What.STEPPED, What.FIXED, What.ASKED_TIME, What.GAVE_TIME, What.HANDED_OVER, What.DISPUTED)
 
 
+ANSWER_FIRST = _("Whoever asked or complained has not been told what came of it: answer first, then it can end.")
+
+
 def unready(finding: Finding, what: str) -> Any:
     """Why the finding does not stand where this can be done; None if it does."""
     if finding.campaign.is_draft:
@@ -203,6 +217,8 @@ def unready(finding: Finding, what: str) -> Any:
         return _("Nobody asks for more time, or it has been answered.")
     if what in (What.CONFIRMED, What.SENT_BACK) and finding.state != State.FIXED:
         return _("It has not been put right, or somebody was faster.")
+    if what in (What.CONFIRMED, What.DROPPED) and finding.waits_for_an_answer:
+        return ANSWER_FIRST
     if what == What.LOOKED_BACK and finding.look_back_on is None:
         return _("No second look is planned, or it has been taken.")
     if what == What.REOPENED and finding.state != State.CLOSED:
@@ -373,15 +389,3 @@ CHANGES: dict[str, Callable[[Finding, FindingEvent, Sent, date], dict[str, Any]]
     What.DISPUTED: _disputed,
     What.NOTED: _noted,
 }
-
-
-def takers(finding: Finding, user: Cadre, *, on: date) -> list[Cadre]:
-    """Whom the reader can hand it over to: who holds a post here in the reader's sight, or answers here. Two queries.
-
-    Whoever answers and has left their post is refused by the verb.
-    """
-    here = Post.objects.visible_to(user).current(on).filter(unit__in=access.above(finding.unit_id))
-    people = [post.cadre for post in here.select_related("cadre").order_by("-unit", "-principal", "pk")]
-    answers = Responsibility.objects.visible_to(user).filter(campaign=finding.campaign_id, unit=finding.unit_id)
-    people += [one.cadre for one in answers.in_order()]
-    return list({cadre.pk: cadre for cadre in people}.values())

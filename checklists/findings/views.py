@@ -49,7 +49,7 @@ def finding_verb(request: CadreRequest, finding_id: int, verb: str) -> HttpRespo
     if verb not in FORMS:
         raise Http404
     access.require(verbs.may(request.user, found, verb, hands=verbs.hands_of(request.user, found, on=today)))
-    takers = verbs.takers(found, request.user, on=today) if verb == What.HANDED_OVER else []
+    takers = findings.takers(found, request.user, on=today) if verb == What.HANDED_OVER else []
     form = FORMS[verb](request.POST, finding=found, takers=takers)
     if not form.is_valid():
         return _page(request, found, form=form, status=422)
@@ -72,28 +72,30 @@ def _page(
     """The page; with a form that was sent and not taken."""
     today = timezone.localdate()
     allowed = verbs.choices(request.user, finding, on=today)
-    takers = verbs.takers(finding, request.user, on=today) if What.HANDED_OVER in allowed else []
+    takers = findings.takers(finding, request.user, on=today) if What.HANDED_OVER in allowed else []
     if form is not None and form.verb not in allowed and form.errors:  # the page has no place for it any more
         conflict = conflict or form.complaint
     forms: list[tuple[VerbForm, uuid.UUID, bool]] = []
-    for verb in allowed:
+    due = [What.ANSWERED] if finding.answer_is_due else []
+    due += [What.LOOKED_BACK] if finding.look_back_on and finding.look_back_on <= today else []
+    for verb in sorted(allowed, key=lambda verb: verb not in due):
         if verb != What.STEPPED:
             is_sent = form is not None and form.verb == verb
             filled = form if form is not None and is_sent else FORMS[verb](finding=finding, takers=takers)
-            forms.append((filled, uuid.uuid4(), verb in OPEN_AT_ONCE or is_sent))
+            forms.append((filled, uuid.uuid4(), verb in (*OPEN_AT_ONCE, *due) or is_sent))
     steps = [
         (step, uuid.uuid4() if What.STEPPED in allowed and step.done_by_id is None else None)
         for step in finding.steps.select_related("done_by")
     ]
     typed = [value for name, value in form.data.items() if name in ("note", "new_step", "fix_now")] if form else []
     context = {
-        "finding": finding,
         "events": finding.events.select_related("by", "to"),
         "steps": steps,
         "step_title": StepForm.title,
         "forms": forms,
-        "is_overdue": finding.is_overdue(today),
+        **ledger.lines([finding], on=today)[0]._asdict(),
         "conflict": conflict,
+        "ahead": verbs.ANSWER_FIRST if What.ANSWERED in allowed and finding.answer_is_due and not conflict else "",
         "typed": [words for words in typed if words] if conflict else [],
         "saw": seen(Check.objects.filter(pk=finding.check_seen_id), request.user, now=timezone.now())
         if finding.check_seen_id
@@ -173,12 +175,16 @@ def _new(request: CadreRequest, campaign: Campaign, unit: Unit, asked: dict[str,
     answering = [one.cadre for one in Responsibility.objects.visible_to(user).of_unit(campaign, unit, on=today)]
     usual = findings.usual_responsible(campaign, unit, on=today)
     choices: dict[str, Any] = {
+        # A campaign that takes none now says so when it is sent.
+        "sources": findings.sources(campaign) or Finding.Source.values,
         "tasks": list(tasks.order_by("item__position", "pk")),
         "people": _people(user, unit, answering),
         "unit": unit,
         "usual": usual,
     }
     start = {"found_on": today, "severity": Finding.Severity.MINOR} | asked.get("start", {})
+    if campaign.is_closed:
+        start["source"] = Finding.Source.INSPECTION
     conflict = ""
     if request.method != "POST":
         form, status = FindingForm(initial=start, **choices), 200

@@ -3,7 +3,7 @@
 from checklists.models.campaign import Campaign, Responsibility, Template
 from checklists.models.change import Change, Extension
 from checklists.models.draw import Check, Draw, Round
-from checklists.models.evidence import Evidence, EvidenceUse, Upload, UploadPart
+from checklists.models.evidence import Evidence, EvidenceUse, StorageLook, Upload, UploadPart
 from checklists.models.finding import Finding, FindingEvent, FindingStep
 from checklists.models.help import Chase, HelpRequest
 from checklists.models.item import Item
@@ -36,6 +36,7 @@ __all__ = [
     "Round",
     "Share",
     "State",
+    "StorageLook",
     "Tally",
     "Task",
     "TaskEvent",

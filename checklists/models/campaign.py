@@ -11,6 +11,7 @@ from django.utils.functional import Promise
 from django.utils.translation import get_language, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
+from checklists.models.together import all_or_none
 from villages import access
 from villages.access import Role
 from villages.models import Cadre, Post, PostQuerySet, Unit
@@ -207,8 +208,7 @@ class Campaign(models.Model):
             ),
             models.CheckConstraint(
                 name="campaign_ladder_is_somebodys_decision",
-                condition=Q(ladder_from__isnull=True, ladder_by__isnull=True)
-                | Q(ladder_from__isnull=False, ladder_by__isnull=False),
+                condition=all_or_none("ladder_from", "ladder_by"),
             ),
             models.CheckConstraint(
                 name="campaign_looked_at_by_a_known_height", condition=Q(looked_at_by__in=access.Height.values)

@@ -13,6 +13,7 @@ from checklists.models.item import Item
 from checklists.models.measure import Measure
 from checklists.models.phase import Phase
 from checklists.models.task import Task
+from checklists.models.together import all_or_none
 from villages import access
 from villages.models import Cadre, Unit
 
@@ -140,8 +141,7 @@ class Extension(models.Model):
             ),
             models.CheckConstraint(
                 name="extension_answered_by_someone",
-                condition=Q(answered_at__isnull=True, answered_by__isnull=True, granted__isnull=True)
-                | Q(answered_at__isnull=False, answered_by__isnull=False, granted__isnull=False),
+                condition=all_or_none("answered_at", "answered_by", "granted"),
             ),
             models.CheckConstraint(
                 name="extension_answered_by_someone_else",

@@ -14,6 +14,7 @@ from checklists.models.campaign import Campaign
 from checklists.models.item import Item
 from checklists.models.tally import MOVED_BY_CHECK
 from checklists.models.task import State, Task, TaskQuerySet
+from checklists.models.together import all_or_none
 from villages import access
 from villages.models import Cadre, Unit
 
@@ -76,8 +77,7 @@ class Draw(models.Model):
             ),
             models.CheckConstraint(
                 name="draw_drawn_once_both_numbers_are_there",
-                condition=Q(drawn_at__isnull=True, number_two_by__isnull=True)
-                | Q(drawn_at__isnull=False, number_two_by__isnull=False),
+                condition=all_or_none("drawn_at", "number_two_by"),
             ),
             models.CheckConstraint(
                 name="draw_made_again_gives_a_reason", condition=Q(instead_of__isnull=True) | ~Q(reason="")
@@ -181,8 +181,7 @@ class Round(models.Model):
             ),
             models.CheckConstraint(
                 name="round_finished_by_someone_at_some_time",
-                condition=Q(finished_by__isnull=True, finished_at__isnull=True)
-                | Q(finished_by__isnull=False, finished_at__isnull=False),
+                condition=all_or_none("finished_by", "finished_at"),
             ),
         ]
         indexes = [models.Index(name="round_by_campaign_and_unit", fields=["campaign", "unit"])]

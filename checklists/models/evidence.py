@@ -99,6 +99,23 @@ class Evidence(models.Model):
         return self.name
 
 
+class StorageLook(models.Model):
+    """The one row that says what the last look through the storage found that no file's own row can say."""
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1)
+    at = models.DateTimeField()
+    looked_at = models.PositiveIntegerField()  # files
+    left = models.PositiveIntegerField()  # for the next look
+    orphans = models.PositiveIntegerField()  # files without a row
+    unread = models.PositiveIntegerField()  # what the storage would not show
+
+    class Meta:
+        constraints = [models.CheckConstraint(name="storage_look_is_one", condition=Q(id=1))]
+
+    def __str__(self) -> str:
+        return str(self.at)
+
+
 class EvidenceUse(models.Model):
     """What a file is proof of: one task, one check or one finding."""
 

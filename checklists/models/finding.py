@@ -16,6 +16,7 @@ from checklists.models.draw import Check
 from checklists.models.help import HelpRequest
 from checklists.models.item import Item
 from checklists.models.task import Task
+from checklists.models.together import all_or_none
 from villages import access
 from villages.models import Cadre, Post, Unit
 
@@ -40,12 +41,23 @@ class FindingQuerySet(models.QuerySet["Finding"]):
         return self.filter(state=Finding.State.OPEN, due_on__lt=on)
 
     def unanswered(self) -> Self:
-        """Came in as a complaint or a call for help, and nobody has been told anything yet. Dropped ones too."""
+        """Came in as a complaint or a call for help, and nobody has been told anything yet."""
         return self.filter(source__in=Finding.ANSWERED_SOURCES, answer="")
+
+    def to_answer_by(self, user: access.Person) -> Self:
+        """It ends next, and this user, who looks after the unit, can tell whoever waits for it what came of it."""
+        ends = Q(state__in=(Finding.State.FIXED, Finding.State.CLOSED, Finding.State.DROPPED))
+        reached = access.reached("unit__code", user, access.Action.FIND)
+        return self.unanswered().filter(reached, ends | Q(disputed_by__isnull=False))
 
     def to_look_back_at(self, on: date) -> Self:
         """Closed, and the day of the second look has come."""
         return self.filter(look_back_on__lte=on)
+
+    def to_look_back_at_by(self, user: access.Person, *, on: date) -> Self:
+        """Of those the ones that this user confirmed, and looks after still."""
+        reached = access.reached("unit__code", user, access.Action.FIND)
+        return self.to_look_back_at(on).filter(reached, confirmed_by=getattr(user, "pk", None))
 
     def to_put_right_by(self, user: access.Person, *, on: date) -> Self:
         """Open, and this user's own: as the one responsible, or as who does the work of a unit where nobody is."""
@@ -60,10 +72,12 @@ class FindingQuerySet(models.QuerySet["Finding"]):
         """Put right by somebody else, and waiting for this user's look."""
         waiting = self.filter(access.reached("unit__code", user, access.Action.FIND), state=Finding.State.FIXED)
         me = getattr(user, "pk", None)
+        steps = FindingStep.objects.of_this_time().filter(finding=OuterRef("pk"), done_by=me)
         return (
             waiting.exclude(fixed_by=me)
             .exclude(fixed_for__isnull=False, fixed_for=me)
             .exclude(responsible__isnull=False, responsible=me)
+            .exclude(Exists(steps))
         )
 
 
@@ -185,8 +199,7 @@ class Finding(models.Model):
             ),
             models.CheckConstraint(
                 name="finding_disputed_by_someone_at_some_time",
-                condition=Q(disputed_by__isnull=True, disputed_at__isnull=True)
-                | Q(disputed_by__isnull=False, disputed_at__isnull=False),
+                condition=all_or_none("disputed_by", "disputed_at"),
             ),
             models.CheckConstraint(
                 name="finding_disputed_or_asked_about_while_open",
@@ -194,8 +207,11 @@ class Finding(models.Model):
             ),
             models.CheckConstraint(
                 name="finding_asked_for_time_by_someone",
-                condition=Q(asked_until__isnull=True, asked_by__isnull=True)
-                | Q(asked_until__isnull=False, asked_by__isnull=False),
+                condition=all_or_none("asked_until", "asked_by"),
+            ),
+            models.CheckConstraint(
+                name="finding_closed_once_answered",
+                condition=~Q(state="closed", source__in=("help", "complaint")) | ~Q(answer=""),
             ),
             models.CheckConstraint(
                 name="finding_answered_by_someone",
@@ -231,9 +247,23 @@ class Finding(models.Model):
         """Somebody has still to be told what came of it."""
         return self.source in self.ANSWERED_SOURCES and not self.answer
 
+    @property
+    def answer_is_due(self) -> bool:
+        """Somebody is to be told now: it ends next, and does not end before."""
+        return self.waits_for_an_answer and (self.state != self.State.OPEN or self.disputed_by_id is not None)
+
     def is_overdue(self, on: date) -> bool:
         """Still to be put right on a day after the deadline."""
         return self.state == self.State.OPEN and self.due_on < on
+
+
+class FindingStepQuerySet(models.QuerySet["FindingStep"]):
+    """Sentences about steps."""
+
+    def of_this_time(self) -> Self:
+        """Done since the finding was found, or came back last: who did them had a hand in how it stands now."""
+        back = FindingEvent.objects.filter(finding=OuterRef("finding"), what="reopened", at__gt=OuterRef("done_at"))
+        return self.filter(~Exists(back), done_by__isnull=False)
 
 
 class FindingStep(models.Model):
@@ -245,14 +275,15 @@ class FindingStep(models.Model):
     done_by = models.ForeignKey(Cadre, models.PROTECT, null=True, blank=True, related_name="+")
     done_at = models.DateTimeField(null=True, blank=True)
 
+    objects = FindingStepQuerySet.as_manager()
+
     class Meta:
         ordering = ["due_on", "pk"]
         constraints = [
             models.CheckConstraint(name="finding_step_says_what", condition=~Q(what="")),
             models.CheckConstraint(
                 name="finding_step_done_by_someone_at_some_time",
-                condition=Q(done_by__isnull=True, done_at__isnull=True)
-                | Q(done_by__isnull=False, done_at__isnull=False),
+                condition=all_or_none("done_by", "done_at"),
             ),
         ]
 

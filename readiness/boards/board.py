@@ -140,7 +140,7 @@ def _context(request: CadreRequest, campaign: Campaign, at: str | None, today: d
         "gates": gates,
         "calls": None if past else sum(chosen is None or item in chosen for item in campaign.calls),  # type: ignore[attr-defined]
         # A finding may be about no item: where items are left out, none are counted.
-        "findings": None if past or chosen is not None else (campaign.unsettled, campaign.late),  # type: ignore[attr-defined]
+        "findings": None if past or chosen is not None else (campaign.unsettled, campaign.late, campaign.unlooked),  # type: ignore[attr-defined]
         "answer": words.answer(shown, campaign.days_left(on), coming),
         "vacancies": vacancies,
         "gaps": counted,

@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
-from checklists.findings import ledger
+from checklists.findings import ledger, sources
 from checklists.findings.forms import LedgerFilter
 from checklists.models import Campaign, Finding
 from readiness.boards import csv
@@ -31,20 +31,21 @@ def findings(request: CadreRequest, campaign_id: int) -> HttpResponse:
     )
     form = LedgerFilter(USUAL | request.GET.dict(), places=ledger.places(campaign, user, request.GET.get("under", "")))
     found, everything = _found(request, campaign, form)
-    page = Paginator(found.select_related("unit", "responsible", "fixed_by"), PER_PAGE)
+    paginator = Paginator(found.select_related("unit", "responsible", "fixed_by"), PER_PAGE)
+    page = paginator.get_page(request.GET.get("page"))
     sums = ledger.sums(everything, on=today)
     labels = dict(LedgerFilter.SHOW)
     context = {
         "campaign": campaign,
         "form": form,
-        "page": page.get_page(request.GET.get("page")),
-        "rows": [(one, one.is_overdue(today)) for one in page.get_page(request.GET.get("page")).object_list],
+        "page": page,
+        "rows": ledger.lines(page.object_list, on=today),
         "sums": [(show, labels[show], n) for show, n in sums.shown.items()],
         "ages": list(sums.ages.items()),
         "returns": sums.returns,
         "show": form.cleaned_data.get("show") or "unsettled",
         "age": form.cleaned_data.get("age", ""),
-        "may_find": campaign.is_running and access.finds(user),
+        "may_find": bool(sources(campaign)) and access.finds(user),
         "problems": ledger.problems(campaign, user) if access.may_find(user, campaign.host_id) else [],
     }
     return render(request, "findings/ledger.html", context)
@@ -75,8 +76,8 @@ def _header() -> list[str]:
     return [
         _("No."), _("Unit"), _("What is wanting"), _("Severity"), _("Found by way of"), _("Found on"), _("Found by"),
         _("Responsible"), _("To be put right by"), _("Asked for until"), _("To do now"), _("To change for good"),
-        _("State"), _("Put right by"), _("Confirmed by"), _("Look again on"), _("How often it came back"),
-        _("What they were told"),
+        _("State"), _("Put right by"), _("Put right on"), _("Confirmed by"), _("Look again on"),
+        _("How often it came back"), _("What they were told"),
     ]  # fmt: skip
 
 
@@ -86,6 +87,7 @@ def _rows(findings: Any) -> Iterator[list[object]]:
             one.number, one.unit.short_name, one.what, one.get_severity_display(), one.get_source_display(),
             one.found_on, one.found_by.name, one.responsible.name if one.responsible else "", one.due_on,
             one.asked_until, one.fix_now, one.change_for_good, one.get_state_display(),
-            one.fixed_by.name if one.fixed_by else "", one.confirmed_by.name if one.confirmed_by else "",
+            one.fixed_by.name if one.fixed_by else "", timezone.localdate(one.fixed_at) if one.fixed_at else "",
+            one.confirmed_by.name if one.confirmed_by else "",
             one.look_back_on, one.came_back, one.answer,
         ]  # fmt: skip

@@ -9,7 +9,9 @@ from django.db.models.expressions import RawSQL
 from django.http import HttpRequest, HttpResponse, HttpResponseNotModified
 from django.utils.translation import get_language
 
+from checklists.findings.ledger import LOOK_WITHIN
 from checklists.models import Campaign
+from checklists.workdays import workday_back
 from readiness.boards import figures
 from villages import access
 
@@ -21,9 +23,9 @@ def with_pulse(campaigns: Any, units: list[str], *, on: date) -> Any:
     """Campaigns with what tells whether a board of these units has changed.
 
     `pulse` grows with every change to one of their tasks, `changed` is the last edit, `calls` names the item
-    of each call for help without an answer, `unsettled` and `late` count findings: no task changes with them;
-    `has_draws` says whether there is anything to believe claims by. Written out: composed by the ORM it was half of
-    what "nothing has changed" took (docs/decisions.md).
+    of each call for help without an answer, `unsettled`, `late` and `unlooked` count findings: no task changes with
+    them; `has_draws` says whether there is anything to believe claims by. Written out: composed by the ORM it was half
+    of what "nothing has changed" took (docs/decisions.md).
     """
     here = "campaign_id = checklists_campaign.id"
     at, codes = _any_of(("unit_id LIKE %s", f"{code}%") for code in units)
@@ -46,6 +48,10 @@ def with_pulse(campaigns: Any, units: list[str], *, on: date) -> Any:
         "calls": (f"ARRAY({calling})", codes),
         "unsettled": (f"{found} IN ('open', 'fixed'))", codes),
         "late": (f"{found} = 'open' AND due_on < %s)", [*codes, on]),
+        "unlooked": (
+            f"{found} = 'fixed' AND (fixed_at AT TIME ZONE 'Asia/Shanghai')::date < %s)",
+            [*codes, workday_back(on, LOOK_WITHIN)],
+        ),
         "has_draws": (f"EXISTS (SELECT FROM checklists_draw WHERE {here} AND drawn_at IS NOT NULL)", []),
     }
     return campaigns.annotate(**{name: RawSQL(*each) for name, each in asked.items()})  # noqa: S611 - our own words
@@ -78,7 +84,7 @@ def tag(
         campaign.pulse,  # type: ignore[attr-defined]
         campaign.changed,  # type: ignore[attr-defined]
         campaign.calls,  # type: ignore[attr-defined]
-        (campaign.unsettled, campaign.late),  # type: ignore[attr-defined]
+        (campaign.unsettled, campaign.late, campaign.unlooked),  # type: ignore[attr-defined]
         campaign.status,
         today,
         int(now.timestamp()) // (60 * MINUTES),

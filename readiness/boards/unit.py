@@ -16,7 +16,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from checklists import chases, help, ticks
 from checklists.evidence.shown import Seen, seen
-from checklists.findings.ledger import by_need
+from checklists.findings import ledger, sources
 from checklists.forms import ChaseForm
 from checklists.lines import Lines
 from checklists.models import (
@@ -122,7 +122,7 @@ def _unit_page(
     found, saw = list[Finding](), list[Seen]()
     if "findings" in unit.beside:
         unsettled = Finding.objects.visible_to(user).filter(campaign=campaign, unit=unit).unsettled()
-        found = list(by_need(unsettled, on=today).select_related("unit", "responsible"))
+        found = list(ledger.by_need(unsettled, on=today).select_related("unit", "responsible"))
     if "checks" in unit.beside:
         saw = seen(Check.objects.found_at(campaign, unit)[:MOST_CHECKS], user, now=timezone.now())
     lines = Lines(request, back=here, show_unit=False).all(tasks, said, calls)
@@ -148,8 +148,8 @@ def _unit_page(
                 for task in tasks
                 if task.pk in calls
             ],
-            "findings": [(one, one.is_overdue(today)) for one in found],
-            "may_find": campaign.is_running and access.may_find(user, unit.code),
+            "findings": ledger.lines(found, on=today),
+            "may_find": bool(sources(campaign)) and access.may_find(user, unit.code),
             # What is called for, or stands as a finding, is said there.
             "blocked": [
                 line

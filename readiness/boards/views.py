@@ -42,7 +42,7 @@ def my_tasks(request: CadreRequest) -> HttpResponse:
     """What I still owe, by when: overdue, today, this week, later."""
     today = timezone.localdate()
     usual = "owed" if access.owes_tasks(request.user) else "check"
-    found_here = Finding.objects.visible_to(request.user).unsettled().filter(campaign=OuterRef("pk"))
+    found_here = Finding.objects.visible_to(request.user).filter(campaign=OuterRef("pk"))
     campaigns: list[Any] = list(Campaign.objects.visible_to(request.user).annotate(has_findings=Exists(found_here)))
     running = [campaign for campaign in campaigns if campaign.is_running]
     form = TaskFilter({"show": usual} | request.GET.dict(), campaigns=campaigns)
@@ -81,7 +81,7 @@ def my_tasks(request: CadreRequest) -> HttpResponse:
             "asked": asked,
             "calls": [(call, uuid.uuid4()) for call in calls],
             "called": called,
-            "findings": [(one, one.is_overdue(today)) for one in findings],
+            "findings": ledger.lines(findings, on=today),
         },
     )
 

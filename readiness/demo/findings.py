@@ -41,7 +41,8 @@ FINDINGS = (
     Told(LIAISON[3], "mock", 1, "摸底表存放在个人家中，没有专柜", -20, -8, "fcr", "配专柜加锁", "专人专柜，交接登记"),
     Told(TOWN, "speech", 2, "学习文件停留在转发，没有结合本镇实际讨论", -18, 6, "p", "本周班子会专题讨论"),
     Told(f"{HOST}D007", "ledger", 2, "培训台账与财政拨付清单人数相差两人", -5, 1, "f", "逐人核对并更正台账"),
-    Told("511504102201", "complaint", 1, "反映村委会夜间无人接待补报", -14, -5, "fca"),
+    Told(LIAISON[2], "complaint", 1, "反映村务公开栏字太小，老人看不清", -17, -4, "f"),
+    Told("511504102201", "complaint", 1, "反映村委会夜间无人接待补报", -14, -5, "fac"),
 )  # fmt: skip
 SAID = {"f": "已按要求整改", "s": "现场看还差一处，补齐后再报", "c": "现场看过，整改到位", "r": "回头看发现又散放了"}
 
@@ -92,12 +93,13 @@ def _write(campaign: Campaign, roster: Roster, rng: random.Random, number: int, 
                 said = f"当下改: {one.fix_now}; 长久立: {one.change_for_good or '—'}"
                 lines.append(_line(rng, finding, by, What.PLANNED, said, on, day))
             case "f":
-                finding.state, finding.fixed_by, finding.fixed_at = State.FIXED, by, lines[-1].at + timedelta(hours=2)
                 lines.append(_line(rng, finding, by, What.FIXED, SAID[step], on, day))
+                finding.state, finding.fixed_by, finding.fixed_at = State.FIXED, by, lines[-1].at
             case "c":
                 finding.state, finding.confirmed_by = State.CLOSED, by
-                finding.confirmed_at, finding.look_back_on = lines[-1].at + timedelta(hours=3), on + timedelta(days=12)
+                finding.look_back_on = on + timedelta(days=12)
                 lines.append(_line(rng, finding, by, What.CONFIRMED, SAID[step], on, day, day=finding.look_back_on))
+                finding.confirmed_at = lines[-1].at
             case "s" | "r":
                 finding.state = State.OPEN
                 finding.fixed_by = finding.fixed_at = finding.confirmed_by = finding.confirmed_at = None
@@ -108,8 +110,8 @@ def _write(campaign: Campaign, roster: Roster, rng: random.Random, number: int, 
                 lines.append(_line(rng, finding, by, what, SAID[step], on, day, to=doer))
             case "a":
                 finding.answer, finding.answered_by = "已安排夜间值班到八点，并电话告知反映人", by
-                finding.answered_at = lines[-1].at + timedelta(hours=1)
                 lines.append(_line(rng, finding, by, What.ANSWERED, finding.answer, on, day))
+                finding.answered_at = lines[-1].at
     finding.version = len(lines) - 1
     finding.save(force_insert=True)
     if "p" in one.then:

@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection
+from django.utils.translation import gettext as _
 
 from checklists.models import Measure
 from readiness.reminders import words
@@ -37,7 +38,7 @@ MORE_TIME = """
 HELP = """
     SELECT k.key || h.id, k.what, t.campaign_id, t.unit_id, t.id, i.title,
            CASE WHEN h.answered_at IS NULL THEN h.asked_by_id ELSE h.answered_by_id END,
-           CASE WHEN h.answered_at IS NULL THEN concat_ws('; ', h.obstacle, h.need) ELSE h.answer END, h.reply_by,
+           CASE WHEN h.answered_at IS NULL THEN concat_ws(%(and)s, h.obstacle, h.need) ELSE h.answer END, h.reply_by,
            CASE WHEN h.answered_at IS NOT NULL THEN h.asked_by_id END
     FROM checklists_helprequest h JOIN checklists_task t ON t.id = h.task_id JOIN checklists_item i ON i.id = t.item_id,
          (VALUES ('help:', 'asked_help'), ('help-late:', 'help_late'), ('help-said:', 'answered_help')) k (key, what)
@@ -98,6 +99,7 @@ def since(now: datetime, campaigns: list[int]) -> list[Fact]:
     """
     rungs = [str(label) for label in Measure.Rung.labels]
     values: dict[str, Any] = {"since": now - RECENT, "on": now.date(), "campaigns": campaigns, "rungs": rungs}
+    values["and"] = _("; ")
     found = []
     with connection.cursor() as cursor:
         for query in (RETURNED, MORE_TIME, HELP, CHASED, MEASURED, SENT_OUT, FAILED):

@@ -14,11 +14,14 @@ OF_FINDINGS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("finding_opened", "finding_sent_back", "finding_reopened", "finding_handed_over"), _THERE),
     **dict.fromkeys(("finding_gave_time", "finding_refused_time", "finding_upheld", "finding_dropped"), _DIRECT),
     **dict.fromkeys(("finding_fixed", "finding_asked_time", "finding_disputed", "finding_look"), _LINKED),
+    **dict.fromkeys(("finding_waits", "finding_waits_up", "finding_look_late", "finding_look_late_up"), _LINKED),
     "finding_answered": _DIRECT,
-    "finding_late": _THERE,
-    "finding_late_linked": _LINKED,
-    "finding_late_lead": ("lead",),
+    **dict.fromkeys(("finding_late", "finding_step_late"), _THERE),
+    **dict.fromkeys(("finding_late_linked", "finding_step_late_linked"), _LINKED),
+    **dict.fromkeys(("finding_late_lead", "finding_step_late_lead"), ("lead",)),
 }
+# What is for the next one up of those who hear of it, not for the first.
+UP = frozenset({"finding_waits_up", "finding_look_late_up"})
 
 
 @dataclass(frozen=True)
@@ -121,6 +124,7 @@ class Fact(NamedTuple):
     day: date | None = None
     to: int | None = None  # one cadre; None: those who answer for the unit, by what it is
     finding: int | None = None  # what happened to a finding, then `task` is 0
+    not_to: frozenset[int] = frozenset()  # who may not do what it asks for
 
 
 class Board(NamedTuple):

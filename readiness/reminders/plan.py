@@ -23,6 +23,7 @@ from readiness.reminders.hearing import HEARERS, URGENT, path_of
 from readiness.reminders.known import (
     DIGEST,
     GROUP,
+    UP,
     Board,
     Drive,
     Fact,
@@ -352,12 +353,13 @@ class _Planner:
         if fact.to is not None:
             return [fact.to] if fact.to != fact.by else []
         kinds = self.f.answers.get((fact.campaign, fact.unit), {})
-        wanted = HEARERS[fact.what]
-        told = {kinds[kind] for kind in wanted if kind in kinds} - {fact.by}
-        if told:
+        wanted, without = HEARERS[fact.what], {fact.by, *fact.not_to}
+        told = {kinds[kind] for kind in wanted if kind in kinds} - without
+        if told and fact.what not in UP:
             return sorted(told)
         above = self._upwards(fact.campaign, fact.unit, KINDS.index(wanted[-1]))
-        return [cadre for cadre in above if cadre != fact.by][:1]
+        chain = list(dict.fromkeys(cadre for cadre in above if cadre not in without))
+        return chain[1:2] if fact.what in UP else chain[:1]
 
     def news(self) -> list[Message]:
         """What happened, once to each: urgent things at once and everywhere, the rest in the inbox, hour by hour."""

@@ -18,7 +18,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_POST, require_safe
 
-from checklists.models import Campaign
+from checklists.models import Campaign, Evidence, StorageLook
 from readiness import health
 from readiness.models import Channel, Gateway, Heartbeat, Notice, Sender
 from readiness.reminders import restored
@@ -146,7 +146,8 @@ class Part:
     name: "str | Promise"
     is_well: bool
     word: str  # what it answered, or when it last did
-    effect: "str | Promise" = ""  # what stands still without it
+    effect: "str | Promise" = ""  # what stands still without it, or what is wrong with it
+    when_not: str = ""  # what it is if it is not well; without a word: silent
 
 
 @dataclass(frozen=True)
@@ -170,7 +171,7 @@ def state(request: CadreRequest) -> HttpResponse:
         "reminders/state.html",
         {
             "now": now,
-            "parts": _parts(now),
+            "parts": [*_parts(now), _proofs(now)],
             "sender": Sender.objects.select_related("changed_by").first(),
             "may_release": access.may_release(request.user, _highest()),
             "queues": _queues(request.user, now),
@@ -219,6 +220,27 @@ def _parts(now: datetime) -> list[Part]:
             _("what is urgent waits up to a minute longer; nothing is lost"),
         ),
     ]
+
+
+def _proofs(now: datetime) -> Part:
+    """What the nightly look through the storage says of the files of proof; names are for its log. Two queries."""
+    last, name = StorageLook.objects.first(), _("the files of proof")
+    if last is None:
+        return Part(name, True, _("not looked through so far"))
+    found_wrong = Evidence.objects.there().exclude(found_wrong="").order_by()
+    rows = dict(found_wrong.values_list("found_wrong").annotate(n=Count("pk")))
+    wrong = {
+        _("%(n)d missing"): rows.get(Evidence.Wrong.MISSING, 0),
+        _("%(n)d changed"): rows.get(Evidence.Wrong.DIFFERS, 0),
+        _("%(n)d without a record"): last.orphans,
+        _("%(n)d unreadable"): last.unread,
+    }
+    found = [words % {"n": n} for words, n in wrong.items() if n]
+    word = ngettext("%(n)d file looked at, %(ago)s ago", "%(n)d files looked at, %(ago)s ago", last.looked_at)
+    said = [word % {"n": last.looked_at, "ago": timesince(last.at, now)}]
+    said += [_("%(n)d left for the next look") % {"n": last.left}] if last.left else []
+    effect = _("%(wrong)s; manage.py check_proofs names them") % {"wrong": _(", ").join(found)}
+    return Part(name, not found, _(", ").join(said), effect, _("not whole"))
 
 
 def _ago(at: datetime | None, now: datetime) -> str:

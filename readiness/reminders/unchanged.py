@@ -35,6 +35,7 @@ LOOKED_AT: dict[str, tuple[str, str]] = {
     "checklists_chase": ("at > %(since)s", ALL),
     "checklists_finding": ("true", ALL),
     "checklists_findingevent": ("at > %(since)s", ALL),
+    "checklists_findingstep": ("true", ALL),
     "checklists_measure": ("true", ALL),
     # Of a draw only that it was made, and instead of which: its list may be long.
     "checklists_draw": ("drawn_at IS NOT NULL", "hashtextextended(concat_ws(' ', id, instead_of_id), 0)"),

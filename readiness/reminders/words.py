@@ -32,27 +32,53 @@ FACTS = {
     "help_late": gettext_noop("%(unit)s: nobody has answered %(who)s, who asked for help with “%(item)s”: %(said)s"),
     "answered_help": gettext_noop("%(unit)s: %(who)s answers about “%(item)s”: %(said)s"),
     "chased": gettext_noop("%(unit)s: %(who)s asks you to get on with “%(item)s”: %(said)s"),
-    "measured": gettext_noop("%(unit)s: “%(item)s”, decided by %(who)s: %(said)s; the unit may object on its page"),
+    "measured": gettext_noop(
+        "%(unit)s: %(who)s applied the measure “%(item)s”, to which the unit may object on its page: %(said)s"
+    ),
     "lifted": gettext_noop("%(unit)s: “%(item)s” is lifted, says %(who)s: %(said)s"),
     "upheld": gettext_noop("%(unit)s: “%(item)s” stays, says %(who)s: %(said)s"),
     "sent_out": gettext_noop("%(unit)s: %(who)s sends you on a round: %(said)s"),
+    "sent_out_on": gettext_noop("%(unit)s: %(who)s sends you on a round on %(day)s: %(said)s"),
     "failed": gettext_noop("%(unit)s: on a round %(who)s saw that “%(item)s” does not hold: %(said)s"),
     "finding_opened": gettext_noop("%(unit)s: %(who)s entered finding %(item)s, to be put right by %(day)s"),
     "finding_sent_back": gettext_noop("%(unit)s: %(who)s sent back finding %(item)s: %(said)s"),
-    "finding_reopened": gettext_noop("%(unit)s: %(who)s reopened finding %(item)s until %(day)s: %(said)s"),
+    "finding_reopened": gettext_noop(
+        "%(unit)s: %(who)s reopened finding %(item)s, to be put right by %(day)s: %(said)s"
+    ),
     "finding_handed_over": gettext_noop("%(unit)s: %(who)s handed finding %(item)s over to you: %(said)s"),
     "finding_fixed": gettext_noop("%(unit)s: %(who)s put right finding %(item)s, please look: %(said)s"),
-    "finding_asked_time": gettext_noop("%(unit)s: %(who)s asks until %(day)s for finding %(item)s: %(said)s"),
-    "finding_gave_time": gettext_noop("%(unit)s: time until %(day)s for finding %(item)s, says %(who)s"),
+    "finding_asked_time": gettext_noop(
+        "%(unit)s: %(who)s asks for more time until %(day)s for finding %(item)s: %(said)s"
+    ),
+    "finding_gave_time": gettext_noop("%(unit)s: more time until %(day)s for finding %(item)s, says %(who)s"),
     "finding_refused_time": gettext_noop("%(unit)s: no more time for finding %(item)s, says %(who)s: %(said)s"),
     "finding_disputed": gettext_noop("%(unit)s: %(who)s disputes finding %(item)s: %(said)s"),
     "finding_upheld": gettext_noop("%(unit)s: finding %(item)s stands, says %(who)s: %(said)s"),
-    "finding_dropped": gettext_noop("%(unit)s: finding %(item)s is none after all, says %(who)s: %(said)s"),
+    "finding_dropped": gettext_noop("%(unit)s: finding %(item)s is dropped, says %(who)s: %(said)s"),
     "finding_answered": gettext_noop("%(unit)s: %(who)s answers about finding %(item)s: %(said)s"),
-    "finding_late": gettext_noop("%(unit)s: finding %(item)s is overdue since %(day)s"),
-    "finding_late_linked": gettext_noop("%(unit)s: finding %(item)s is overdue since %(day)s, for 3 working days"),
-    "finding_late_lead": gettext_noop("%(unit)s: finding %(item)s is overdue since %(day)s, for 5 working days"),
-    "finding_look": gettext_noop("%(unit)s: finding %(item)s is to be looked at again, due %(day)s"),
+    "finding_late": gettext_noop("%(unit)s: finding %(item)s was due on %(day)s and is not put right"),
+    "finding_late_linked": gettext_noop(
+        "%(unit)s: finding %(item)s, due on %(day)s, is 3 working days overdue or more"
+    ),
+    "finding_late_lead": gettext_noop("%(unit)s: finding %(item)s, due on %(day)s, is 5 working days overdue or more"),
+    "finding_step_late": gettext_noop("%(unit)s: a step of finding %(item)s was due on %(day)s: %(said)s"),
+    "finding_step_late_linked": gettext_noop(
+        "%(unit)s: a step of finding %(item)s, due on %(day)s, is 3 working days overdue or more: %(said)s"
+    ),
+    "finding_step_late_lead": gettext_noop(
+        "%(unit)s: a step of finding %(item)s, due on %(day)s, is 5 working days overdue or more: %(said)s"
+    ),
+    "finding_waits": gettext_noop("%(unit)s: finding %(item)s was put right on %(day)s and waits for a look"),
+    "finding_waits_up": gettext_noop(
+        "%(unit)s: finding %(item)s was put right on %(day)s, and nobody has looked for 5 working days or more"
+    ),
+    "finding_look": gettext_noop("%(unit)s: finding %(item)s is to be looked at again (%(day)s)"),
+    "finding_look_late": gettext_noop(
+        "%(unit)s: finding %(item)s was to be looked at again on %(day)s, and nobody has for 3 working days or more"
+    ),
+    "finding_look_late_up": gettext_noop(
+        "%(unit)s: finding %(item)s was to be looked at again on %(day)s, and nobody has for 5 working days or more"
+    ),
 }
 
 # The same for a subject.
@@ -85,7 +111,13 @@ KINDS = {
     "finding_late": gettext_noop("a finding overdue"),
     "finding_late_linked": gettext_noop("a finding overdue"),
     "finding_late_lead": gettext_noop("a finding overdue"),
-    "finding_look": gettext_noop("a finding to look at again"),
+    **dict.fromkeys(
+        ("finding_step_late", "finding_step_late_linked", "finding_step_late_lead"), gettext_noop("a step overdue")
+    ),
+    **dict.fromkeys(("finding_waits", "finding_waits_up"), gettext_noop("a finding waits for a look")),
+    **dict.fromkeys(
+        ("finding_look", "finding_look_late", "finding_look_late_up"), gettext_noop("a finding to look at again")
+    ),
 }
 
 
@@ -312,15 +344,18 @@ def kinds(whats: Iterable[str]) -> list[str]:
 
 
 def fact(what: str, *, unit: str, who: str, item: str, said: str, on: date | None) -> str:
-    """Something that happened to a task.
+    """Something that happened to a task, a finding or a unit.
 
     Args:
-        what: a key of FACTS.
+        what: a key of KINDS; with a day in the words that name it, where there are such.
+        said: may be empty, then nothing follows the colon, nor is there one.
     """
-    return _(FACTS[what]) % {
+    pattern = (on and FACTS.get(f"{what}_on")) or FACTS[what]
+    line = _(pattern) % {
         "unit": unit,
         "who": who,
         "item": shortened(item, 30),
         "said": shortened(said),
         "day": day(on) if on else "",
     }
+    return line if said else line.rstrip("：: ")

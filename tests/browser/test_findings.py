@@ -55,11 +55,12 @@ def test_from_opened_to_closed_to_reopened(visit: Visit, world: World, js: bool)
 
     lin.goto("/tasks/")
     lin.click("#findings a")
-    lin.click("#do-confirmed button")
-    expect(lin.locator(".state")).to_have_text("已销号")
-    lin.click("summary:has-text('保存答复')")
+    expect(lin.locator("#do-confirmed")).to_have_count(0)
+    expect(lin.locator(".alert-warning")).to_contain_text("请先答复")
     lin.fill("#answered-note", "灯亮了，已告知")
     lin.click("#do-answered button")
+    lin.click("#do-confirmed button")
+    expect(lin.locator(".state")).to_have_text("已销号")
     lin.click("summary:has-text('重新打开')")
     lin.fill("#reopened-note", "又不亮了")
     lin.click("#do-reopened button")
@@ -70,7 +71,7 @@ def test_from_opened_to_closed_to_reopened(visit: Visit, world: World, js: bool)
     lin.goto(f"{ledger}?show=closed")
     expect(lin.locator(".ledger")).to_have_count(0)
     assert [event.what for event in FindingEvent.objects.order_by("at")] == [
-        "opened", "planned", "stepped", "fixed", "confirmed", "answered", "reopened",
+        "opened", "planned", "stepped", "fixed", "answered", "confirmed", "reopened",
     ]  # fmt: skip
     assert page == f"/findings/{Finding.objects.get(state='open', came_back=1).pk}/"
 

@@ -100,12 +100,21 @@ def test_a_task_of_another_unit_or_campaign_is_refused(campaign: Campaign, cast:
         assert refused.value.field == "task"
 
 
-def test_a_campaign_that_does_not_run_takes_no_new_ones_but_settles_those_it_has(
+def test_a_closed_campaign_takes_what_the_inspection_found_and_settles_what_it_has(
     campaign: Campaign, cast: Cast, finding: Finding
 ) -> None:
-    course.steer(campaign, "closed", by=cast["ada"])
+    course.steer(campaign, "paused", by=cast["ada"], note="防汛")
     with pytest.raises(Conflict):
-        found(campaign, cast["su"])
+        found(campaign, cast["su"], source="inspection")
+    course.steer(campaign, "resumed", by=cast["ada"])
+    course.steer(campaign, "closed", by=cast["ada"])
+    for source in set(Finding.Source.values) - {"inspection"}:
+        with pytest.raises(Conflict):
+            found(campaign, cast["su"], source=source)
+    late = found(campaign, cast["su"], source="inspection")
+    assert (late.number, late.responsible) == (2, cast["lan"])
+    do(finding, What.PLANNED, cast["lan"], "", new_step="买灯泡", until=timezone.localdate())
+    do(finding, What.STEPPED, cast["lan"], "", step=finding.steps.get().pk)
     do(finding, What.FIXED, cast["lan"])
     do(finding, What.CONFIRMED, cast["lin"])
     assert do(finding, What.REOPENED, cast["lin"]).came_back == 1
@@ -148,6 +157,33 @@ def test_who_put_it_right_never_confirms_it(finding: Finding, cast: Cast) -> Non
     with pytest.raises(PermissionDenied):
         do(finding, What.CONFIRMED, cast["lin"])
     assert do(finding, What.CONFIRMED, cast["su"]).state == State.CLOSED
+
+
+@pytest.mark.parametrize("who", ["took a step", "stood in for who did"])
+def test_who_took_a_step_does_not_look_until_it_came_back_and_others_did_it(
+    who: str, finding: Finding, cast: Cast
+) -> None:
+    """Lin is linked with the village: works there, and looks after it."""
+    today, lin, looker = timezone.localdate(), cast["lin"], cast["lin"]
+    if who != "took a step":
+        looker = cast["nobody"]
+        posts.stand_in(
+            looker.posts.model.objects.get(cadre=lin, unit=WILLOW), looker, today, today + DAY, by=cast["ada"]
+        )
+    do(finding, What.PLANNED, lin, "", new_step="买灯泡", until=today)
+    do(finding, What.STEPPED, lin, "", step=finding.steps.get().pk)
+    finding = do(finding, What.FIXED, cast["lan"])
+    assert finding not in Finding.objects.to_confirm_by(lin)
+    for what in verbs.LOOKING[:2]:
+        with pytest.raises(PermissionDenied):
+            do(finding, what, looker)
+    do(finding, What.CONFIRMED, cast["tang"])
+    with pytest.raises(PermissionDenied):
+        do(finding, What.LOOKED_BACK, looker)
+    do(finding, What.REOPENED, cast["tang"])
+    finding = do(finding, What.FIXED, cast["lan"])
+    assert finding in Finding.objects.to_confirm_by(lin)
+    assert do(finding, What.CONFIRMED, looker).state == State.CLOSED
 
 
 def test_who_is_responsible_does_not_confirm_what_others_did_for_them(campaign: Campaign, cast: Cast) -> None:
@@ -304,15 +340,27 @@ def test_a_plan_has_what_to_do_now_and_for_good_and_dated_steps(finding: Finding
     assert (finding.fix_now, finding.change_for_good, finding.steps.get().done_by) == (*plan.values(), cast["bao"])
 
 
-def test_every_complaint_is_not_answered_until_it_is(campaign: Campaign, cast: Cast, finding: Finding) -> None:
-    complaint = found(campaign, cast["lin"], source="complaint")
+def test_no_complaint_ends_before_whoever_complained_has_been_told(
+    campaign: Campaign, cast: Cast, finding: Finding
+) -> None:
+    complaint, call = found(campaign, cast["lin"], source="complaint"), found(campaign, cast["lin"], source="help")
     waiting = Finding.objects.unanswered()
-    assert list(waiting) == [complaint]
+    assert set(waiting) == {complaint, call}
+    mine = Finding.objects.to_answer_by
+    assert not mine(cast["tang"]), "there is nothing to tell yet"
     do(complaint, What.DISPUTED, cast["lan"])
-    do(complaint, What.DROPPED, cast["tang"])
-    assert list(waiting.all()) == [complaint], "who complained is told so too"
-    assert do(complaint, What.ANSWERED, cast["lin"], "已转告").answer == "已转告"
+    with pytest.raises(Conflict, match="先答复"):
+        do(complaint, What.DROPPED, cast["tang"])
+    do(call, What.FIXED, cast["lan"])
+    with pytest.raises(Conflict, match="先答复"):
+        do(call, What.CONFIRMED, cast["lin"])
+    assert (set(mine(cast["tang"])), set(mine(cast["lan"]))) == ({call, complaint}, set())
+    assert do(call, What.ANSWERED, cast["lin"], "已转告").answer == "已转告"
+    assert do(call, What.CONFIRMED, cast["lin"]).state == State.CLOSED
+    do(complaint, What.ANSWERED, cast["lin"], "不是我村的灯")
+    assert do(complaint, What.DROPPED, cast["tang"]).state == State.DROPPED
     assert not waiting.all()
+    assert not mine(cast["tang"])
     with pytest.raises(Conflict):
         do(finding, What.ANSWERED, cast["lin"])  # nobody waits for an answer to it
 
@@ -356,6 +404,8 @@ def test_a_page_that_is_out_of_date_is_told_so(finding: Finding, cast: Cast) -> 
 def test_nothing_that_needs_a_reason_goes_without(campaign: Campaign, cast: Cast, what: str) -> None:
     finding = found(campaign, cast["su"], source="complaint")
     on = finding.due_on + DAY
+    if what in (What.REOPENED, What.DROPPED):
+        do(finding, What.ANSWERED, cast["lin"])
     if what in (What.SENT_BACK, What.REOPENED):
         do(finding, What.FIXED, cast["lan"])
     if what == What.REOPENED:

@@ -13,7 +13,7 @@ from typing import Any
 import boto3
 import pytest
 from django.core.files.base import ContentFile
-from django.core.files.storage import storages
+from django.core.files.storage import FileSystemStorage, storages
 from django.core.management import call_command
 from django.utils import timezone
 from moto.server import ThreadedMotoServer
@@ -94,6 +94,71 @@ def test_what_nobody_finished_sending_is_given_up_with_what_it_left(task: Task, 
     assert [one.at for one in Upload.objects.all()] == [new]
     assert len([path for path in store.rglob("*") if path.is_file()]) == 1
     assert nightly.look_through(now=new).orphans == []
+
+
+class Failing(FileSystemStorage):
+    """A directory some of whose files, or lists of files, cannot be read."""
+
+    broken: frozenset[str] = frozenset()
+
+    def _open(self, name: str, mode: str = "rb") -> Any:
+        if name in self.broken:
+            raise OSError(5, "Input/output error")
+        return super()._open(name, mode)
+
+    def listdir(self, path: str) -> Any:
+        if path in self.broken:
+            raise OSError(5, "Input/output error")
+        return super().listdir(path)
+
+    def get_modified_time(self, name: str) -> Any:
+        if name in self.broken:
+            raise OSError(5, "Input/output error")
+        return super().get_modified_time(name)
+
+
+def test_what_cannot_be_read_ends_no_look_and_whoever_runs_campaigns_sees_what_is_wrong(
+    task: Task, cast: Cast, store: Path, settings: Any, monkeypatch: pytest.MonkeyPatch, as_: Any,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    ada = as_("ada")
+    assert "还没有核对过" in ada.get("/state/").content.decode()
+    failing = {"BACKEND": f"{__name__}.Failing", "OPTIONS": {"location": store}}
+    settings.STORAGES = settings.STORAGES | {"proofs": failing}
+    broken, lost, whole = (arrive(task, cast["lan"], proofs.photo(50 + n, 50)) for n in range(3))
+    call_command("check_proofs")
+    assert "3 个文件" in (page := ada.get("/state/").content.decode())
+    assert "check_proofs" not in page
+    (store / lost.stored).unlink()
+    for name in ("2020/stray", "2021/stray", "2022/01/stray"):
+        (store / name).parent.mkdir(parents=True)
+        (store / name).write_bytes(b"?")
+    settled(store)
+    monkeypatch.setattr(Failing, "broken", frozenset({broken.stored, "2020/stray", "2022/"}))
+    with pytest.raises(SystemExit) as ended:
+        call_command("check_proofs")
+    said = capsys.readouterr().out
+    assert ended.value.code == 1
+    assert [said.count(each) for each in ("cannot be read: ", "missing: ", "without a row: ")] == [3, 1, 1]
+    assert Evidence.objects.get(pk=broken.pk).found_wrong == "", "nobody knows"
+    assert Evidence.objects.get(pk=whole.pk).looked_at is not None
+    page = ada.get("/state/").content.decode()
+    assert all(each in page for each in ("缺失 1 个", "没有记录 1 个", "无法读取 3 个", "check_proofs"))
+
+
+def test_a_storage_that_is_away_is_given_up_after_a_few_files_and_asked_again_the_next_night(
+    task: Task, cast: Cast, store: Path, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = [arrive(task, cast["lan"], proofs.photo(50 + n, 50)).stored for n in range(4)]
+    settings.STORAGES = settings.STORAGES | {
+        "proofs": {"BACKEND": f"{__name__}.Failing", "OPTIONS": {"location": store}}
+    }
+    monkeypatch.setattr(nightly, "AWAY", 3)
+    monkeypatch.setattr(Failing, "broken", frozenset(kept))
+    assert (report := nightly.look_through(now=timezone.now())).left == 1
+    assert (report.looked_at, len(report.unread)) == (0, 3)
+    monkeypatch.setattr(Failing, "broken", frozenset())
+    assert nightly.look_through(now=timezone.now()).looked_at == 4
 
 
 def test_a_night_that_is_too_short_goes_on_the_next(task: Task, cast: Cast) -> None:

@@ -4,6 +4,8 @@ The people, and what they try: two_people.py beside this. Each control breaks on
 """
 
 import os
+from dataclasses import replace
+from datetime import date
 from typing import Any
 
 import pytest
@@ -14,9 +16,9 @@ from hypothesis.stateful import rule, run_state_machine_as_test
 
 from checklists import rounds, ticks
 from checklists.findings import verbs
-from checklists.models import State
+from checklists.models import Finding, State
 from tests import factories
-from tests.checklists.two_people import TwoPeople
+from tests.checklists.two_people import NAMES, TwoPeople
 from villages import access
 from villages.access import Role
 from villages.access.verdicts import posts_for
@@ -93,6 +95,17 @@ class FromAbove(TwoPeople):
         self.look_at_ones_own_value(who, other, which, 7, State.VERIFIED)
 
 
+class BothAtOneFinding(TwoPeople):
+    """So that it is soon tried: Lin, who is linked with Willow, takes a step there, and looks when it is put right."""
+
+    @rule(fixer=TwoPeople.people_)
+    def lin_takes_a_step_and_looks(self, fixer: int) -> None:
+        self.take_a_step_and_confirm(1, fixer, NAMES.index("lin"))
+
+
+MACHINES = {"heights": FromNextDoor, "values": FromAbove, "steps": BothAtOneFinding}
+
+
 def looks(broken: Any) -> Any:
     return lambda patch: [
         patch.setitem(ticks.MAY, verb, broken) for verb in (ticks.Verb.VERIFY, ticks.Verb.RETURN, ticks.Verb.LOOK)
@@ -102,6 +115,16 @@ def looks(broken: Any) -> Any:
 def fixers_confirm(patch: pytest.MonkeyPatch) -> None:
     """Whoever looks after the unit may."""
     patch.setattr(verbs, "may", lambda user, finding, what, hands: access.YES)
+
+
+def steps_are_forgotten(patch: pytest.MonkeyPatch) -> None:
+    """Only who reports it as put right is a fixer."""
+    whole = verbs.hands_of
+
+    def hands_of(user: Cadre, finding: Finding, *, on: date) -> verbs.Hands:
+        return replace(whole(user, finding, on=on), fixers={finding.fixed_by_id or 0})
+
+    patch.setattr(verbs, "hands_of", hands_of)
 
 
 def inspectors_check_themselves(patch: pytest.MonkeyPatch) -> None:
@@ -124,14 +147,14 @@ GUARDS = {
     "broken",
     [
         *(looks(forgets_the_claimant), looks(forgets_stand_ins), looks(forgets_heights)),
-        *(looks(forgets_values), values_are_notes, fixers_confirm, inspectors_check_themselves),
+        *(looks(forgets_values), values_are_notes, fixers_confirm, steps_are_forgotten, inspectors_check_themselves),
     ],
-    ids=["claimant", "stand-ins", "heights", "values", "notes", "fixer", "inspector"],
+    ids=["claimant", "stand-ins", "heights", "values", "notes", "fixer", "steps", "inspector"],
 )
 def test_the_sequences_find_it_out_if_a_rule_is_broken(
     broken: Any, small: None, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
-    machine = {"heights": FromNextDoor, "values": FromAbove}.get(request.node.callspec.id, TwoPeople)
+    machine = MACHINES.get(request.node.callspec.id, TwoPeople)
     broken(monkeypatch)
     with connection.cursor() as cursor:
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")

@@ -276,13 +276,23 @@ class TwoPeople(Undone):
             last = finding.events.filter(what=What.FIXED).order_by("at").last()
             assert last is not None
             assert not hands[by.pk] & hands[last.by_id], "who put it right looked at it"
+            back = finding.events.filter(what=What.REOPENED).order_by("at").last()
+            steps = finding.events.filter(what=What.STEPPED, **{"at__gt": back.at} if back else {})
+            assert not any(hands[by.pk] & hands[step.by_id] for step in steps), "who took a step of it looked at it"
         if what in JUDGES:
             assert finding.responsible_id not in hands[by.pk], "who is responsible decided about it"
 
     @rule(n=findings_, fixer=people_, looker=people_)
     def fix_and_confirm(self, n: int, fixer: int, looker: int) -> None:
         self.anything(n, What.FIXED, fixer)
+        self.anything(n, What.ANSWERED, looker)
         self.anything(n, What.CONFIRMED, looker)
+
+    @rule(n=findings_, fixer=people_, looker=people_)
+    def take_a_step_and_confirm(self, n: int, fixer: int, looker: int) -> None:
+        for what in (What.PLANNED, What.STEPPED):
+            self.anything(n, what, looker)
+        self.fix_and_confirm(n, fixer, looker)
 
     @rule(n=findings_, fixer=people_, looker=people_)
     def fix_and_confirm_in_their_place(self, n: int, fixer: int, looker: int) -> None:
@@ -370,12 +380,20 @@ class TwoPeople(Undone):
                 {finding.confirmed_by_id, finding.confirmed_for_id},
             )
             assert not fixed & confirmed - {None}
-        last: dict[tuple[int, str], int] = {}
+        ended = Finding.objects.filter(state__in=("closed", "dropped"), source="complaint")
+        assert not ended.filter(answer="").exists(), "a complaint ended, and whoever complained was not told"
+        last, took = dict[tuple[int, str], int](), set[tuple[int, int]]()
         against = {
             What.CONFIRMED: What.FIXED, What.LOOKED_BACK: What.FIXED, What.UPHELD: What.DISPUTED,
             What.DROPPED: What.DISPUTED, What.REFUSED_TIME: What.ASKED_TIME,
         }  # fmt: skip
         for event in FindingEvent.objects.order_by("at", "id"):
+            if event.what == What.STEPPED:
+                took.add((event.finding_id, event.by_id))
+            elif event.what == What.REOPENED:
+                took = {(finding, by) for finding, by in took if finding != event.finding_id}
+            elif event.what in (What.CONFIRMED, What.LOOKED_BACK):
+                assert (event.finding_id, event.by_id) not in took, "passed on a step of their own"
             if event.what in against:
                 assert last[event.finding_id, against[What(event.what)]] != event.by_id, "passed on their own doing"
             last[event.finding_id, event.what] = event.by_id

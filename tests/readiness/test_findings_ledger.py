@@ -12,7 +12,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from checklists import help
+from checklists import course, help
 from checklists.findings import open_finding, verbs
 from checklists.models import Campaign, Finding, FindingEvent, HelpRequest, State
 from readiness.boards import live
@@ -46,10 +46,12 @@ def many(campaign: Campaign, cast: Cast) -> Campaign:
     fixed, shut, back, gone = (found(campaign, su, source="complaint", found_on=today - DAY) for _ in range(4))
     for one in (fixed, shut, back):
         do(one, "fixed", cast["lan"])
+    Finding.objects.filter(pk=fixed.pk).update(fixed_at=timezone.now() - 15 * DAY)
     for one in (shut, back):
+        do(one, "answered", cast["lin"])
         do(one, "confirmed", cast["lin"])
     do(back, "reopened", cast["lin"])
-    do(shut, "answered", cast["lin"])
+    do(gone, "answered", cast["lin"])
     do(gone, "disputed", cast["lan"])
     do(gone, "dropped", cast["mei"])
     Finding.objects.filter(pk=shut.pk).update(look_back_on=today)
@@ -68,7 +70,8 @@ def test_every_figure_of_the_ledger_opens_to_as_many(many: Campaign, as_: As) ->
             assert there.context["page"].paginator.count == int(n), (start, address)
     sums = dict((show, n) for show, _label, n in mei.get(f"/campaigns/{many.pk}/findings/").context["sums"])  # noqa: C402
     assert sums == {
-        "unsettled": 10, "overdue": 3, "fixed": 1, "look": 1, "back": 1, "unanswered": 3, "closed": 1, "all": 12,
+        "unsettled": 10, "overdue": 3, "fixed": 1, "unlooked": 1, "look": 1, "back": 1, "unanswered": 1,
+        "closed": 1, "all": 12,
     }  # fmt: skip
 
 
@@ -79,11 +82,12 @@ def test_ages_count_days_since_it_was_found_of_what_is_not_settled(many: Campaig
 
 def test_by_need_overdue_and_grave_ones_come_first(many: Campaign, as_: As) -> None:
     rows = as_("mei").get(f"/campaigns/{many.pk}/findings/?show=all").context["rows"]
-    late = [is_overdue for _, is_overdue in rows]
+    late = [row.is_overdue for row in rows]
     assert late == sorted(late, reverse=True)
-    grave = [finding.severity for finding, is_overdue in rows if is_overdue]
+    grave = [row.finding.severity for row in rows if row.is_overdue]
     assert grave == sorted(grave, reverse=True)
-    assert rows[-1][0].state == "dropped"
+    assert rows[-1].finding.state == "dropped"
+    assert rows[late.count(True)].is_unlooked, "after these what has waited too long for a look"
 
 
 @pytest.mark.parametrize("query", ["show=nonsense", "severity=9", "under=%27%20OR", "age=1", "page=x", "source=x"])
@@ -100,7 +104,7 @@ def test_the_file_has_the_same_rows_and_runs_no_formula(many: Campaign, cast: Ca
         answer = mei.get(f"/campaigns/{many.pk}/findings/table/{query}")
         _header, *rows = list(csv.reader(io.StringIO(answer.content.decode("utf-8-sig"))))
         page = mei.get(f"/campaigns/{many.pk}/findings/{query}")
-        assert [int(row[0]) for row in rows] == [finding.number for finding, _ in page.context["rows"]]
+        assert [int(row[0]) for row in rows] == [row.finding.number for row in page.context["rows"]]
     assert "'=HYPERLINK(1)" in mei.get(f"/campaigns/{many.pk}/findings/table/").content.decode()
 
 
@@ -109,7 +113,7 @@ def test_the_board_counts_what_its_ledger_shows(many: Campaign, as_: As, name: s
     client = as_(name)
     board = client.get(f"/campaigns/{many.pk}/" + (f"?unit={unit}" if unit else "")).content.decode()
     ways = re.findall(r'href="(/campaigns/\d+/findings/\?[^"]+)">\D*?(\d+)', board)
-    assert len(ways) == 2
+    assert len(ways) == 3
     for way, n in ways:
         assert client.get(way.replace("&amp;", "&")).context["page"].paginator.count == int(n)
     assert client.get(f"/campaigns/{many.pk}/?section=一(一)").context is not None
@@ -135,13 +139,13 @@ def test_a_units_page_a_tasks_page_and_my_tasks_show_theirs(many: Campaign, cast
     about = found(many, cast["su"], task=task, source="check")
     assert f'href="/findings/{about.pk}/"' in as_("lan").get(f"/tasks/{task.pk}/").content.decode()
     unit = as_("lan").get(f"/campaigns/{many.pk}/units/{WILLOW}/")
-    assert {one.pk for one, _ in unit.context["findings"]} == set(
+    assert {row.finding.pk for row in unit.context["findings"]} == set(
         Finding.objects.filter(unit=WILLOW).unsettled().values_list("pk", flat=True)
     )
-    mine = {one.pk for one, _ in as_("lan").get("/tasks/").context["findings"]}
+    mine = {row.finding.pk for row in as_("lan").get("/tasks/").context["findings"]}
     assert mine == set(Finding.objects.filter(responsible=cast["lan"], state="open").values_list("pk", flat=True))
-    looks = {one.state for one, _ in as_("lin").get("/tasks/").context["findings"]}
-    assert looks == {"fixed"}
+    looks = [row.finding.state for row in as_("lin").get("/tasks/").context["findings"]]
+    assert looks == ["fixed", "closed"], "to be confirmed and answered; to be looked at again, after Lin's look"
 
 
 def test_a_check_that_failed_and_its_finding_close_independently(many: Campaign, cast: Cast) -> None:
@@ -172,6 +176,21 @@ def test_entered_by_form_with_what_is_usual(campaign: Campaign, cast: Cast, as_:
     finding = Finding.objects.get()
     assert (finding.source, finding.task, finding.item, finding.responsible) == (
         "inspection", task, task.item, cast["lan"])  # fmt: skip
+
+
+def test_once_the_campaign_is_closed_what_the_inspection_found_is_entered_and_nothing_else(
+    campaign: Campaign, cast: Cast, as_: As
+) -> None:
+    course.steer(campaign, "closed", by=cast["ada"])
+    lin, address = as_("lin"), f"/campaigns/{campaign.pk}/findings/new/"
+    for page in (f"/campaigns/{campaign.pk}/findings/", f"/campaigns/{campaign.pk}/units/{WILLOW}/"):
+        assert address in lin.get(page).content.decode()
+    form = lin.get(f"{address}?unit={WILLOW}&about={factories.task(campaign).pk}").context["form"]
+    assert [value for value, _label in form["source"].field.choices] == [form["source"].value()] == ["inspection"]
+    assert set(lin.post(address, body(source="leader")).context["form"].errors) == {"source"}
+    assert as_("lan").post(address, body()).status_code == 403
+    assert lin.post(address, body()).status_code == 302
+    assert Finding.objects.get().source == "inspection"
 
 
 @pytest.mark.parametrize(
@@ -270,6 +289,24 @@ def test_a_verb_by_form_is_told_when_it_is_late_twice_or_wrong(campaign: Campaig
     assert lin.post(f"{page}confirmed/", {"event": str(uuid.uuid4()), "until": "2020-01-01"}).status_code == 422
     assert lin.post(f"{page}opened/", sent).status_code == 404
     assert FindingEvent.objects.count() == 2
+
+
+def test_whoever_looks_is_told_to_answer_first_and_has_the_form_at_hand(
+    campaign: Campaign, cast: Cast, as_: As
+) -> None:
+    finding = found(campaign, cast["su"], source="complaint")
+    page, words = f"/findings/{finding.pk}/", "请先答复"
+    lin, sent = as_("lin"), {"seen": "1", "note": "已告知", "until": f"{timezone.localdate() + DAY:%Y-%m-%d}"}
+    assert words not in lin.get(page).content.decode()
+    do(finding, "fixed", cast["lan"])
+    assert words not in as_("lan").get(page).content.decode()
+    for answer in (lin.get(page), lin.post(f"{page}confirmed/", sent | {"event": str(uuid.uuid4())})):
+        assert answer.content.decode().count(words) == 1
+        assert [form.verb for form, _event, is_open in answer.context["forms"] if is_open] == ["answered", "sent_back"]
+    assert answer.status_code == 409
+    assert "已告知" in answer.content.decode()
+    assert lin.post(f"{page}answered/", sent | {"event": str(uuid.uuid4())}).status_code == 302
+    assert "do-confirmed" in lin.get(page).content.decode()
 
 
 def test_pages_of_findings_cost_the_same_for_few_and_many(campaign: Campaign, cast: Cast, as_: As) -> None:

@@ -402,7 +402,7 @@ def test_who_may_object_hears_of_it_once_and_of_the_answer(today: Campaign, cast
     assert outbox.write_news() == 0
     (told,) = Notice.objects.all()
     assert told.cadre == cast["lan"], "Hong holds no post there"
-    assert "柳村：Mei决定“通报”：连续红灯" in told.body
+    assert told.body == "柳村：Mei决定“通报”（可在本单位页面提出异议）：连续红灯"
     ladder.object_to(measure, by=cast["lin"], objection="断电", on=timezone.localdate())
     ladder.answer(measure, by=cast["tang"], upheld=True, answer="属实")
     outbox.write_news(timezone.now() + timedelta(hours=1))

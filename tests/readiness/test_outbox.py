@@ -22,6 +22,7 @@ from checklists.models import (
     Extension,
     Finding,
     FindingEvent,
+    FindingStep,
     HelpRequest,
     Item,
     Measure,
@@ -537,6 +538,8 @@ CHANGES: dict[str, Callable[[Campaign, Cast], object]] = {
     "a finding's new state": lambda c, cast: Finding.objects.update(due_on=TODAY + 70 * ONE),
     "what was said of a finding": lambda c, cast: FindingEvent.objects.create(
         id=uuid.uuid4(), finding=Finding.objects.get(), by=cast["su"], what="answered", note="x", at=moment()),
+    "a step of a finding": lambda c, cast: FindingStep.objects.create(
+        finding=Finding.objects.get(), what="铺路", due_on=TODAY),
     "a measure": lambda c, cast: Measure.objects.create(
         campaign=c, unit_id=MAPLE, rung=1, grounds=[], proposed_at=moment()),
     "a round": lambda c, cast: Round.objects.create(campaign=c, unit_id=MAPLE, rhythm="patrol", made_by=cast["su"]),

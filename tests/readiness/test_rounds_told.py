@@ -1,7 +1,7 @@
 """Who hears of a round: its inspectors that they go, the unit's cadres of what does not hold; nobody is warned."""
 
 import uuid
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 import pytest
 from django.utils import timezone
@@ -49,6 +49,9 @@ def test_inspectors_hear_of_a_round_wherever_they_work_and_the_unit_does_not(vis
     assert "还没有去过" in said["wang"]
     assert Notice.objects.get(cadre=cast["wang"], rule__startswith="news").path == "/rounds/"
     assert told() == said, "once"
+    Round.objects.update(on=date(2026, 12, 3), why="")
+    Notice.objects.all().delete()
+    assert told()["wang"].endswith("派您12月3日去检查")
 
 
 @pytest.mark.parametrize("what", ["it is over", "the inspector left"])

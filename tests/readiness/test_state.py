@@ -141,12 +141,12 @@ def parts(client: Client) -> dict[str, bool]:
     began = time.monotonic()
     answer = client.get("/state/")
     assert time.monotonic() - began < 4.5
-    names = [*PARTS_IN_ORDER, "database", "redis"]
+    names = [*PARTS_IN_ORDER, "database", "redis", "proofs"]
     return {name: part.is_well for name, part in zip(names, answer.context["parts"], strict=True)}
 
 
 PARTS_IN_ORDER = ("beat", "worker", "sender")
-ALL_WELL = dict.fromkeys((*PARTS_IN_ORDER, "database", "redis"), True)
+ALL_WELL = dict.fromkeys((*PARTS_IN_ORDER, "database", "redis", "proofs"), True)
 
 
 @pytest.mark.parametrize(
