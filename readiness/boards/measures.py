@@ -193,7 +193,7 @@ def _chosen(campaign: Campaign, user: Cadre, form: MeasureFilter) -> MeasureQuer
     chosen = form.cleaned_data if form.is_valid() else {}
     found = Measure.objects.visible_to(user).filter(campaign=campaign)
     for name in ("state", "rung"):
-        if chosen.get(name):
+        if chosen.get(name) not in (None, ""):
             found = found.filter(**{name: chosen[name]})
     if chosen.get("unit"):
         found = found.filter(access.under("unit__code", code_of(chosen["unit"])))
@@ -218,7 +218,11 @@ def _page(
     rows = shown(page.object_list, user, on=today)
     tallies = Tally.objects.visible_to(user).filter(campaign=campaign, unit__in={one.unit_id for one in page})
     adds = figures.sums(today)
-    now = {code: Counts(*numbers) for code, *numbers in tallies.values_list("unit").annotate(**adds).order_by()}
+    vetoed = ladder.vetoed(ladder.standing(campaign, user, on=today))
+    now = {
+        code: figures.decided(Counts(*numbers), code, vetoed, with_below=True)
+        for code, *numbers in tallies.values_list("unit").annotate(**adds).order_by()
+    }
     for row in rows:
         row["counts"] = now.get(row["measure"].unit_id, Counts())
         row["light"] = figures.light_of(campaign, row["counts"], today)
