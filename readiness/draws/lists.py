@@ -59,7 +59,7 @@ def gather(
     named = list(units.order_by("code").values_list("code", "name"))
     before = drawn_before(campaign, number, wishes["repeat"], wishes["last"], instead_of)
     counts = counts_of(campaign, user, among, kind, on)
-    vetoed = ladder.vetoed(ladder.standing(campaign, user, on=on))
+    vetoed = ladder.vetoed(ladder.standing(campaign, user, on=on)) if wishes["groups"] == "light" else ()
     light_of = {
         code: figures.light_of(campaign, figures.decided(one, code, vetoed, with_below=True), on)
         for code, one in counts.items()
