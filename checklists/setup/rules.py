@@ -54,10 +54,15 @@ class RulesForm(SeenForm):
         labels = {"red_percent": _("Red from this share overdue (%)")}
         help_texts = {
             "red_percent": _("Of all tasks that apply to a unit. Below it: amber. Nothing overdue or returned: green."),
-            "vetoes": _("Which items are a veto is marked in the checklist."),
+            "vetoes": _(
+                "Which items are a veto is marked in the checklist. What is behind is proposed; a leader decides each time."
+            ),
             "gates": _("Which items are the gate of their phase is marked in the checklist."),
             "ranking": _("Shows townships by their share of points verified. Photos and log-ins count nowhere."),
-            "last_places": _("0: nobody is warned. Whoever shares the highest of these places is warned, too."),
+            "last_places": _(
+                "0: nobody is warned. So many are proposed for a warning, with whoever shares the highest of these "
+                "places; a leader decides each time."
+            ),
             "decided_by": _(
                 "A leader of the host unit or above. Needed for gates, veto and ranking; stands on the board."
             ),
