@@ -1,11 +1,13 @@
-"""措施: the ladder 通报 → 降等次 → 一票否决, if a leader switched it on. Off it stays by itself.
+"""措施: 底线预警 and the ladder 通报 → 降等次 → 一票否决, if a leader switched them on. Off they stay by themselves.
 
 The software proposes with its grounds (readiness/boards/proposals.py finds them), a leader above the unit decides, the
-unit may object, another leader answers. A measure is shown; it changes no figure. Each step is a line of the
-campaign's own history.
+unit may object, another leader answers. A measure is shown; it changes no count. A unit is called warned while it is
+among the last places, and red for a veto item while that is behind, only where a leader has decided so. Each step is a
+line of the campaign's own history.
 """
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -41,22 +43,30 @@ class Proposal:
     grounds: dict[str, Any]
 
 
-def proposes(campaign: Campaign, on: date) -> bool:
-    """Whether the ladder is on: not before its day, only while the campaign runs, not after its last day."""
-    since = campaign.ladder_from
-    return campaign.is_running and since is not None and since <= on <= campaign.last_day
+def proposes(campaign: Campaign, rule: str, on: date) -> bool:
+    """Whether a rule is on: not before its day, only while the campaign runs, not after its last day.
+
+    Args:
+        rule: what the grounds say: `veto`, `place`, or one of the ladder's.
+    """
+    if not campaign.is_running or on > campaign.last_day:
+        return False
+    match rule:
+        case "veto":
+            return campaign.counts("vetoes", on)
+        case "place":
+            return campaign.last_places > 0 and campaign.counts("ranking", on)
+    return campaign.ladder_from is not None and campaign.ladder_from <= on
 
 
 @transaction.atomic
 def propose(campaign: Campaign, found: Iterable[Proposal], *, on: date) -> int:
     """Writes down what is not proposed or applied already; how many were new. Twice is no harm."""
     held = Campaign.objects.select_for_update(no_key=True).get(pk=campaign.pk)
-    if not proposes(held, on):
-        return 0
     known = set(
         Measure.objects.filter(campaign=held, state__in=(State.PROPOSED, State.APPLIED)).values_list("unit", "rung")
     )
-    new = [one for one in found if (one.unit, one.rung) not in known]
+    new = [one for one in found if (one.unit, one.rung) not in known and proposes(held, one.grounds["rule"], on)]
     for one in new:
         made = Measure.objects.create(campaign=held, unit_id=one.unit, rung=one.rung, grounds=one.grounds)
         _note(made, None, before="", after=State.PROPOSED, words=" ".join(words(made)))
@@ -171,7 +181,7 @@ def objections_until(measure: Measure) -> date:
 
 def stands_on_the_lower(measure: Measure) -> bool:
     """Whether the rung below is applied. A veto item is a rule of its own, which leads to the veto directly."""
-    if measure.rung == Rung.BULLETIN or measure.grounds["rule"] == "veto":
+    if measure.rung <= Rung.BULLETIN or measure.grounds["rule"] == "veto":
         return True
     beside = Measure.objects.filter(campaign=measure.campaign_id, unit=measure.unit_id)
     return beside.applied().filter(rung=measure.rung - 1).exists()
@@ -197,6 +207,8 @@ def words(measure: Measure) -> list[str]:
         case "last":
             said = _("Among the last places now (%(place)s of %(of)s) and a week before (%(was)s).")
             found = [said % {"place": of["place"], "of": of["of"], "was": of["was"]}]
+        case "place":
+            found = [_("Among the last places now (%(place)s of %(of)s).") % {"place": of["place"], "of": of["of"]}]
         case _:
             n = len(of["items"])
             said = ngettext("A veto item is overdue or returned: %(items)s.",
@@ -227,9 +239,21 @@ def _note(measure: Measure, by: Cadre | None, *, before: str, after: str, words:
     )
 
 
-def standing(campaign: Campaign, user: access.Person) -> dict[str, str]:
-    """Unit -> the highest measure that stands against it, as people call it. One query, none while it is off."""
-    if campaign.ladder_from is None:
-        return {}
-    found = Measure.objects.visible_to(user).applied().filter(campaign=campaign).order_by("rung")
-    return {unit: str(Rung(rung).label) for unit, rung in found.values_list("unit", "rung")}
+def standing(campaign: Campaign, user: access.Person, *, on: date) -> dict[str, set[int]]:
+    """Unit -> the rungs that stood against it at the end of that day. One query, none while no rule is on."""
+    found: defaultdict[str, set[int]] = defaultdict(set)
+    if campaign.has_measures:
+        decided = Measure.objects.visible_to(user).filter(campaign=campaign, decided_at__date__lte=on)
+        for unit, rung in decided.stood(on).values_list("unit", "rung"):
+            found[unit].add(rung)
+    return dict(found)
+
+
+def vetoed(stands: Mapping[str, set[int]]) -> set[str]:
+    """The units of which a leader has said that their veto items count."""
+    return {unit for unit, rungs in stands.items() if Rung.VETO in rungs}
+
+
+def named(stands: Mapping[str, set[int]]) -> dict[str, str]:
+    """Unit -> its highest measure, as people call it. Of warnings the ranking tells, while they have a reason."""
+    return {unit: str(Rung(max(rungs)).label) for unit, rungs in stands.items() if max(rungs) > Rung.WARNING}

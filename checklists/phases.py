@@ -11,9 +11,15 @@ from django.utils.translation import gettext as _
 from checklists.models import Campaign, Change, Item, Phase, State, Task
 from villages.models import Cadre
 
+OPEN = {"closed_at": None, "closed_by": None, "closed_despite": "", "despite_by": None}
+
 
 class CannotChange(Exception):
     """Why a phase stays as it is, in the reader's language."""
+
+
+class GatesOwed(CannotChange):
+    """Only a leader can have it closed nevertheless."""
 
 
 @transaction.atomic
@@ -87,17 +93,22 @@ def put_items(campaign: Campaign, items: Iterable[int], phase: Phase | None, *, 
 
 
 @transaction.atomic
-def close(phase: Phase, *, by: Cadre) -> bool:
+def close(phase: Phase, *, by: Cadre, despite: str = "", leader: Cadre | None = None) -> bool:
     """Closes a phase by hand; False if it is closed already.
 
     While gates count, only once every unit has its gate items claimed, verified or waived: a gate waits while a task
     is owed, the same count as on the board. How much of it is only claimed stands in the history. The lock lets ticks
-    under way finish first, so none is undone beside it; the database refuses the same (`gates_hold`).
+    under way finish first, so none is undone beside it; the database refuses the same (`gates_hold`). A leader may decide
+    otherwise: then the phase and the history say who, why, and which units owed what.
+
+    Args:
+        despite: the leader's reason for closing it although gate items are owed; without such items it says nothing.
 
     Raises:
-        CannotChange: a draft, or units still owe gate items; it names them.
+        CannotChange: a draft.
+        GatesOwed: units still owe gate items, and no leader has decided; it names them.
     """
-    campaign = _held(phase)
+    campaign, units = _held(phase), list[str]()
     now = Phase.objects.get(pk=phase.pk)
     if now.is_closed:
         return False
@@ -106,13 +117,21 @@ def close(phase: Phase, *, by: Cadre) -> bool:
     gates = Task.objects.asked_for().filter(item__phase=phase, item__gate=True)
     if campaign.counts("gates", timezone.localdate()):
         owed = gates.still_owed().order_by("unit").values_list("unit__name", flat=True).distinct()
-        if units := list(owed[:21]):
-            raise CannotChange(
+        units = list(owed[:21])
+        if units and not (despite and leader):
+            raise GatesOwed(
                 _("This phase cannot close: gate items are still owed by %(units)s.") % {"units": _some(units)}
             )
+    if not units:
+        despite, leader = "", None
     stood = gates.aggregate(v=Count("pk", filter=Q(state=State.VERIFIED)), d=Count("pk", filter=Q(state=State.DONE)))
-    Phase.objects.filter(pk=phase.pk).update(closed_at=timezone.now(), closed_by=by)
+    Phase.objects.filter(pk=phase.pk).update(
+        closed_at=timezone.now(), closed_by=by, closed_despite=despite, despite_by=leader
+    )
     said = _("Gate items: %(v)s verified, %(d)s claimed and not yet verified.") % stood
+    if despite and leader:
+        why = _("%(who)s decided to close it although gate items were owed by %(units)s: %(reason)s")
+        said = " ".join([why % {"who": leader.name, "units": _some(units), "reason": despite}, said])
     _note_closing(now, by, [_("not closed"), _("closed")], said)
     return True
 
@@ -121,7 +140,7 @@ def close(phase: Phase, *, by: Cadre) -> bool:
 def reopen(phase: Phase, *, by: Cadre, reason: str) -> bool:
     """Opens a closed phase again, with a reason; False if it is open already."""
     _held(phase)
-    if not Phase.objects.filter(pk=phase.pk, closed_at__isnull=False).update(closed_at=None, closed_by=None):
+    if not Phase.objects.filter(pk=phase.pk, closed_at__isnull=False).update(**OPEN):
         return False
     _note_closing(phase, by, [_("closed"), _("not closed")], reason)
     return True

@@ -52,12 +52,15 @@ let waiting = []; // entries that the server does not have yet, or refused
 let trouble = ""; // why nothing gets through, in words
 let sending = false;
 let again = false;
+let photos = 0; // kept by static/uploads.js
 let leaving = ""; // where to go once nothing waits any more
 
 const takeIn = async (entry, answer) => {
   if (answer.status === 200) {
     await drop(entry.event);
     settle(entry, answer.proofs);
+    if (!answer.proofs) tell("orphaned", entry);
+    window.dispatchEvent(new Event("saved"));
   } else {
     await keep({ ...entry, refused: answer.said || String(answer.status), status: answer.status });
   }
@@ -125,15 +128,21 @@ const written = (tag, words, className) => {
   return made;
 };
 
-// Photos of what was just saved; static/uploads.js sends them.
-const photosOf = (entry, address) => {
+// Photos of an answer, also of one that waits; static/uploads.js keeps and sends them.
+const proofsOf = (entry) => `/checks/${entry.event}/proofs/`;
+const tell = (what, entry) => document.dispatchEvent(new CustomEvent(what, { detail: proofsOf(entry) }));
+const boxOf = (entry) => document.getElementById(`proofs-${entry.event}`);
+const addPhotos = (entry) => {
+  if (boxOf(entry) || !document.getElementById("add-photo")) return;
+  const address = proofsOf(entry);
   const box = written("div", "", "proofs of-check");
-  box.id = `proofs-${address.split("/")[2]}`;
+  box.id = `proofs-${entry.event}`;
   box.append(document.getElementById("add-photo").content.cloneNode(true));
   box.querySelector("form").action = address;
   box.querySelector("[name=next]").value = `/rounds/${here}/#task-${entry.task}`;
   box.querySelector(".visually-hidden").textContent = ` ${titleOf(entry.task)}`;
-  return box;
+  cardOf(entry.task).querySelector(".said-here").append(box);
+  tell("placed", entry);
 };
 
 // The server has it: the card says so, and takes a decision where there was none.
@@ -145,7 +154,8 @@ const settle = (entry, proofs) => {
   said.append(written("span", WORDS[entry.result], `state result-${entry.result}`), " ", written("span", english ? "saved" : "已保存"));
   if (entry.remark) said.append(" ", written("q", entry.remark));
   card.querySelector(".said-here").append(said);
-  if (proofs) card.querySelector(".said-here").append(photosOf(entry, proofs));
+  if (boxOf(entry)) card.querySelector(".said-here").append(boxOf(entry));
+  if (proofs) addPhotos(entry);
   const form = card.querySelector("form.look");
   if (!form) return;
   if (entry.result !== "unseen") form.remove();
@@ -170,6 +180,8 @@ const put = (entry) => {
     undo.type = "button";
     undo.addEventListener("click", async () => {
       await drop(entry.event);
+      boxOf(entry)?.remove();
+      tell("discarded", entry);
       const form = cardOf(entry.task)?.querySelector("form.look");
       if (form) form.elements.event.value = fresh();
       await show();
@@ -181,6 +193,7 @@ const put = (entry) => {
   if (form) {
     form.hidden = true;
     card.querySelector(".said-here").append(box);
+    if (!entry.refused) addPhotos(entry);
   } else {
     const place = written("li", titleOf(entry.task));
     place.append(box);
@@ -195,11 +208,12 @@ const show = async () => {
   const said = [];
   if (unsent) said.push(english ? `${unsent} not sent yet` : `未上传 ${unsent} 条`);
   if (refused) said.push(english ? `${refused} not taken: look below` : `${refused} 条未收下，请看下面`);
-  if (!waiting.length) said.push(english ? "All is saved" : "已保存");
+  if (photos) said.push(english ? `${photos} photo${photos > 1 ? "s" : ""} not sent yet` : `照片未上传 ${photos} 张`);
+  if (!waiting.length && !photos) said.push(english ? "All is saved" : "已保存");
   if (trouble && unsent) said.push(trouble);
   line.textContent = said.join(english ? "; " : "；");
-  line.classList.toggle("is-waiting", waiting.length > 0);
-  line.hidden = !here && !waiting.length;
+  line.classList.toggle("is-waiting", waiting.length + photos > 0);
+  line.hidden = !here && !waiting.length && !photos;
   if (!here) {
     document.querySelectorAll("[data-round]").forEach((card) => {
       card.querySelector(".complaint")?.remove();
@@ -211,7 +225,7 @@ const show = async () => {
   document.querySelectorAll(".waits").forEach((box) => (box.closest("#kept li") || box).remove());
   document.querySelectorAll("form.look").forEach((form) => (form.hidden = false));
   waiting.filter((it) => it.round === here).forEach(put);
-  if (leaving && !waiting.some((it) => it.round === here)) location.assign(leaving);
+  if (leaving && !photos && !waiting.some((it) => it.round === here)) location.assign(leaving);
   leaving = trouble ? "" : leaving;
   document.getElementById("kept").hidden = !document.querySelector("#kept li");
   document.getElementById("looked").textContent = [...document.querySelectorAll(".check")].filter((card) =>
@@ -253,6 +267,10 @@ const take = async (form, result) => {
 
 opened.then(
   () => {
+    document.addEventListener("photos", (event) => {
+      photos = event.detail;
+      show();
+    });
     document.addEventListener("submit", (event) => {
       if (!event.target.matches("form.look") || !event.submitter) return;
       event.preventDefault();
@@ -260,7 +278,7 @@ opened.then(
     });
     // The round is not ended over entries that are still here: first they are sent.
     document.getElementById("finish")?.addEventListener("click", (event) => {
-      if (!waiting.some((it) => it.round === here && !it.refused)) return;
+      if (!photos && !waiting.some((it) => it.round === here && !it.refused)) return;
       event.preventDefault();
       line.scrollIntoView({ block: "center" });
       if (navigator.onLine) leaving = event.currentTarget.href;

@@ -1,17 +1,22 @@
 // Files go one by one, in parts, each with a number of its own (UUID): a part that was sent twice counts once, and after
-// a cut line the rest follows. Without this the form sends them whole.
+// a cut line the rest follows. Without this the form sends them whole. On a round they are kept on the device until the
+// server has them, so that a photo taken without a line outlives the page; static/rounds.js keeps the answers.
 
 const english = document.documentElement.lang === "en";
 const words = english
   ? {
       sent: "sent", stopped: "No connection. It goes on by itself; nothing is lost.", again: "Send again",
       ended: "You are no longer logged in, or may not add here any more. Open the page again.", failed: "The server did not take it. Try again later.",
-      leave: "Files are still being sent.",
+      leave: "Files are still being sent.", waiting: "kept here, waiting to be sent", discard: "Discard it",
+      full: "This device keeps 20 photos or 50 MB at most, and is full: this one is only on this page. Leave it open until it is sent.",
+      orphaned: "Another inspector had recorded the same here; photos are added to their entry by them.",
     }
   : {
       sent: "已上传", stopped: "网络中断，恢复后自动续传，已传部分不会丢。", again: "重新上传",
       ended: "登录已失效，或已无权在此添加。请重新打开页面。", failed: "服务器没有接收，请稍后再试。",
-      leave: "文件还在上传。",
+      leave: "文件还在上传。", waiting: "已存本机，等待上传", discard: "删除这张",
+      full: "本机最多存20张或50 MB，已经存满：这张只留在本页，传完之前请不要关闭。",
+      orphaned: "另一位检查人员已在这里记过同样的结果，照片由他添加。",
     };
 const PATIENCE = 30_000; // for one part
 const WAITS = [1, 2, 4, 8, 15]; // seconds until the next try; the last again and again
@@ -72,20 +77,21 @@ const ask = (address, body, { token, binary, progress }) =>
 const sleep = (seconds) =>
   new Promise((resolve) => {
     const timer = setTimeout(resolve, seconds * 1000);
-    window.addEventListener("online", () => { clearTimeout(timer); resolve(); }, { once: true });
+    for (const news of ["online", "saved"]) window.addEventListener(news, () => { clearTimeout(timer); resolve(); }, { once: true });
   });
 
 // Announce, then part after part. Whatever is cut: wait, announce again, and go on where the server says.
-const send = async (file, form, camera, show) => {
-  const token = form.querySelector("[name=csrfmiddlewaretoken]").value;
-  const key = remembered(form.getAttribute("action"), file);
+const send = async (file, action, { token, camera, kept, meanwhile = words.stopped }, show) => {
+  const key = remembered(action, file);
+  if (kept && !memory.get(key)) memory.set(key, kept.number);
   const sha256 = await digestOf(file);
   let astray = 0;
   for (let tries = 0; ; ) {
     const number = numberOf(key);
     const announced = new URLSearchParams({ upload: number, name: file.name, size: file.size, sha256, from_camera: camera, whole: 1 });
     try {
-      let said = await ask(form.action, announced, { token, progress: () => {} });
+      if (kept?.stuck) throw new Refused(kept.stuck);
+      let said = await ask(action, announced, { token, progress: () => {} });
       while (!said.done) {
         const { come, part } = said;
         show(come / file.size);
@@ -106,13 +112,91 @@ const send = async (file, form, camera, show) => {
         memory.delete(key);
         if (astray > 3) throw new Refused(wrong.said || words.failed);
       }
-      if (wrong.gone && (astray += 1) > 3) throw new Refused(words.ended);
-      show(null, wrong.said || words.stopped);
+      if (wrong.gone && !status && (astray += 1) > 3) throw new Refused(words.ended);
+      show(null, wrong.said || meanwhile); // gone: what it shows has not been sent yet
       await sleep(WAITS[Math.min(tries, WAITS.length - 1)]);
       tries += 1;
     }
   }
 };
+
+// ---- What the device keeps ----------------------------------------------------------------------------------------
+
+const MOST = 20;
+const MOST_BYTES = 50 << 20;
+const status = document.getElementById("line"); // on rounds only
+const person = Number(status?.dataset.person);
+const opened = new Promise((done, fail) => {
+  if (!status) fail();
+  const asked = indexedDB.open("readiness-photos", 1);
+  asked.onupgradeneeded = () => asked.result.createObjectStore("photos", { keyPath: "number" });
+  asked.onsuccess = () => done(asked.result);
+  asked.onerror = () => fail(asked.error);
+});
+opened.catch(() => {}); // nothing can be kept here: photos are sent as other files are
+const stored = async (mode, act) => {
+  const database = await opened;
+  return new Promise((done, fail) => {
+    const change = database.transaction("photos", mode, { durability: "strict" });
+    const asked = act(change.objectStore("photos"));
+    change.oncomplete = () => done(asked.result);
+    change.onabort = change.onerror = () => fail(change.error);
+  });
+};
+const all = () => stored("readonly", (photos) => photos.getAll()).catch(() => []);
+const waiting = new Map(); // those kept that this page sends, by number
+
+// Nothing if the device is full or keeps nothing.
+const keep = async (file, action, camera) => {
+  const there = await all();
+  const bytes = there.reduce((sum, it) => sum + it.file.size, file.size);
+  if (there.length >= MOST || bytes > MOST_BYTES) return null;
+  const it = { number: newNumber(), action, camera, file, by: person };
+  return stored("readwrite", (photos) => photos.put(it)).then(() => it, () => null);
+};
+const tell = async () => {
+  const mine = (await all()).filter((it) => it.by === person);
+  document.dispatchEvent(new CustomEvent("photos", { detail: mine.length }));
+};
+const drop = async ({ number }) => {
+  waiting.delete(number);
+  await stored("readwrite", (photos) => photos.delete(number)).catch(() => {});
+  await tell();
+};
+
+// Where what became of a file is told: at the answer that it belongs to, or above all.
+const formOf = (action) => document.querySelector(`form[data-uploads][action="${action}"]`);
+const placeOf = (action) => formOf(action)?.querySelector(".sending") || document.getElementById("photos");
+
+const sendKept = async (kept, show) => {
+  waiting.set(kept.number, kept);
+  kept.show = show || line(placeOf(kept.action), kept.file);
+  kept.show(0, words.waiting);
+  try {
+    await send(kept.file, kept.action, { token: status.dataset.token, camera: kept.camera, kept, meanwhile: words.waiting }, kept.show);
+    kept.show(1, words.sent);
+    await drop(kept);
+  } catch (wrong) {
+    kept.show(null, wrong instanceof Refused ? wrong.message : words.failed, true);
+    kept.show.undo(words.discard, () => drop(kept));
+  }
+  const form = formOf(kept.action);
+  if (form) await renew(form);
+};
+
+if (status) {
+  const of = (event) => [...waiting.values()].filter((it) => it.action === event.detail);
+  document.addEventListener("discarded", (event) => of(event).forEach((it) => { it.stuck = words.discard; it.show.remove(); drop(it); }));
+  document.addEventListener("orphaned", (event) => of(event).forEach((it) => { it.stuck = words.orphaned; window.dispatchEvent(new Event("saved")); }));
+  // An answer that waits has got its place on the page.
+  document.addEventListener("placed", (event) => of(event).forEach((it) => it.show.move(placeOf(it.action))));
+  all().then(async (found) => {
+    await tell();
+    for (const it of found) if (it.by === person) sendKept(it);
+  });
+}
+
+// ---- On the page --------------------------------------------------------------------------------------------------
 
 const line = (list, file) => {
   const item = document.createElement("li");
@@ -125,12 +209,26 @@ const line = (list, file) => {
   bar.setAttribute("aria-label", file.name);
   item.append(name, bar, told);
   list.append(item);
-  return (share, said = "", wrong = false) => {
+  const show = (share, said = "", wrong = false) => {
     if (share !== null) bar.value = share;
     told.textContent = said;
     told.className = wrong ? "complaint" : "";
     bar.hidden = wrong;
   };
+  show.remove = () => item.remove();
+  show.move = (to) => {
+    to.append(item);
+    to.closest("details")?.setAttribute("open", "");
+  };
+  show.undo = (label, act) => {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "btn btn-outline-secondary";
+    button.textContent = label;
+    button.addEventListener("click", () => { item.remove(); act(); });
+    item.append(button);
+  };
+  return show;
 };
 
 // What is there now, in place of what was: the rest of the page, and what is typed in it, stays.
@@ -157,11 +255,22 @@ const sendAll = async (form) => {
   if (!files.length) return;
   const list = form.querySelector(".sending");
   const lines = files.map(([file]) => line(list, file));
+  const action = form.getAttribute("action");
+  const token = form.querySelector("[name=csrfmiddlewaretoken]").value;
+  const kept = [];
+  for (const [at, [file, camera]] of files.entries()) {
+    kept[at] = status && (await keep(file, action, camera));
+  }
+  if (status) await tell();
   going += 1;
   for (const [at, [file, camera]] of files.entries()) {
     const show = lines[at];
+    if (kept[at]) {
+      await sendKept(kept[at], show);
+      continue;
+    }
     try {
-      await send(file, form, camera, show);
+      await send(file, action, { token, camera, meanwhile: status ? words.full : words.stopped }, show);
       show(1, words.sent);
     } catch (wrong) {
       show(null, wrong instanceof Refused ? wrong.message : words.failed, true);

@@ -187,6 +187,9 @@ BREAKS: dict[str, Callable[[Task, Cast], object]] = {
     "campaign_looked_at_by_a_known_height": lambda t, c: change(t.campaign, looked_at_by=0),
     "campaign_ladder_is_somebodys_decision": lambda t, c: change(t.campaign, ladder_from=DAY),
     "phase_closed_by_someone_at_some_time": lambda t, c: change(phase(t.campaign), closed_at=NOW),
+    "phase_closed_despite_its_gates_by_a_leader_with_a_reason": lambda t, c: change(
+        phase(t.campaign), closed_at=NOW, closed_by=c["ada"], despite_by=c["mei"]
+    ),
     "draw_number_once_in_a_campaign": lambda t, c: again(drawing(t, c)),
     "draw_numbers_are_digits": lambda t, c: change(drawing(t, c), number_one="1e9", number_one_by=c["su"]),
     "draw_number_is_somebodys": lambda t, c: change(drawing(t, c), number_one="7"),
@@ -314,6 +317,10 @@ HALVES: list[tuple[str, Callable[[Task, Cast], object]]] = [
     ("task_done_or_verified_for_someone_by_someone", lambda t, c: change(t, verified_for=c["lan"])),
     ("campaign_ladder_is_somebodys_decision", lambda t, c: change(t.campaign, ladder_by=c["mei"])),
     ("phase_closed_by_someone_at_some_time", lambda t, c: change(phase(t.campaign), closed_by=c["ada"])),
+    (
+        "phase_closed_despite_its_gates_by_a_leader_with_a_reason",
+        lambda t, c: change(phase(t.campaign), closed_despite="道路中断", despite_by=c["mei"]),
+    ),
     ("draw_is_not_changed_afterwards", lambda t, c: change(
         drawing(t, c, **numbers(c["su"], c["mei"]), drawn_at=NOW), drawn_at=None, number_two="", number_two_by=None)),
     ("draw_is_not_changed_afterwards", lambda t, c: change(

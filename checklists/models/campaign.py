@@ -246,6 +246,11 @@ class Campaign(models.Model):
         """The last day on which the inspection may come."""
         return self.inspects_until or self.inspects_on
 
+    @property
+    def has_measures(self) -> bool:
+        """Whether a rule is on by which measures are proposed."""
+        return bool(self.ladder_from or self.vetoes or self.last_places)
+
     def counts(self, rule: str, on: date) -> bool:
         """Whether what a leader switched on ("vetoes", "gates" or "ranking") counts on this day."""
         return getattr(self, rule) and (getattr(self, f"{rule}_from") or self.starts_on) <= on

@@ -156,6 +156,8 @@ class Round(models.Model):
         REPEAT = "repeat", _("repeat")
         TRACK = "track", _("track to the end")
 
+    CHOSEN = (Rhythm.FOCUS, Rhythm.REPEAT)  # rhythms that go where somebody expects something: no sample
+
     campaign = models.ForeignKey(Campaign, models.PROTECT, related_name="rounds")
     unit = models.ForeignKey(Unit, models.PROTECT, related_name="+")
     draw = models.ForeignKey(Draw, models.PROTECT, null=True, blank=True, related_name="rounds")  # None: nobody drew it
@@ -212,9 +214,9 @@ class CheckQuerySet(models.QuerySet["Check"]):
         return found.order_by("-at", "-id")
 
     def from_draws(self) -> Self:
-        """Seen on rounds that chance has chosen. Focus and repeat go where somebody expects something."""
-        chosen = Q(round__rhythm__in=(Round.Rhythm.FOCUS, Round.Rhythm.REPEAT))
-        return self.filter(round__draw__isnull=False, task__retired_at__isnull=True).exclude(chosen)
+        """Seen on rounds that chance has chosen."""
+        found = self.filter(round__draw__isnull=False, task__retired_at__isnull=True)
+        return found.exclude(round__rhythm__in=Round.CHOSEN)
 
     def of_claims(self) -> Self:
         """That decided about a task which was claimed when it was looked at."""

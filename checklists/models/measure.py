@@ -1,5 +1,6 @@
 """What follows when a unit stays behind, if a leader says so: proposed by the software, decided by a person."""
 
+from datetime import date
 from typing import Self
 
 import pgtrigger
@@ -25,6 +26,11 @@ class MeasureQuerySet(models.QuerySet["Measure"]):
         """Those that stand."""
         return self.filter(state=Measure.State.APPLIED)
 
+    def stood(self, on: date) -> Self:
+        """Of those that were decided by then, the ones that stood at the end of that day."""
+        since = Q(state=Measure.State.LIFTED, answered_at__date__gt=on)
+        return self.filter(Q(state=Measure.State.APPLIED) | since)
+
     def waiting_first(self) -> Self:
         """What somebody has to decide or to answer, then the rest, the latest first."""
         asks = Q(state=Measure.State.PROPOSED) | (Q(state=Measure.State.APPLIED, answer="") & ~Q(objection=""))
@@ -32,9 +38,10 @@ class MeasureQuerySet(models.QuerySet["Measure"]):
 
 
 class Measure(models.Model):
-    """措施: one rung of the ladder (通报 → 降等次 → 一票否决) for one unit."""
+    """措施: what one unit is told: that it is among the last (底线预警), or one rung of 通报 → 降等次 → 一票否决."""
 
     class Rung(models.IntegerChoices):
+        WARNING = 0, pgettext_lazy("ladder", "warned")
         BULLETIN = 1, _("named in the bulletin")
         DOWNGRADE = 2, _("rated a grade lower")
         VETO = 3, _("vetoed")
@@ -72,7 +79,7 @@ class Measure(models.Model):
                 fields=["campaign", "unit", "rung"],
                 condition=Q(state__in=("proposed", "applied")),
             ),
-            models.CheckConstraint(name="measure_rung_is_known", condition=Q(rung__gte=1, rung__lte=3)),
+            models.CheckConstraint(name="measure_rung_is_known", condition=Q(rung__gte=0, rung__lte=3)),
             models.CheckConstraint(
                 name="measure_state_is_known", condition=Q(state__in=("proposed", "applied", "declined", "lifted"))
             ),

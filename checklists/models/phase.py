@@ -19,9 +19,12 @@ class Phase(models.Model):
     title_en = models.CharField(max_length=200, blank=True)
     starts_on = models.DateField(_("from"))
     ends_on = models.DateField(_("to"))
-    # With gates switched on, a phase is closed by hand, and only once its gate items are done everywhere.
+    # With gates switched on, a phase is closed by hand, and only once its gate items are done everywhere; or because a
+    # leader says so, with a reason.
     closed_at = models.DateTimeField(null=True, blank=True)
     closed_by = models.ForeignKey(Cadre, models.PROTECT, null=True, blank=True, related_name="+")
+    closed_despite = models.CharField(_("closed although gate items are owed"), max_length=400, blank=True)
+    despite_by = models.ForeignKey(Cadre, models.PROTECT, null=True, blank=True, related_name="+")
 
     class Meta:
         ordering = ["starts_on", "pk"]
@@ -32,6 +35,11 @@ class Phase(models.Model):
                 name="phase_closed_by_someone_at_some_time",
                 condition=Q(closed_at__isnull=True, closed_by__isnull=True)
                 | Q(closed_at__isnull=False, closed_by__isnull=False),
+            ),
+            models.CheckConstraint(
+                name="phase_closed_despite_its_gates_by_a_leader_with_a_reason",
+                condition=Q(closed_despite="", despite_by__isnull=True)
+                | (~Q(closed_despite="") & Q(despite_by__isnull=False, closed_at__isnull=False)),
             ),
         ]
         triggers = [
@@ -46,7 +54,8 @@ class Phase(models.Model):
                     IF EXISTS (SELECT FROM checklists_campaign c
                                JOIN checklists_item i ON i.phase_id = NEW.id AND i.gate
                                JOIN checklists_task t ON t.item_id = i.id AND t.retired_at IS NULL
-                               WHERE c.id = NEW.campaign_id AND c.gates AND t.state IN ('open', 'returned')
+                               WHERE c.id = NEW.campaign_id AND NEW.closed_despite = ''
+                                 AND c.gates AND t.state IN ('open', 'returned')
                                  AND coalesce(c.gates_from, c.starts_on)
                                      <= (now() AT TIME ZONE 'Asia/Shanghai')::date) THEN
                         RAISE EXCEPTION 'A phase closes once its gate items are done everywhere'

@@ -22,8 +22,10 @@ from checklists import workdays
 from checklists.days import DayField
 from checklists.models import Campaign, Change, Item, Phase
 from checklists.setup import page, timeline
+from checklists.setup.rules import leaders
 from checklists.setup.seen import SeenForm
 from villages.http import CadreRequest
+from villages.models import Cadre
 from villages.residents import Words
 
 FAR = 3 * 366  # days from the inspection; a phase further away is a slip in the year
@@ -107,6 +109,31 @@ class ReopenForm(forms.Form):
     )
 
 
+class CloseForm(forms.Form):
+    """Who has decided that a phase closes although gate items are owed, and why; or neither."""
+
+    despite = Words(label=_("Reason"), max_length=400, required=False)
+    leader = forms.ModelChoiceField(Cadre.objects.none(), label=_("Leader who decided it"), required=False)
+
+    def __init__(self, data: Any = None, *, campaign: Campaign) -> None:
+        super().__init__(data, auto_id="close-%s")
+        chosen: Any = self.fields["leader"]
+        chosen.queryset = leaders(campaign)
+        chosen.widget.attrs["class"] = "form-select"
+        self.fields["despite"].widget.attrs["class"] = "form-control"
+
+    def clean(self) -> dict[str, Any]:
+        """A reason and a leader, or neither."""
+        data = super().clean() or {}
+        for name, other, words in (
+            ("leader", "despite", _("Name the leader who decided it.")),
+            ("despite", "leader", _("Give a reason: it stays in the history.")),
+        ):
+            if data.get(other) and not data.get(name) and name not in self.errors:
+                self.add_error(name, words)
+        return data
+
+
 class PlacesForm(forms.Form):
     """Which items go into which phase."""
 
@@ -137,6 +164,7 @@ class Wrong:
     form: PhaseForm | GatesForm | PlacesForm | None = None
     phase: Phase | None = None
     words: str = ""
+    close: CloseForm | None = None
 
 
 @dataclass
@@ -150,6 +178,7 @@ class Line:
     faults: list[str]
     is_used: bool
     words: str = ""
+    close: CloseForm | None = None  # where it was refused because of its gates
 
 
 @dataclass
@@ -216,11 +245,20 @@ def remove_phase(request: CadreRequest, campaign_id: int, phase_id: int) -> Http
 
 @require_POST
 def close_phase(request: CadreRequest, campaign_id: int, phase_id: int) -> HttpResponse:
-    """Closes a phase; while gates count, once its gate items are done everywhere."""
+    """Closes a phase; while gates count, once its gate items are done everywhere or a leader has decided otherwise."""
     campaign = page.planned(request, campaign_id)
     found = get_object_or_404(campaign.phases.all(), pk=phase_id)
+    form = CloseForm(request.POST, campaign=campaign)
+    if not form.is_valid():
+        return _list(
+            request,
+            campaign,
+            Wrong(phase=found, words=" ".join(words for found in form.errors.values() for words in found), close=form),
+        )
     try:
-        verbs.close(found, by=request.user)
+        verbs.close(found, by=request.user, **form.cleaned_data)
+    except verbs.GatesOwed as error:
+        return _list(request, campaign, Wrong(phase=found, words=str(error), close=form))
     except verbs.CannotChange as error:
         return _list(request, campaign, Wrong(phase=found, words=str(error)))
     said = gettext("The phase is closed.")
@@ -273,7 +311,7 @@ def places(request: CadreRequest, campaign_id: int) -> HttpResponse:
 def _list(request: CadreRequest, campaign: Campaign, wrong: Wrong | None = None) -> HttpResponse:
     """All of it; what was refused stands in its place, with what was typed."""
     wrong = wrong or Wrong()
-    found = list(campaign.phases.select_related("closed_by"))
+    found = list(campaign.phases.select_related("closed_by", "despite_by"))
     items = list(campaign.items.select_related("phase"))
     asked = [item for item in items if not item.struck]
     due: dict[date, Day] = {}
@@ -321,6 +359,7 @@ def _line(campaign: Campaign, phase: Phase, phases: list[Phase], items: list[Ite
         list(_faults(campaign, phase, phases, asked)),
         bool(mine),
         wrong.words if wrong.phase == phase else "",
+        wrong.close if wrong.phase == phase else None,
     )
 
 

@@ -6,6 +6,7 @@ from typing import Any
 from crispy_forms.helper import FormHelper
 from crispy_forms.layout import Column, Fieldset, Layout, Row
 from django.db import transaction
+from django.db.models import QuerySet
 from django.http import HttpResponse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -21,6 +22,14 @@ from villages.models import Cadre, Post
 
 LEADERS = (Role.COUNTY_LEADER, Role.TOWNSHIP_LEADER)
 SWITCHES = ("gates", "vetoes", "ranking")  # each with the day from which it counts: `gates_from` …
+
+
+def leaders(campaign: Campaign) -> QuerySet[Cadre]:
+    """Who can decide that a rule bites, or does not this once: leaders of the host unit or above."""
+    host = campaign.host_id
+    above = [host[:length] for length in (2, 4, 6, 9) if length <= len(host)]
+    held = Post.objects.filter(unit__in=above, role__in=LEADERS, until__isnull=True)
+    return Cadre.objects.filter(posts__in=held, is_active=True).distinct().order_by("name")
 
 
 class RulesForm(SeenForm):
@@ -45,10 +54,15 @@ class RulesForm(SeenForm):
         labels = {"red_percent": _("Red from this share overdue (%)")}
         help_texts = {
             "red_percent": _("Of all tasks that apply to a unit. Below it: amber. Nothing overdue or returned: green."),
-            "vetoes": _("Which items are a veto is marked in the checklist."),
+            "vetoes": _(
+                "Which items are a veto is marked in the checklist. What is behind is proposed; a leader decides each time."
+            ),
             "gates": _("Which items are the gate of their phase is marked in the checklist."),
             "ranking": _("Shows townships by their share of points verified. Photos and log-ins count nowhere."),
-            "last_places": _("0: nobody is warned. Whoever shares the highest of these places is warned, too."),
+            "last_places": _(
+                "0: nobody is warned. So many are proposed for a warning, with whoever shares the highest of these "
+                "places; a leader decides each time."
+            ),
             "decided_by": _(
                 "A leader of the host unit or above. Needed for gates, veto and ranking; stands on the board."
             ),
@@ -61,12 +75,9 @@ class RulesForm(SeenForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        host = self.instance.host_id
-        above = [host[:length] for length in (2, 4, 6, 9) if length <= len(host)]
-        held = Post.objects.filter(unit__in=above, role__in=LEADERS, until__isnull=True)
         for name in ("decided_by", "ladder_by"):
-            leaders: Any = self.fields[name]
-            leaders.queryset = Cadre.objects.filter(posts__in=held, is_active=True).distinct().order_by("name")
+            field: Any = self.fields[name]
+            field.queryset = leaders(self.instance)
         for name in (*SWITCHES, "ladder"):
             self.fields[f"{name}_from"].widget.attrs["placeholder"] = timezone.localdate().isoformat()
         self.fields["ladder_by"].label = _("Switched on by")

@@ -8,6 +8,13 @@ counts among the claims that it was drawn from. The method: intervals.py.
 Draws are read as one: a unit's chance is that of so many units of its group having been looked at, as lots fall. Two
 units are of one group if the same draws listed them and the last of these put them into the same group; a unit that
 a draw left out because it was drawn before counts as listed.
+
+Units that were drawn and not visited are missing, and perhaps for a reason: far off, left for last, or left out. So of
+a draw as of a place nothing is told before four in five of the units drawn there were visited (the rate below which a
+survey is asked whether its missing ones differ: US Office of Management and Budget, Standards and Guidelines for
+Statistical Surveys, 2006, guideline 3.2.9), nor where less than four in five of the claims looked for could be seen.
+While a new draw is under way, those that are far enough go on telling; it is named as not counted yet. Units that claim
+nothing are no part of either number: there is nothing to look at.
 """
 
 from collections import defaultdict
@@ -33,7 +40,27 @@ from villages import access
 
 FEWEST = 5  # units below which nothing is said, unless there are no more
 WIDEST = 0.4  # an interval wider than this says nothing
+ENOUGH = 80  # percent of the units drawn that were visited, of the claims looked for that could be seen
 MOST_OUTSIDE = 50  # percent of the claims where nothing was looked at, from which the rest says nothing
+
+
+@dataclass(frozen=True)
+class Reach:
+    """Of the units that were drawn and claim something, how many were visited."""
+
+    drawn: int = 0
+    visited: int = 0
+
+    @property
+    def is_enough(self) -> bool:
+        """Whether the visited may speak for all that were drawn."""
+        return self.visited * 100 >= self.drawn * ENOUGH
+
+    @property
+    def words(self) -> str:
+        said = ngettext("%(visited)s of %(drawn)s drawn unit visited", "%(visited)s of %(drawn)s drawn units visited",
+                        self.drawn)  # fmt: skip
+        return said % {"visited": self.visited, "drawn": self.drawn}
 
 
 @dataclass(frozen=True)
@@ -48,6 +75,8 @@ class Belief:
     units: int = 0  # that can be drawn from here
     more: int | None = None  # units that would narrow it to five points; None: not even all would
     more_claims: int = 0
+    reach: Reach = Reach()
+    under_way: tuple[tuple[int, Reach], ...] = ()  # draws that are not far enough to be counted, with their numbers
     only_villages: bool = True
     code: str | None = None
     is_whole: bool = True
@@ -61,17 +90,24 @@ class Belief:
         return self.counts.done + self.counts.verified
 
     @property
-    def claimed_percent(self) -> int:
-        """Of what applies; rounded down."""
-        return self.claimed * 100 // self.counts.applying if self.counts.applying else 0
-
-    @property
     def is_known(self) -> bool:
         """Whether enough was looked at to say anything."""
+        return not self.untold
+
+    @property
+    def untold(self) -> str:
+        """Why nothing is told, in words; empty if something is."""
         found = self.estimate
-        if found is None or found.high - found.low > WIDEST or self.outside_percent > MOST_OUTSIDE:
-            return False
-        return found.units >= min(FEWEST, self.units)
+        if found is None and self.reach.drawn:
+            return _("none of the drawn was visited yet: cannot tell")
+        if found is None:
+            return _("nothing was drawn yet: cannot tell")
+        if not self.reach.is_enough:
+            return _("too few of the drawn were visited: cannot tell")
+        if self.unseen * 100 > (self.unseen + found.seen) * (100 - ENOUGH):
+            return _("too much could not be seen: cannot tell")
+        is_wide = found.high - found.low > WIDEST or self.outside_percent > MOST_OUTSIDE
+        return _("too few to tell") if is_wide or found.units < min(FEWEST, self.units) else ""
 
     @property
     def low_percent(self) -> int:
@@ -129,21 +165,32 @@ class Belief:
 
     @property
     def words(self) -> str:
-        """What is claimed, what was looked at, what to count on; or that it is too little to tell."""
-        parts = [_("%(percent)s%% claimed, verified included") % {"percent": self.claimed_percent}]
-        found = self.estimate
-        if found is None:
-            return join([*parts, _("nothing drawn was looked at yet, so nobody can tell how much of it holds")])
-        held = ngettext("%(held)s of %(seen)s claim drawn held", "%(held)s of %(seen)s claims drawn held", found.seen)
-        parts.append(held % {"held": found.held, "seen": found.seen})
-        if not self.is_known:
-            parts.append(_("too few to tell"))
+        """What was looked at, where, and what to count on; or that it is too little to tell.
+
+        How much is claimed and how much verified stand beside it, each for itself.
+        """
+        found, parts = self.estimate, []
+        if found is not None:
+            held = ngettext(
+                "%(held)s of %(seen)s claim drawn held", "%(held)s of %(seen)s claims drawn held", found.seen
+            )
+            parts.append(held % {"held": found.held, "seen": found.seen})
+        if self.reach.drawn:
+            parts.append(self.reach.words)
+        if found is None or self.untold:
+            parts.append(self.untold)
         elif found.low == found.high:
             parts.append(_("that is all of them"))
         else:
             told = _("%(low)s–%(high)s%% of the claims is what to count on")
             parts.append(told % {"low": self.low_percent, "high": self.high_percent})
         return join(parts)
+
+    @property
+    def under_way_words(self) -> list[str]:
+        """Which draws are not counted yet, one by one."""
+        said = _("Draw %(number)s is not counted yet: %(reach)s.")
+        return [said % {"number": number, "reach": reach.words} for number, reach in self.under_way]
 
     @property
     def more_words(self) -> str:
@@ -198,8 +245,12 @@ def beliefs(
     """
     where = [shown.at] if shown.at is not None else figures.tops(campaign, user)
     found = drawn(campaign, user, where, items=items) if campaign.has_draws else []  # type: ignore[attr-defined]
-    sample = Sample(found, shown, where)
-    total = replace(sample.belief("", shown.total, _anywhere), code=shown.at)
+    reached = {one.number: reach([one], shown) for one in found}
+    looked_at = [one for one in found if one.seen]
+    counted = [one for one in looked_at if reached[one.number].is_enough] or looked_at or found
+    sample = Sample(counted, shown, where)
+    under_way = tuple((one.number, reached[one.number]) for one in found if one not in counted)
+    total = replace(sample.belief("", shown.total, _anywhere), code=shown.at, under_way=under_way)
     if not in_full:
         return Beliefs(total)
     row_of = cache(lambda unit: figures.row_and_cell(unit, shown.at, where)[0])
@@ -224,6 +275,7 @@ class Sample:
     """Several draws read as one."""
 
     def __init__(self, found: Iterable[Found], shown: Board, where: list[str]) -> None:
+        self.found = found = list(found)
         self.shown = shown
         self.where = tuple(where)
         self.lots: dict[str, float] = {}
@@ -295,7 +347,8 @@ class Sample:
             units_here,
             more,
             round((more or 0) * each),
-            all(len(unit) == 12 and unit.isdigit() for units in by.values() for unit in units),
+            only_villages=all(len(unit) == 12 and unit.isdigit() for units in by.values() for unit in units),
+            reach=reach(self.found, self.shown, lies_here),
         )
 
     def _in_all(self, units: list[str], taken: list[str], known: Mapping[str, float]) -> int:
@@ -312,6 +365,17 @@ class Sample:
 
 def _anywhere(_code: str) -> bool:
     return True
+
+
+def reach(found: Iterable[Found], shown: Board, lies_here: Callable[[str], bool] = _anywhere) -> Reach:
+    """How far these draws have got in the units that lie here. Above a county nobody knows which claim nothing."""
+    went: dict[str, bool] = {}
+    for draw in found:
+        for unit, been in draw.sent.items():
+            of = shown.owing.get(unit, Counts())
+            if lies_here(unit) and (been or not shown.owing or of.done + of.verified):
+                went[unit] = been or went.get(unit, False)
+    return Reach(len(went), sum(went.values()))
 
 
 def _is_in(row_of: Callable[[str], object], row: object, unit: str) -> bool:

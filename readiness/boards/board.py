@@ -97,7 +97,9 @@ def _context(request: CadreRequest, campaign: Campaign, at: str | None, today: d
     past = asked.get("on")
     chosen = None if past else form.narrowed
     on = past or today
-    shown = figures.board(campaign, user, at=at, on=on, items=chosen, as_of=past)
+    stands = ladder.standing(campaign, user, on=on)
+    vetoed = ladder.vetoed(stands)
+    shown = figures.board(campaign, user, at=at, on=on, items=chosen, as_of=past, vetoed=vetoed)
     if at is not None and at not in shown.names:
         raise Http404
     # Items have no days of their own, and days no items.
@@ -166,14 +168,13 @@ def _context(request: CadreRequest, campaign: Campaign, at: str | None, today: d
         case "ranking":
             reached = places.reached_on(campaign, user, shown)
             week = figures.board(campaign, user, at=at, on=on, as_of=on - places.WEEK)
-            standing = ladder.standing(campaign, user)
-            return frame | {"ranking": places.ranking(campaign, shown.rows, reached, week.rows, standing)}
+            return frame | {"ranking": places.ranking(campaign, shown.rows, reached, week.rows, stands)}
     # Below a township's villages there are no units, but sections there are.
     has_cells = at is None or figures.BELOW[len(at)][1] > 0
     by_sections = not past and (asked.get("by") == "sections" or not has_cells)
     if by_sections:
         shown = items.by_section(campaign, user, shown, checklist, on=on, chosen=chosen)
-    standing = {} if past or by_sections else ladder.standing(campaign, user)
+    standing = {} if past or by_sections else ladder.named(stands)
     return (
         frame
         | _heat(campaign, shown, form, vacancies, standing, by_sections=by_sections)

@@ -6,7 +6,7 @@ its own. Up to the county a tally holds everything below it; above it, figures a
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
@@ -69,6 +69,7 @@ class Board:
     names: dict[str, str]  # of the unit, of those above it and of all below it that are shown
     owing: dict[str, Counts]  # units with tasks of their own; none above a county, where they are too many
     drawn: set[str]  # of those named, the units whose boundary is known
+    vetoed: Collection[str] = ()  # units of which a leader has said that their veto items count
 
     @property
     def path(self) -> list[tuple[str, str]]:
@@ -119,6 +120,7 @@ def board(
     on: date,
     items: list[int] | None = None,
     as_of: date | None = None,
+    vetoed: Collection[str] = (),
 ) -> Board:
     """The board at a unit, or of all that the reader sees (`at` None). Two queries.
 
@@ -126,20 +128,25 @@ def board(
         on: the day that decides what is overdue.
         items: count only the tasks of these items.
         as_of: as things stood at the end of this day; then `on` is the day after it.
+        vetoed: units of which a leader has said that their veto items count; elsewhere they colour nothing.
     """
     where = [at] if at is not None else tops(campaign, user)
-    own = _own(campaign, user, where, on=on, items=items, as_of=as_of)
+    is_high = bool(levels(where))
+    own = {
+        code: decided(counts, code, vetoed, with_below=is_high)
+        for code, counts in _own(campaign, user, where, on=on, items=items, as_of=as_of).items()
+    }
     shown: defaultdict[tuple[str | None, bool], dict[tuple[str, bool], Counts]] = defaultdict(dict)
     for code, counts in own.items():
         if counts.total:
             row, cell = row_and_cell(code, at, where)
             shown[row][cell] = shown[row].get(cell, Counts()) + counts
-    owing = {} if levels(where) else {code: counts for code, counts in own.items() if counts.total}
+    owing = {} if is_high else {code: counts for code, counts in own.items() if counts.total}
     codes = {code for (row, _), cells in shown.items() for code in (row, *(cell for cell, _ in cells))}
     names, drawn = _names(user, codes | set(owing), at)
     rows = [_row(campaign, row, is_whole, cells, names, on) for (row, is_whole), cells in shown.items()]
     rows.sort(key=lambda row: need(row.light, row.counts, row.code or ""))
-    return Board(at, sum((row.counts for row in rows), Counts()), rows, names, owing, drawn)
+    return Board(at, sum((row.counts for row in rows), Counts()), rows, names, owing, drawn, vetoed)
 
 
 def row_and_cell(code: str, at: str | None, where: list[str]) -> tuple[tuple[str | None, bool], tuple[str, bool]]:
@@ -206,6 +213,19 @@ def need(light: Light, counts: Counts, code: str) -> tuple[int, float, int, str]
 def light_of(campaign: Campaign, counts: Counts, on: date) -> Light:
     """The colour by the campaign's own rules, those that counted on this day."""
     return counts.light(red_percent=campaign.red_percent, vetoes=campaign.counts("vetoes", on))
+
+
+def decided(counts: Counts, code: str, vetoed: Collection[str], *, with_below: bool) -> Counts:
+    """Without the veto items of which no leader has said that they count (checklists/ladder.py).
+
+    Args:
+        code: the unit; what a site owes, its village owes.
+        with_below: whether all below it is counted in: then one vetoed unit there is enough.
+    """
+    unit = code.partition("S")[0]
+    if not counts.vetoes or unit in vetoed or (with_below and any(one.startswith(unit) for one in vetoed)):
+        return counts
+    return counts._replace(vetoes=0)
 
 
 def sums(on: date) -> dict[str, Any]:

@@ -48,10 +48,12 @@ def by_section(
     found: defaultdict[tuple[str | None, bool], defaultdict[str, Counts]]
     found = defaultdict(lambda: defaultdict(Counts))
     where = [shown.at] if shown.at is not None else figures.tops(campaign, user)
+    of_rows = shown.at is not None and len(shown.at) in ROW_LEVELS
     for (code, item), counts in _own(campaign, user, shown.at, where, on=on).items():
         if counts.total and item in section_of and (chosen is None or item in chosen):
             row, _ = figures.row_and_cell(code, shown.at, where)
-            found[row][section_of[item]] += counts
+            below = of_rows and code != shown.at
+            found[row][section_of[item]] += figures.decided(counts, code, shown.vetoed, with_below=below)
     rows = []
     for upper in shown.rows:
         parts = found[upper.code, upper.is_whole]

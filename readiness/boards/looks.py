@@ -6,12 +6,12 @@ from datetime import date, datetime
 from typing import Any
 
 from django.contrib.postgres.expressions import ArraySubquery
-from django.db.models import Count, IntegerField, OuterRef, Q, Subquery, Value
+from django.db.models import Count, Exists, IntegerField, OuterRef, Q, Subquery, Value
 from django.db.models.functions import Coalesce, JSONObject
 from django.utils import timezone
 
 from checklists.models import Campaign, Task
-from checklists.models.draw import Check, Draw
+from checklists.models.draw import Check, Draw, Round
 from readiness.boards import figures
 from villages import access
 
@@ -51,17 +51,21 @@ class Found:
     listed: list[Listed]
     items: set[int]  # those listed, if only a part of them was drawn
     seen: list[Seen]
+    sent: dict[str, bool]  # units that it drew -> whether anything was seen there
 
     @property
-    def last(self) -> date:
+    def last(self) -> date | None:
         """The day of the last look."""
-        return max(timezone.localdate(one.at) for one in self.seen)
+        return max((timezone.localdate(one.at) for one in self.seen), default=None)
 
 
 def drawn(campaign: Campaign, user: access.Person, where: list[str], *, items: list[int] | None = None) -> list[Found]:
-    """Draws of which something was looked at there, oldest first. One query.
+    """Draws that sent somebody there, oldest first. One query.
 
-    Above a county only draws that were made there or above count: those of single counties are their own.
+    Above a county only draws that were made there or above count: those of single counties are their own. A draw that
+    another one replaced before anybody had begun is none; of one that was begun, units that nobody went to any more
+    stay drawn. A draw tells everyone it reaches which units it drew, so they are not asked for by what the reader sees
+    of rounds.
     """
     is_high = bool(figures.levels(where))
     checks: Any = Check.objects.visible_to(user).from_draws().filter(_at(where), round__draw=OuterRef("pk"))
@@ -82,21 +86,33 @@ def drawn(campaign: Campaign, user: access.Person, where: list[str], *, items: l
         claims="claims",
         at="at",
     )
+    drew = Round.objects.filter(_at(where, "unit"), draw=OuterRef("pk"))
+    went = Exists(Check.objects.filter(round=OuterRef("pk")).exclude(result=Check.Result.UNSEEN))
+    drew = drew.exclude(rhythm__in=Round.CHOSEN).annotate(went=went).order_by("unit")
     draws: Any = Draw.objects.visible_to(user).filter(campaign=campaign, drawn_at__isnull=False)
+    begun = Exists(Check.objects.filter(round__draw=OuterRef("pk")))
+    draws = draws.exclude(~begun, replaced_by__drawn_at__isnull=False)
     if is_high:
         draws = draws.filter(among__in={code[:n] for code in where for n in (0, 2, 4, 6) if n <= len(code)})
-    draws = draws.annotate(looks=ArraySubquery(checks.values_list(look))).order_by("number")
+    sent = JSONObject(unit="unit_id", went="went")
+    draws = draws.annotate(looks=ArraySubquery(checks.values_list(look)), sent=ArraySubquery(drew.values_list(sent)))
     return [
-        Found(draw.number, draw.title, *listed(draw.frozen), [_seen(one) for one in draw.looks])
-        for draw in draws.only("number", "title", "frozen", "campaign")
-        if draw.looks
+        Found(
+            draw.number,
+            draw.title,
+            *listed(draw.frozen),
+            [_seen(one) for one in draw.looks],
+            {one["unit"]: one["went"] for one in draw.sent},
+        )
+        for draw in draws.order_by("number").only("number", "title", "frozen", "campaign")
+        if draw.sent
     ]
 
 
-def _at(where: Iterable[str]) -> Q:
+def _at(where: Iterable[str], unit: str = "task__unit") -> Q:
     condition = Q(pk__in=[])
     for code in where:
-        condition |= access.under("task__unit__code", code)
+        condition |= access.under(f"{unit}__code", code)
     return condition
 
 

@@ -1,7 +1,8 @@
 """The measures of a campaign: what is proposed, applied, declined, lifted; deciding, objecting, answering."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import date
+from functools import partial
 from typing import Any
 
 from django import forms
@@ -88,7 +89,9 @@ class AnswerForm(forms.Form):
 @require_safe
 def measures(request: CadreRequest, campaign_id: int) -> HttpResponse:
     """All measures against units in the reader's sight, what waits for a decision first."""
-    campaign = get_object_or_404(Campaign.objects.visible_to(request.user).select_related("ladder_by"), pk=campaign_id)
+    campaign = get_object_or_404(
+        Campaign.objects.visible_to(request.user).select_related("ladder_by", "decided_by"), pk=campaign_id
+    )
     return _page(request, campaign)
 
 
@@ -122,51 +125,50 @@ def table(request: CadreRequest, campaign_id: int) -> HttpResponse:
 @require_POST
 def decide(request: CadreRequest, measure_id: int) -> HttpResponse:
     """Applies or declines a measure."""
-    seen = Measure.objects.visible_to(request.user).select_related("campaign__ladder_by")
-    measure = get_object_or_404(seen, pk=measure_id)
+    measure = _seen(request, measure_id)
     access.require(access.may_decide(request.user, measure.unit_id))
-    form = DecisionForm(request.POST)
-    if not form.is_valid():
-        return _page(request, measure.campaign, wrong=(measure.pk, form), status=422)
-    try:
-        ladder.decide(measure, by=request.user, **form.cleaned_data)
-    except ladder.Refused as refused:
-        return _page(request, measure.campaign, wrong=(measure.pk, form), conflict=str(refused), status=409)
-    return _said(request, measure, _("Decided. The unit may object within %(n)d working days.") % {
-        "n": ladder.OBJECTION} if form.cleaned_data["to"] == State.APPLIED else _("Declined."))  # fmt: skip
+    said = _("Decided. The unit may object within %(n)d working days.") % {"n": ladder.OBJECTION}
+    if request.POST.get("to") == State.DECLINED:
+        said = _("Declined.")
+    return _take(request, measure, DecisionForm(request.POST), ladder.decide, said)
 
 
 @require_POST
 def object_to(request: CadreRequest, measure_id: int) -> HttpResponse:
     """Objects to a measure, for the unit that it is about."""
-    seen = Measure.objects.visible_to(request.user).select_related("campaign__ladder_by")
-    measure = get_object_or_404(seen, pk=measure_id)
+    measure = _seen(request, measure_id)
     access.require(access.may_object(request.user, measure.unit_id))
-    form = ObjectionForm(request.POST)
-    if not form.is_valid():
-        return _page(request, measure.campaign, wrong=(measure.pk, form), status=422)
-    try:
-        ladder.object_to(measure, by=request.user, on=timezone.localdate(), **form.cleaned_data)
-    except ladder.Refused as refused:
-        return _page(request, measure.campaign, wrong=(measure.pk, form), conflict=str(refused), status=409)
-    return _said(request, measure, _("Your objection is there; another leader than the one who decided answers it."))
+    said = _("Your objection is there; another leader than the one who decided answers it.")
+    objects = partial(ladder.object_to, on=timezone.localdate())
+    return _take(request, measure, ObjectionForm(request.POST), objects, said)
 
 
 @require_POST
 def answer(request: CadreRequest, measure_id: int) -> HttpResponse:
     """Answers an objection: the measure stays or is lifted."""
-    seen = Measure.objects.visible_to(request.user).select_related("campaign__ladder_by")
-    measure = get_object_or_404(seen, pk=measure_id)
+    measure = _seen(request, measure_id)
     hands = ladder.hands_of(request.user, [measure])
     access.require(ladder.may_answer(request.user, measure, hands=hands))
-    form = AnswerForm(request.POST)
+    return _take(request, measure, AnswerForm(request.POST), ladder.answer, _("Answered."))
+
+
+def _seen(request: CadreRequest, measure_id: int) -> Measure:
+    seen = Measure.objects.visible_to(request.user).select_related("campaign__ladder_by", "campaign__decided_by")
+    return get_object_or_404(seen, pk=measure_id)
+
+
+def _take(
+    request: CadreRequest, measure: Measure, form: forms.Form, verb: Callable[..., bool], said: str
+) -> HttpResponse:
+    """What a form says about a measure; what is not taken stands at its measure, with what was typed."""
     if not form.is_valid():
         return _page(request, measure.campaign, wrong=(measure.pk, form), status=422)
     try:
-        ladder.answer(measure, by=request.user, **form.cleaned_data)
+        verb(measure, by=request.user, **form.cleaned_data)
     except ladder.Refused as refused:
         return _page(request, measure.campaign, wrong=(measure.pk, form), conflict=str(refused), status=409)
-    return _said(request, measure, _("Answered."))
+    messages.success(request, said)
+    return back(request, otherwise=reverse("measures", args=[measure.campaign_id]) + f"#measure-{measure.pk}")
 
 
 def shown(found: Iterable[Measure], user: Cadre, *, on: date) -> list[dict[str, Any]]:
@@ -194,7 +196,7 @@ def _chosen(campaign: Campaign, user: Cadre, form: MeasureFilter) -> MeasureQuer
     chosen = form.cleaned_data if form.is_valid() else {}
     found = Measure.objects.visible_to(user).filter(campaign=campaign)
     for name in ("state", "rung"):
-        if chosen.get(name):
+        if chosen.get(name) not in (None, ""):
             found = found.filter(**{name: chosen[name]})
     if chosen.get("unit"):
         found = found.filter(access.under("unit__code", code_of(chosen["unit"])))
@@ -219,7 +221,11 @@ def _page(
     rows = shown(page.object_list, user, on=today)
     tallies = Tally.objects.visible_to(user).filter(campaign=campaign, unit__in={one.unit_id for one in page})
     adds = figures.sums(today)
-    now = {code: Counts(*numbers) for code, *numbers in tallies.values_list("unit").annotate(**adds).order_by()}
+    vetoed = ladder.vetoed(ladder.standing(campaign, user, on=today))
+    now = {
+        code: figures.decided(Counts(*numbers), code, vetoed, with_below=True)
+        for code, *numbers in tallies.values_list("unit").annotate(**adds).order_by()
+    }
     for row in rows:
         row["counts"] = now.get(row["measure"].unit_id, Counts())
         row["light"] = figures.light_of(campaign, row["counts"], today)
@@ -240,8 +246,3 @@ def _page(
         },
         status=status,
     )
-
-
-def _said(request: CadreRequest, measure: Measure, words: str) -> HttpResponse:
-    messages.success(request, words)
-    return back(request, otherwise=reverse("measures", args=[measure.campaign_id]) + f"#measure-{measure.pk}")

@@ -9,6 +9,8 @@ from typing import Any
 from django.db.models import Max, Q
 from django.db.models.functions import Left, Length
 
+from checklists import ladder
+from checklists.ladder import Rung
 from checklists.models import Campaign, DayTally
 from readiness.boards import figures
 from readiness.boards.answers import Contact, Vacancy
@@ -30,8 +32,9 @@ class Place:
     verified: Fraction  # shares of the points of all that applies
     claimed: Fraction
     reached_on: date | None  # the last day on which something was verified
-    is_warned: bool
+    is_last: bool  # among the last places that are to be warned
     was: int | None  # a week ago
+    is_warned: bool = False  # and a leader has decided so
     standing: str = ""  # the measure that stands against it
 
     @property
@@ -70,13 +73,15 @@ def ranking(
     rows: Iterable[Row],
     reached: Mapping[str, date],
     before: Iterable[Row],
-    standing: Mapping[str, str] | None = None,
+    standing: Mapping[str, set[int]] | None = None,
 ) -> list[Place]:
     """Units by the share of points verified, then claimed, then by who was there earlier. No query.
 
-    Units to which nothing applies have no place. The last places that are warned are as many as the campaign says,
-    with everyone who shares the highest of them.
+    Units to which nothing applies have no place. The last places that may be warned are as many as the campaign says,
+    with everyone who shares the highest of them; who is among them no longer is not warned, whatever was decided.
     """
+    stands = standing or {}
+    named = ladder.named(stands)
     was = {row.code: place for place, row in _in_order(before, {})}
     order = _in_order(rows, reached)
     worst = order[-campaign.last_places :][0][0] if campaign.last_places and order else len(order) + 1
@@ -89,7 +94,8 @@ def ranking(
             reached.get(row.code or ""),
             place >= worst,
             was.get(row.code),
-            (standing or {}).get(row.code or "", ""),
+            place >= worst and Rung.WARNING in stands.get(row.code or "", ()),
+            named.get(row.code or "", ""),
         )
         for place, row in order
     ]

@@ -1,12 +1,12 @@
 """What the ladder of measures proposes, and why: read off the tallies of today and of past days, written by nobody.
 
-Three grounds: a unit stays red, it stays among the last places, or a veto item of its own is overdue or sent back. All
-count only days from the one on which the ladder was switched on. The host proposes nothing against itself, sites
+Of the ladder: a unit stays red, it stays among the last places; both count only days from the one on which the ladder
+was switched on. By rules of their own: it is among the last places now (a warning), or a veto item of its own is
+overdue or sent back. The host proposes nothing against itself, sites
 belong to their villages, and a unit to which nothing applies owes nothing.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator
 from datetime import date, datetime
 from typing import Any
 
@@ -19,12 +19,14 @@ from checklists.models import Campaign, DayTally, Measure, Tally, Task
 from checklists.workdays import workday_before
 from readiness.boards import figures, places
 from readiness.boards.light import Counts, Light
+from readiness.boards.places import Place
 from villages import access
 
 
 def propose_all(*, on: date) -> int:
-    """Proposes in every campaign whose ladder is on; how many were new. Twice a day is no harm."""
-    running = Campaign.objects.running().filter(ladder_from__lte=on)
+    """Proposes in every campaign where a rule is on; how many were new. Twice a day is no harm."""
+    some = Q(ladder_from__lte=on) | Q(vetoes=True) | Q(ranking=True, last_places__gt=0)
+    running = Campaign.objects.running().filter(some)
     return sum(ladder.propose(campaign, found(campaign, on=on), on=on) for campaign in running)
 
 
@@ -34,7 +36,7 @@ def found(campaign: Campaign, *, on: date) -> list[Proposal]:
     A rung by staying red needs the one below applied, and a working week since; what was declined or lifted rests
     as long.
     """
-    if not ladder.proposes(campaign, on):
+    if not campaign.has_measures:
         return []
     now = _counts(campaign, Tally, on=on)
     rests, applied = _so_far(campaign, on)
@@ -46,16 +48,21 @@ def found(campaign: Campaign, *, on: date) -> list[Proposal]:
         elif rung < Rung.VETO and decided_at and ladder.rested(decided_at, on):
             day = timezone.localdate(decided_at).isoformat()
             proposed[unit, rung + 1] = {"rule": "still", "days": STILL, "since": day}
-    for unit, counts, grounds in _last(campaign, on):
-        now.setdefault(unit, counts)
-        if unit not in applied:
-            proposed.setdefault((unit, Rung.BULLETIN), grounds)
+    last = _last_places(campaign, on)
+    before = _last_a_week_ago(campaign, on) if last else {}
+    for place, of in last:
+        unit = place.row.code or ""
+        now.setdefault(unit, place.row.counts)
+        stands = {"place": place.place, "of": of}
+        proposed[unit, Rung.WARNING] = {"rule": "place"} | stands
+        if unit in before and unit not in applied:
+            proposed.setdefault((unit, Rung.BULLETIN), {"rule": "last"} | stands | {"was": before[unit]})
     for unit, items in _vetoes(campaign, on).items():
         proposed[unit, Rung.VETO] = {"rule": "veto", "items": items}
     return [
         Proposal(unit, rung, grounds | _figures(now[unit], on))
         for (unit, rung), grounds in proposed.items()
-        if unit in now and (unit, rung) not in rests
+        if unit in now and (unit, rung) not in rests and ladder.proposes(campaign, grounds["rule"], on)
     ]
 
 
@@ -73,36 +80,39 @@ def _counts(campaign: Campaign, kept: Any, *, on: date, **only: Any) -> dict[str
 
 
 def _red_since(campaign: Campaign, now: dict[str, Counts], on: date) -> dict[str, date]:
-    """Units that are red and were so at the end of each of the last working days, with the first of these."""
-    red = {code for code, of in now.items() if figures.light_of(campaign, of, on) == Light.RED}
+    """Units that are red and were so at the end of each of the last working days, with the first of these.
+
+    Red by what is overdue: veto items have a rule of their own.
+    """
+    red = {code for code, of in now.items() if of.light(red_percent=campaign.red_percent) == Light.RED}
     day = on
     for _ in range(STILL):
         day = workday_before(day)
         if not red or campaign.ladder_from is None or day < campaign.ladder_from:
             return {}
         then = _counts(campaign, DayTally, on=day, day__lte=day, unit__in=red)
-        red = {code for code, of in then.items() if figures.light_of(campaign, of, day) == Light.RED}
+        red = {code for code, of in then.items() if of.light(red_percent=campaign.red_percent) == Light.RED}
     return dict.fromkeys(red, day)
 
 
-def _last(campaign: Campaign, on: date) -> Iterator[tuple[str, Counts, dict[str, Any]]]:
-    """Units that are warned in the ranking now and were a week ago, in the order that the ranking page shows."""
-    week = on - places.WEEK
-    if not campaign.last_places or campaign.ladder_from is None or week < campaign.ladder_from:
-        return
-    if not campaign.counts("ranking", week):
-        return
-    everything, at = access.Onlooker(campaign.host_id), campaign.host_id
-    shown = figures.board(campaign, everything, at=at, on=on)
-    before = figures.board(campaign, everything, at=at, on=week, as_of=week)
+def _last_places(campaign: Campaign, on: date) -> list[tuple[Place, int]]:
+    """The last places in the order that the ranking page shows, each with how many there are."""
+    if not campaign.last_places or not campaign.counts("ranking", on):
+        return []
+    everything = access.Onlooker(campaign.host_id)
+    shown = figures.board(campaign, everything, at=campaign.host_id, on=on)
     order = places.ranking(campaign, shown.rows, places.reached_on(campaign, everything, shown), [])
+    return [(place, len(order)) for place in order if place.is_last]
+
+
+def _last_a_week_ago(campaign: Campaign, on: date) -> dict[str, int]:
+    """Unit -> its place then, if that was among the last, and ladder and ranking counted already."""
+    week, everything = on - places.WEEK, access.Onlooker(campaign.host_id)
+    if campaign.ladder_from is None or week < campaign.ladder_from or not campaign.counts("ranking", week):
+        return {}
+    before = figures.board(campaign, everything, at=campaign.host_id, on=week, as_of=week)
     reached = places.reached_on(campaign, everything, before, until=week)
-    warned = {p.row.code: p.place for p in places.ranking(campaign, before.rows, reached, []) if p.is_warned}
-    for place in order:
-        if place.is_warned and place.row.code in warned:
-            was = warned[place.row.code]
-            grounds = {"rule": "last", "place": place.place, "of": len(order), "was": was}
-            yield place.row.code or "", place.row.counts, grounds
+    return {p.row.code or "": p.place for p in places.ranking(campaign, before.rows, reached, []) if p.is_last}
 
 
 def _vetoes(campaign: Campaign, on: date) -> dict[str, list[str]]:
@@ -120,7 +130,7 @@ def _vetoes(campaign: Campaign, on: date) -> dict[str, list[str]]:
 
 
 def _so_far(campaign: Campaign, on: date) -> tuple[set[tuple[str, int]], dict[str, tuple[int, datetime]]]:
-    """What rests after a no, and of each unit the highest rung that stands with its time. One query."""
+    """What rests after a no, and of each unit the highest rung that stands with its time; warnings are none."""
     rests: set[tuple[str, int]] = set()
     applied: dict[str, tuple[int, datetime]] = {}
     said = Measure.objects.filter(campaign=campaign).exclude(state=State.PROPOSED).order_by("rung")
@@ -128,8 +138,8 @@ def _so_far(campaign: Campaign, on: date) -> tuple[set[tuple[str, int]], dict[st
         "unit", "rung", "state", "decided_at", "answered_at"
     ):
         last = answered_at or decided_at
-        if state == State.APPLIED and decided_at:
+        if state == State.APPLIED and decided_at and rung > Rung.WARNING:
             applied[unit] = (rung, decided_at)
-        elif last and not ladder.rested(last, on):
+        elif state != State.APPLIED and last and not ladder.rested(last, on):
             rests.add((unit, rung))
     return rests, applied

@@ -81,8 +81,8 @@ def _weak(weak: Iterable[Weak]) -> Sheet:
 
 
 def _belief(found: Beliefs) -> Sheet:
-    header = [_("What"), _("Last looked at"), _("Applying"), _("Claimed, verified ones included")]
-    header += [_("Units looked at"), _("Drawn and looked at"), _("Held"), _("Could not be seen")]
+    header = [_("What"), _("Last looked at"), _("Applying"), _("Verified"), _("Claimed, not yet verified")]
+    header += [_("Units drawn"), _("Units visited"), _("Drawn and looked at"), _("Held"), _("Could not be seen")]
     header += [_("To count on, % of the claims, from"), _("To count on, % of the claims, to")]
     header += [_("Claimed too much, points, from"), _("Claimed too much, points, to"), _("In words")]
     rows = [_believed(one, one.name) for one in (*found.rows, *found.draws)]
@@ -91,6 +91,7 @@ def _belief(found: Beliefs) -> Sheet:
 
 def _believed(of: Belief, name: str) -> list[object]:
     found = of.estimate
-    seen = [found.units, found.seen, found.held] if found else [0, 0, 0]
+    seen = [found.seen, found.held] if found else [0, 0]
     told = [of.low_percent, of.high_percent, of.gap_low, of.gap_high] if of.is_known else [None] * 4
-    return [name, of.day, of.counts.applying, of.claimed, *seen, of.unseen, *told, of.words]
+    here = [of.counts.applying, of.counts.verified, of.counts.done, of.reach.drawn, of.reach.visited]
+    return [name, of.day, *here, *seen, of.unseen, *told, of.words]

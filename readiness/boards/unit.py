@@ -14,7 +14,7 @@ from django.utils import timezone
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST, require_safe
 
-from checklists import chases, help, ticks
+from checklists import chases, help, ladder, ticks
 from checklists.evidence.shown import Seen, seen
 from checklists.findings import ledger, sources
 from checklists.forms import ChaseForm
@@ -118,6 +118,8 @@ def _unit_page(
     chases_here = campaign.is_running and access.may_chase(user, unit.pk) and chases.hearers(answering, user)
     against = Measure.objects.visible_to(user).filter(campaign=campaign, unit=unit)
     against = against.select_related("decided_by", "objected_by", "answered_by")
+    told = list(against) if campaign.has_measures else []
+    vetoed = {code for one in told if (one.rung, one.state) == (ladder.Rung.VETO, ladder.State.APPLIED)}
     here = reverse("unit_tasks", args=[campaign.pk, code])
     found, saw = list[Finding](), list[Seen]()
     if "findings" in unit.beside:
@@ -136,7 +138,7 @@ def _unit_page(
             "campaign": campaign,
             "unit": unit,
             "counts": counts,
-            "light": figures.light_of(campaign, counts, today),
+            "light": figures.light_of(campaign, figures.decided(counts, code, vetoed, with_below=False), today),
             "sections": sections,
             "late": [(task, chased.get(task.pk)) for task in late],
             "to_chase": sum(task.pk not in chased for task in late) if chases_here else 0,
@@ -163,7 +165,7 @@ def _unit_page(
             "has_below": "units" in unit.beside,
             "has_board": figures.has_board(unit.code),
             "above": [(upper.code, upper.name) for upper in above],
-            "measures": measures.shown(against, user, on=today) if campaign.ladder_from else [],
+            "measures": measures.shown(told, user, on=today),
         },
         status=status,
     )

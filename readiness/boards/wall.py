@@ -17,6 +17,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
+from checklists import ladder
 from checklists.models import Campaign, State, Task, TaskEvent
 from readiness.boards import answers, belief, board, figures, live, places, words
 from readiness.boards.figures import Board, Cell, Row
@@ -94,7 +95,8 @@ def _theme(request: HttpRequest) -> str:
 
 
 def _context(campaign: Campaign, reader: access.Person, at: str | None, today: date) -> dict[str, Any]:
-    shown = figures.board(campaign, reader, at=at, on=today)
+    stands = ladder.standing(campaign, reader, on=today)
+    shown = figures.board(campaign, reader, at=at, on=today, vetoed=ladder.vetoed(stands))
     if at is not None and at not in shown.names:
         raise Http404
     vacancies = answers.vacancies(campaign, reader, shown, on=today)
@@ -104,7 +106,7 @@ def _context(campaign: Campaign, reader: access.Person, at: str | None, today: d
     curve = board.progress(campaign, days, coming, today)
     ranking: list[places.Place] = []
     if campaign.counts("ranking", today):
-        ranking = places.ranking(campaign, shown.rows, places.reached_on(campaign, reader, shown), [])
+        ranking = places.ranking(campaign, shown.rows, places.reached_on(campaign, reader, shown), [], stands)
     titles = [("sum", _("Overview")), ("heat", _("Heat map")), ("weak", _("Weak places")), ("curve", _("Curve"))]
     return {
         "campaign": campaign,

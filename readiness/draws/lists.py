@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db.models import CharField, Exists, ExpressionWrapper, F, OuterRef, Q, Value
 
-from checklists import draws
+from checklists import draws, ladder
 from checklists.draws import recipe
 from checklists.draws.recipe import ALL, DIGITS, FrozenList, Inspector
 from checklists.models import Campaign, Draw, Item, Responsibility, Round, Tally, Task
@@ -59,7 +59,11 @@ def gather(
     named = list(units.order_by("code").values_list("code", "name"))
     before = drawn_before(campaign, number, wishes["repeat"], wishes["last"], instead_of)
     counts = counts_of(campaign, user, among, kind, on)
-    light_of = {code: figures.light_of(campaign, one, on) for code, one in counts.items()}
+    vetoed = ladder.vetoed(ladder.standing(campaign, user, on=on)) if wishes["groups"] == "light" else ()
+    light_of = {
+        code: figures.light_of(campaign, figures.decided(one, code, vetoed, with_below=True), on)
+        for code, one in counts.items()
+    }
     by_risk = wishes["chances"] == "risk"
     can_be_drawn = []
     for code, name in named:

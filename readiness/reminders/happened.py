@@ -59,7 +59,7 @@ CHASED = """
 MEASURED = """
     SELECT CASE WHEN k.said THEN 'measure-said:' ELSE 'measure:' END || m.id,
            CASE WHEN NOT k.said THEN 'measured' WHEN m.state = 'lifted' THEN 'lifted' ELSE 'upheld' END,
-           m.campaign_id, m.unit_id, 0, (%(rungs)s::text[])[m.rung],
+           m.campaign_id, m.unit_id, 0, (%(rungs)s::text[])[m.rung + 1],
            CASE WHEN k.said THEN m.answered_by_id ELSE m.decided_by_id END,
            CASE WHEN k.said THEN m.answer ELSE m.reason END, NULL::date,
            CASE WHEN k.said THEN m.objected_by_id END

@@ -7,8 +7,8 @@ import pytest
 from playwright.sync_api import Dialog, Page, Route, expect
 
 from checklists import rounds
-from checklists.models import Check, Finding, Round, Task
-from tests import factories
+from checklists.models import Check, EvidenceUse, Finding, Round, Task, Upload
+from tests import factories, proofs
 from tests.browser.conftest import HEIGHTS, Visit, World
 from tests.browser.test_accessibility import faults, layout
 from tests.factories import MAPLE, WILLOW
@@ -63,6 +63,38 @@ def kept(page: Page) -> int:
     )
 
 
+def photos_kept(page: Page) -> int:
+    """Photos on the device, whoever's."""
+    return int(
+        page.evaluate(
+            """() => new Promise(done => { indexedDB.open("readiness-photos").onsuccess = event => {
+              event.target.result.transaction("photos").objectStore("photos").count().onsuccess =
+                found => done(found.target.result); }; })"""
+        )
+    )
+
+
+def fill_up(page: Page, n: int) -> None:
+    """So many photos of somebody else's wait on the device."""
+    page.evaluate(
+        """n => new Promise(done => { indexedDB.open("readiness-photos").onsuccess = event => {
+          const change = event.target.result.transaction("photos", "readwrite");
+          for (let at = 0; at < n; at += 1)
+            change.objectStore("photos").put({ number: String(at), action: "", by: 0, file: new File(["x"], "x.jpg") });
+          change.oncomplete = done; }; })""",
+        n,
+    )
+
+
+def snap(page: Page, task: int, *names: str) -> None:
+    """Adds photos to what was seen of a task."""
+    card = page.locator(f".check[data-task='{task}']")
+    if not card.locator("details.add-photo[open]").count():
+        card.locator("details.add-photo summary").click()
+    files: list[Any] = [{"name": name, "mimeType": "image/jpeg", "buffer": proofs.photo()} for name in names]
+    card.locator("input[name=files]").set_input_files(files)
+
+
 def offline(page: Page, *, is_so: bool) -> None:
     page.context.set_offline(is_so)
 
@@ -77,8 +109,18 @@ def test_ten_answers_without_a_line_are_kept_and_arrive_once_each(visit: Visit, 
         answer(page, task, result, "" if result == "holds" else f"第{n}处没有签字")
         expect(page.locator(f".check[data-task='{task}'] .waits")).to_be_visible()
     expect(page.locator("#line")).to_contain_text("未上传 10 条")
+    snap(page, tasks[1], "栏.jpg", "门.jpg")
+    snap(page, tasks[3], "丢.jpg")
+    expect(page.locator("#line")).to_contain_text("照片未上传 3 张")
+    expect(page.locator(f".check[data-task='{tasks[1]}'] .sending")).to_contain_text("已存本机，等待上传")
+    page.locator(f".check[data-task='{tasks[3]}'] .waits button").click()  # taken back, with its photo
+    expect(page.locator("#line")).to_contain_text("照片未上传 2 张")
+    answer(page, tasks[3], "holds")
     expect(page.locator("#looked")).to_have_text("10")
-    assert kept(page) == 10
+    assert (kept(page), photos_kept(page)) == (10, 2)
+    fill_up(page, 18)
+    snap(page, tasks[2], "满.jpg")
+    expect(page.locator(f".check[data-task='{tasks[2]}'] .sending")).to_contain_text("本机最多存20张")
     assert not Check.objects.exists()
     page.click("#finish")  # stays: first what is here is sent
     assert page.url.endswith(trip.get_absolute_url())
@@ -87,8 +129,14 @@ def test_ten_answers_without_a_line_are_kept_and_arrive_once_each(visit: Visit, 
     assert Check.objects.count() == 10
     assert set(Check.objects.values_list("task", flat=True)) == set(tasks)
     assert kept(page) == 0
+    expect(page.locator(f".check[data-task='{tasks[2]}'] .files li")).to_have_count(1)
+    assert photos_kept(page) == 18  # somebody else's are left alone
     assert Finding.objects.count() == 3
     assert not Check.objects.filter(seen_at=None).exists()
+    uses = EvidenceUse.objects.order_by("evidence__name").values_list("evidence__name", "check_seen__task")
+    assert sorted(uses) == [("栏.jpg", tasks[1]), ("满.jpg", tasks[2]), ("门.jpg", tasks[1])]
+    assert not Upload.objects.exists()
+    expect(page.locator(f".check[data-task='{tasks[1]}'] .files li")).to_have_count(2)
     answer(page, tasks[2], "holds")  # what could not be seen can be decided
     expect(page.locator(f".check[data-task='{tasks[2]}'] form.look")).to_have_count(0)
     page.reload()
@@ -135,16 +183,30 @@ def test_leaving_warns_while_something_waits_and_it_is_still_there_afterwards(vi
     answer(page, second, "holds")
     page.locator(f".check[data-task='{second}'] .waits button").click()  # a wrong tap
     expect(page.locator("#line")).to_contain_text("未上传 1 条")
+    snap(page, first, "门.jpg")
+    expect(page.locator("#line")).to_contain_text("照片未上传 1 张")
     page.route("**/checks/", lambda route: route.abort(NO_LINE))
     offline(page, is_so=False)
     page.goto("/rounds/")
     assert warned == ["beforeunload"]
-    expect(page.locator("#line")).to_contain_text("未上传 1 条")
+    expect(page.locator("#line")).to_contain_text("未上传 1 条；照片未上传 1 张")
     expect(page.locator(f"[data-round='{trip.pk}']")).to_contain_text("本机还有 1 条")
+    lost: list[int] = []
+
+    def lose(route: Route) -> None:
+        if lost:
+            route.continue_()
+            return
+        lost.append(route.fetch().status)  # the server has all of the photo by now
+        route.abort(NO_LINE)
+
+    page.route("**/uploads/**", lose)
     page.unroute("**/checks/")
     page.evaluate("dispatchEvent(new Event('online'))")
     expect(page.locator("#line")).to_be_hidden()
     assert Check.objects.get().task_id == first
+    assert lost == [200]
+    assert (photos_kept(page), EvidenceUse.objects.get().check_seen_id) == (0, Check.objects.get().pk)
 
 
 def test_whoever_logs_in_next_on_the_device_sends_none_of_it(visit: Visit, trip: Round, world: World) -> None:

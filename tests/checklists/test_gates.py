@@ -74,6 +74,36 @@ def test_a_phase_closes_once_its_gate_items_are_done_everywhere(campaign: Campai
     assert "已关闭" in as_("mei").get(f"/campaigns/{campaign.pk}/", {"show": "battle"}).text
 
 
+def test_a_leader_can_have_it_closed_although_gate_items_are_owed(campaign: Campaign, cast: Cast, as_: As) -> None:
+    """Named, with a reason, in the history with what was owed; on the page as long as it is closed."""
+    phase, ada, mei = gated(campaign, cast["mei"]), as_("ada"), cast["mei"]
+    claim(campaign, cast["bao"])
+    gates(campaign).filter(unit=LAKE).update(state="open", done_by=None, done_at=None)
+    url = f"/campaigns/{campaign.pk}/setup/phases/"
+    assert "close-leader" not in ada.get(url).text
+    refused = ada.post(f"{url}{phase.pk}/close/").text
+    assert "湖村" in refused
+    assert 'id="close-leader"' in refused
+    for wrong in ({"leader": mei.pk}, {"despite": "道路中断"}, {"despite": "道路中断", "leader": cast["su"].pk},
+                  {"despite": "长" * 401, "leader": mei.pk}):  # fmt: skip
+        assert ada.post(f"{url}{phase.pk}/close/", wrong).status_code == 422
+    phase.refresh_from_db()
+    assert not phase.is_closed
+    assert ada.post(f"{url}{phase.pk}/close/", {"despite": "道路中断", "leader": mei.pk}).status_code == 302
+    phase.refresh_from_db()
+    assert (phase.closed_by, phase.despite_by, phase.closed_despite) == (cast["ada"], mei, "道路中断")
+    noted = Change.objects.get(campaign=campaign, fields__has_key="closing").note
+    assert "Mei决定" in noted
+    assert "湖村" in noted
+    assert "道路中断" in noted
+    assert "道路中断" in ada.get(url).text
+    phases.reopen(phase, by=cast["ada"], reason="路通了")
+    claim(campaign, cast["bao"])
+    assert phases.close(phase, by=cast["ada"], despite="道路中断", leader=mei)
+    phase.refresh_from_db()
+    assert (phase.despite_by, phase.closed_despite) == (None, ""), "nothing was owed"
+
+
 def test_opening_it_again_needs_a_reason(campaign: Campaign, cast: Cast, as_: As) -> None:
     phase, ada = gated(campaign, cast["mei"]), as_("ada")
     claim(campaign, cast["bao"])
@@ -249,7 +279,7 @@ def test_last_places_are_warned_with_their_rule_once_a_leader_ranks(campaign: Ca
     assert send(ada, campaign, last_places=1).status_code == 422, "there is no ranking"
     assert send(ada, campaign, ranking="on", last_places=1, decided_by=cast["mei"].pk).status_code == 302
     page = mei.get(f"/campaigns/{campaign.pk}/", {"show": "ranking"}).text
-    assert "后1名警示" in page
+    assert "末1名（含并列）由系统建议预警，由领导决定" in page
     assert "Mei" in page
     Campaign.objects.update(ranking_from=timezone.localdate() + ONE)
     assert "ranking" not in mei.get(f"/campaigns/{campaign.pk}/", {"show": "ranking"}).context

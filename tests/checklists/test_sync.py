@@ -16,7 +16,7 @@ from hypothesis.stateful import initialize, invariant, rule, run_state_machine_a
 from checklists import course, launch, more_time, sync, ticks
 from checklists.evidence import arriving
 from checklists.evidence.things import Thing
-from checklists.models import Campaign, Item, Responsibility, Task, TaskEvent
+from checklists.models import Campaign, Item, Measure, Responsibility, Task, TaskEvent
 from tests import factories, proofs
 from tests.checklists.conftest import Undone
 from tests.checklists.test_tallies import drift
@@ -183,7 +183,7 @@ def test_a_closed_campaign_opens_again_with_a_reason(campaign: Campaign, cast: d
     tick(factories.task(campaign), cast["lan"])
 
 
-def test_an_overdue_veto_makes_a_unit_red_once_a_leader_has_switched_it_on(
+def test_an_overdue_veto_makes_a_unit_red_once_a_leader_has_switched_it_on_and_one_has_decided_here(
     campaign: Campaign, cast: dict[str, Cadre], as_: LogIn
 ) -> None:
     task, ada = factories.task(campaign), as_("ada")
@@ -200,6 +200,10 @@ def test_an_overdue_veto_makes_a_unit_red_once_a_leader_has_switched_it_on(
     assert ada.post(url, sent).status_code == 422, "nobody decided it"
     assert ada.post(url, sent | {"decided_by": cast["lan"].pk}).status_code == 422, "no leader"
     assert ada.post(url, sent | {"decided_by": cast["mei"].pk}).status_code == 302
+    assert light() == "amber"
+    veto = {"rung": Measure.Rung.VETO, "state": "applied", "decided_by": cast["mei"], "reason": "逾期"}
+    grounds = {"rule": "veto", "items": ["x"], "on": "2026-03-11", "overdue": 1, "returned": 0, "applying": 3}
+    Measure.objects.create(campaign=campaign, unit_id=WILLOW, grounds=grounds, decided_at=timezone.now(), **veto)
     assert light() == "red"
     board = ada.get(f"/campaigns/{campaign.pk}/").context["board"]
     assert {cell.code: str(cell.light) for row in board.rows for cell in row.cells}[WILLOW] == "red"

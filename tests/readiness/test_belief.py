@@ -186,9 +186,15 @@ def in_groups(*townships: str) -> dict[str, str]:
     return {code: code[:9] for code in codes if code.startswith(townships or COUNTY)}
 
 
+def send(drawn: Draw, by: Cadre, unit: str) -> Round:
+    """The round of a unit that was drawn."""
+    sent = {"campaign": drawn.campaign, "unit_id": unit, "draw": drawn}
+    return Round.objects.get_or_create(**sent, defaults={"rhythm": "patrol", "made_by": by})[0]
+
+
 def visit(drawn: Draw, by: Cadre, unit: str, fails: int = 0) -> None:
     """Looks at all ten claims of a unit; so many do not hold."""
-    there = Round.objects.create(campaign=drawn.campaign, unit_id=unit, draw=drawn, rhythm="patrol", made_by=by)
+    there = send(drawn, by, unit)
     tasks = Task.objects.filter(campaign=drawn.campaign, unit=unit).order_by("pk")
     Check.objects.bulk_create(
         [
@@ -210,8 +216,8 @@ def believed(client: Client, campaign: Campaign, query: str = "") -> Belief:
 def test_without_a_draw_nobody_can_tell_and_the_board_says_how_much_to_look_at(county: Campaign, as_: As) -> None:
     page = as_("mei").get(f"/campaigns/{county.pk}/")
     of = page.context["belief"].total
-    assert (of.estimate, of.units, of.claimed_percent, of.only_villages) == (None, 27, 100, True)
-    assert "自报100%（含已核实）；还没有随机抽查过，有多少属实说不准" in page.content.decode()
+    assert (of.estimate, of.units, of.claimed, of.only_villages) == (None, 27, 270, True)
+    assert "还没抽查过，说不准" in page.content.decode()
     assert f"再查{of.more}个村（约{of.more * 10}项）" in page.content.decode()
 
 
@@ -225,10 +231,11 @@ def test_the_board_says_what_was_claimed_what_held_and_what_to_count_on(county: 
     assert of.estimate.held == 108
     assert of.is_known
     assert of.low_percent < 90 < of.high_percent
-    told = f"自报100%（含已核实）；抽查120项，属实108项；可信{of.low_percent}%–{of.high_percent}%"
+    told = f"报完成的抽查120项，属实108项；12个抽中单位已查12个；可信{of.low_percent}%–{of.high_percent}%"
     assert told in words
-    assert f"比自报少{of.gap_low}到{of.gap_high}个百分点" in words
+    assert f"比报的少{of.gap_low}到{of.gap_high}个百分点" in words
     assert page.context["board"].total.done == 270  # claimed and verified stay as they are
+    assert "含已核实" not in words + as_("mei").get(f"/campaigns/{county.pk}/?show=belief").content.decode()
     wall = as_("mei").get(f"/campaigns/{county.pk}/wall/").content.decode()
     assert told in wall
     english = as_("mei")
@@ -256,7 +263,9 @@ def test_each_township_and_each_draw_has_its_line_and_its_file(county: Campaign,
     address = f"/campaigns/{county.pk}/table/?show=belief"
     table = list(csv.reader(io.StringIO(as_("mei").get(address).content.decode("utf-8-sig"))))
     assert [row[0] for row in table[1:]] == ["合计", "西镇", "东镇", "1 东镇", "2 西镇"] or len(table) == 6
-    assert {row[5] for row in table[1:]} == {"160", "80"}
+    assert table[0][2:9] == ["应办", "核实", "自报待核实", "抽中单位", "查过的单位", "抽到并查过", "属实"]
+    assert table[1][2:9] == ["270", "0", "270", "16", "16", "160", "112"]
+    assert {row[7] for row in table[1:]} == {"160", "80"}
     # Each figure opens the tasks behind it.
     tasks = as_("mei").get(f"/campaigns/{county.pk}/tasks/?show=unfounded&under={WEST}")
     assert tasks.context["page"].paginator.count == 48
@@ -285,7 +294,7 @@ def test_too_few_is_said_and_what_would_be_enough(county: Campaign, cast: Cast, 
     of = page.context["belief"].total
     assert not of.is_known
     assert of.more
-    assert "抽查10项，属实9项；查得太少，说不准" in page.content.decode()
+    assert "抽查10项，属实9项；1个抽中单位已查1个；查得太少，说不准" in page.content.decode()
     assert f"再查{of.more}个村（约{of.more * 10}项）" in page.content.decode()
     # One unit of which everything was seen is known, whatever is not known of the others.
     row = next(
@@ -294,7 +303,83 @@ def test_too_few_is_said_and_what_would_be_enough(county: Campaign, cast: Cast, 
         if row.code == WILLOW
     )
     assert row.is_known
-    assert row.words == "自报100%（含已核实）；抽查10项，属实9项；全部查过了"
+    assert row.words == "报完成的抽查10项，属实9项；1个抽中单位已查1个；全部查过了"
+
+
+@pytest.mark.parametrize(
+    ("visited", "left", "told"),
+    [
+        (24, 6, ""),
+        (22, 8, "抽中的还没查够，说不准"),
+        (0, 8, "抽中的还没去查，说不准"),
+    ],
+)
+def test_drawn_units_that_nobody_visited_are_counted_as_drawn_and_below_four_in_five_nothing_is_told(
+    county: Campaign, cast: Cast, as_: As, visited: int, left: int, told: str
+) -> None:
+    """Also those that another draw took back; one that claims nothing is neither."""
+    more = {f"{WEST}{n}": f"{n}村村民委员会" for n in range(301, 311)}
+    factories.units(more)
+    factories.launch(county.template, county.host, inspects_on=county.inspects_on, on=timezone.localdate())
+    Task.objects.filter(state="open").update(state="done", done_by=cast["lan"], done_at=timezone.now())
+    drawn = draw(county, (cast["su"], cast["ada"]), in_groups())
+    codes = [*VILLAGES, *WESTERN, *more]
+    for unit in codes[:visited]:
+        visit(drawn, cast["su"], unit, fails=1)
+    for unit in codes[visited : visited + left]:
+        send(drawn, cast["su"], unit)
+    send(drawn, cast["su"], codes[-1])
+    Task.objects.filter(unit=codes[-1]).update(state="open", done_by=None, done_at=None)
+    if visited:
+        draw(county, (cast["su"], cast["ada"]), in_groups(), instead_of=drawn, reason="重抽")
+    address = f"/campaigns/{county.pk}/"
+    of, said = believed(as_("mei"), county), f"{visited + left}个抽中单位已查{visited}个"
+    assert (of.reach.drawn, of.reach.visited, of.untold) == (visited + left, visited, told)
+    pages = [address, f"{address}?show=belief", f"{address}wall/", f"{address}table/?show=belief"]
+    assert [said in as_("mei").get(page).content.decode("utf-8-sig") for page in pages] == [True] * 4
+    for page in pages if told else []:
+        shown = as_("mei").get(page).content.decode("utf-8-sig")
+        assert told in shown
+        assert "可信0%" not in shown and f"可信{of.low_percent}%–" not in shown
+
+
+def test_a_new_draw_under_way_is_named_and_takes_nothing_from_what_was_told(
+    county: Campaign, cast: Cast, as_: As
+) -> None:
+    done = draw(county, (cast["su"], cast["ada"]), in_groups())
+    for unit in (*VILLAGES[:6], *WESTERN[:6]):
+        visit(done, cast["su"], unit, fails=1)
+    before = believed(as_("mei"), county)
+    begun = draw(county, (cast["su"], cast["ada"]), in_groups(), title="第二次")
+    visit(begun, cast["su"], VILLAGES[6], fails=9)
+    for unit in (VILLAGES[7], WESTERN[6]):
+        send(begun, cast["su"], unit)
+    now = believed(as_("mei"), county)
+    assert (now.estimate, now.reach, now.is_known) == (before.estimate, before.reach, True)
+    assert now.under_way_words == ["第2次抽查还没有计入：3个抽中单位已查1个。"]
+    for unit in (VILLAGES[7], WESTERN[6]):
+        visit(begun, cast["su"], unit)
+    now = believed(as_("mei"), county)
+    assert (now.reach.drawn, now.reach.visited, now.under_way) == (15, 15, ())
+    # A draw that was replaced before anybody began is none.
+    gone = draw(county, (cast["su"], cast["ada"]), in_groups())
+    send(gone, cast["su"], VILLAGES[9])
+    assert [number for number, _ in believed(as_("mei"), county).under_way] == [3]
+    draw(county, (cast["su"], cast["ada"]), in_groups(), instead_of=gone, reason="名单有误")
+    assert believed(as_("mei"), county).under_way == ()
+
+
+def test_where_much_could_not_be_seen_nothing_is_told(county: Campaign, cast: Cast, as_: As) -> None:
+    drawn = draw(county, (cast["su"], cast["ada"]), in_groups())
+    for unit in (*VILLAGES[:6], *WESTERN[:6]):
+        for n, task in enumerate(Task.objects.filter(unit=unit).order_by("pk")):
+            look(task, drawn, cast["su"], "unseen" if n < 2 else "holds")
+    of = believed(as_("mei"), county)
+    assert (of.unseen, of.untold) == (24, "")
+    look(Task.objects.filter(unit=VILLAGES[7])[0], drawn, cast["su"], "unseen")
+    of = believed(as_("mei"), county)
+    assert (of.unseen, of.reach.drawn, of.reach.visited) == (25, 13, 12)
+    assert of.words == "报完成的抽查96项，属实96项；13个抽中单位已查12个；看不到的太多，说不准"
 
 
 def test_a_group_of_which_nothing_was_drawn_is_not_vouched_for(county: Campaign, cast: Cast, as_: As) -> None:
@@ -304,7 +389,7 @@ def test_a_group_of_which_nothing_was_drawn_is_not_vouched_for(county: Campaign,
     page = as_("mei").get(f"/campaigns/{county.pk}/")
     of = page.context["belief"].total
     assert (of.outside, of.outside_percent) == (110, 41)
-    assert "110项自报（41%）没有抽到，不在其内" in page.content.decode()
+    assert "110项报完成的（41%）没有抽到，不在其内" in page.content.decode()
     Task.objects.filter(unit__code__startswith=EAST).exclude(unit__in=VILLAGES[:8]).update(
         state="open", done_by=None, done_at=None
     )
@@ -488,7 +573,7 @@ def test_a_campaign_in_which_nothing_is_claimed(county: Campaign, as_: As) -> No
     Task.objects.update(state="open", done_by=None, done_at=None)
     page = as_("mei").get(f"/campaigns/{county.pk}/?show=belief")
     of = page.context["belief"].total
-    assert (of.claimed_percent, of.more, of.more_words, of.units) == (0, None, "", 0)
+    assert (of.claimed, of.more, of.more_words, of.units) == (0, None, "", 0)
     assert page.context["belief"].rows == []
     ticks.record(factories.task(county, "a-1"), by=Cadre.objects.get(name="Lan"), event=uuid.uuid4(), state="done")
     assert len(as_("mei").get(f"/campaigns/{county.pk}/?show=belief").context["belief"].rows) == 1

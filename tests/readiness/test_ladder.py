@@ -252,26 +252,28 @@ def test_among_the_last_places_two_weeks_running(strict: Campaign, cast: Cast) -
     assert of(strict, day) == set(), "there is no ranking"
     Campaign.objects.update(**on)
     strict.refresh_from_db()
-    assert of(strict, day) == {(EAST, 1)}
-    (one,) = proposals.found(strict, on=day)
+    assert of(strict, day) == {(EAST, 0), (EAST, 1)}
+    one = next(one for one in proposals.found(strict, on=day) if one.rung == 1)
     assert {name: one.grounds[name] for name in ("rule", "place", "of", "was")} == {
         "rule": "last", "place": 2, "of": 2, "was": 2,
     }  # fmt: skip
-    for name, value in {
-        "ranking_from": week + timedelta(days=1),
-        "ladder_from": week + timedelta(days=1),
-        "last_places": 0,
-    }.items():
+    for name, value, left in (
+        ("ranking_from", week + timedelta(days=1), {(EAST, 0)}),
+        ("ladder_from", week + timedelta(days=1), {(EAST, 0)}),
+        ("ladder_from", None, {(EAST, 0)}),
+        ("ranking_from", day + timedelta(days=1), set()),
+        ("last_places", 0, set()),
+    ):
         changed = Campaign.objects.get(pk=strict.pk)
         setattr(changed, name, value)
-        assert of(changed, day) == set(), name
+        assert of(changed, day) == left, name
     # A week ago the East had all its points, and lost them since: then the West was last.
     for tally in Tally.objects.filter(campaign=strict, unit=EAST):
         for then, sign in ((week, 1), (day, -1)):
             DayTally.objects.create(
                 campaign=strict, unit_id=EAST, day=then, due_on=tally.due_on, points_verified=sign * tally.points
             )
-    assert of(strict, day) == set()
+    assert of(strict, day) == {(EAST, 0)}
 
 
 def test_a_veto_says_the_light_before_its_day_as_if_it_were_off(strict: Campaign, cast: Cast) -> None:
@@ -283,6 +285,86 @@ def test_a_veto_says_the_light_before_its_day_as_if_it_were_off(strict: Campaign
     strict.vetoes_from = RED_FROM
     assert figures.light_of(strict, counts, RED_FROM - timedelta(days=1)) == Light.AMBER
     assert figures.light_of(strict, counts, RED_FROM) == Light.RED
+
+
+def test_a_warning_is_shown_only_while_a_leaders_decision_and_its_reason_stand(cast: Cast, as_: As) -> None:
+    """On the board and the wall; before that it is a proposal among the measures, also without the ladder."""
+    today = timezone.localdate()
+    campaign = factories.campaign(on=today - timedelta(days=9), days=60)
+    Task.objects.filter(campaign=campaign, unit=LAKE).update(
+        state="verified", done_by=cast["bao"], done_at=at(today), verified_by=cast["su"], verified_at=at(today)
+    )
+    Campaign.objects.update(ranking=True, last_places=1, decided_by=cast["mei"])
+    mei, url = as_("mei"), f"/campaigns/{campaign.pk}/"
+
+    def warned() -> list[bool]:
+        board = mei.get(url, {"show": "ranking"})
+        shown = {place.row.code for place in board.context["ranking"] if place.is_warned}
+        return [shown == {EAST}, "末位预警</a>" in board.text, "<em>末位预警</em>" in mei.get(f"{url}wall/").text]
+
+    assert proposals.propose_all(on=today) == 1
+    measure = Measure.objects.get(unit=EAST, rung=0)
+    assert warned() == [False] * 3
+    assert "排在末位（第2名，共2名）" in mei.get(f"{url}measures/", {"rung": 0}).text
+    ladder.decide(measure, by=cast["mei"], to="applied", reason="属实")
+    assert warned() == [True] * 3
+    noted = Change.objects.filter(campaign=campaign, unit=EAST).order_by("pk")
+    assert [one.lines for one in noted] == [[("末位预警", "", "建议")], [("末位预警", "建议", "已实施")]]
+    Task.objects.filter(campaign=campaign, unit__code__startswith=EAST).update(
+        state="verified", done_by=cast["bao"], done_at=at(today), verified_by=cast["su"], verified_at=at(today)
+    )
+    assert warned() == [False] * 3, "it is not the last any more"
+    Task.objects.filter(campaign=campaign, unit__code__startswith=EAST).update(
+        state="open", done_by=None, done_at=None, verified_by=None, verified_at=None
+    )
+    Measure.objects.filter(pk=measure.pk).update(
+        state="lifted", objection="断电", objected_by=cast["bao"], objected_at=at(today), answer="属实",
+        answered_by=cast["tang"], answered_at=timezone.now(),
+    )  # fmt: skip
+    assert warned() == [False] * 3
+
+
+def test_a_veto_item_makes_red_only_while_a_leaders_decision_stands(cast: Cast, as_: As) -> None:
+    """On the board, by section, on the wall and the unit's page; a past day keeps what was decided by then."""
+    today = timezone.localdate()
+    campaign = factories.campaign(on=today - timedelta(days=9), days=60)
+    Campaign.objects.update(vetoes=True, decided_by=cast["mei"], red_percent=100)
+    Task.objects.filter(campaign=campaign, unit__in=(MAPLE, LAKE), item__number="v-1").update(
+        veto=True, due_on=today - timedelta(days=3)
+    )
+    told_since(campaign, today - timedelta(days=9))
+    mei, url = as_("mei"), f"/campaigns/{campaign.pk}/"
+
+    def reds(query: str = "") -> set[str]:
+        board = mei.get(f"{url}?{query}").context["board"]
+        return {one.code for row in board.rows for one in (row, *row.cells) if one.light == Light.RED}
+
+    def pages() -> list[bool]:
+        wall = mei.get(f"{url}wall/").context["board"]
+        sections = mei.get(f"{url}?by=sections").context["cells"]
+        return [
+            mei.get(f"{url}units/{MAPLE}/").context["light"] == Light.RED,
+            dict(wall.lights)[Light.RED] == 1,
+            any(cell.light == Light.RED for row in sections.rows for cell in row.cells if row.code == EAST),
+            mei.get(f"{url}measures/").context["rows"][0]["light"] == Light.RED,
+        ]
+
+    assert proposals.propose_all(on=today) == 2, "the ladder is off"
+    measure = Measure.objects.get(unit=MAPLE, rung=3)
+    Measure.objects.get(unit=LAKE, rung=3)
+    assert reds() == set()
+    assert pages() == [False] * 4
+    ladder.decide(measure, by=cast["mei"], to="applied", reason="属实")
+    assert reds() == {EAST, MAPLE}, "the lake village's stays a proposal"
+    assert pages()[:3] == [True] * 3
+    yesterday = f"on={today - timedelta(days=1)}"
+    assert reds(yesterday) == set()
+    Measure.objects.filter(pk=measure.pk).update(decided_at=at(today - timedelta(days=2)))
+    assert reds(yesterday) == {EAST, MAPLE}
+    ladder.object_to(measure, by=cast["bao"], objection="断电", on=today)
+    ladder.answer(measure, by=cast["tang"], upheld=True, answer="属实")
+    assert reds() == set()
+    assert reds(yesterday) == {EAST, MAPLE}, "then it stood"
 
 
 # ---- Deciding, objecting, answering --------------------------------------------------------------------------------
