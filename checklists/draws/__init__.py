@@ -152,6 +152,32 @@ def in_force(rounds: RoundQuerySet) -> RoundQuerySet:
     return standing
 
 
+def held_back(rounds: RoundQuerySet, user: access.Person) -> RoundQuerySet:
+    """Those that somebody has still to go on and that do not show themselves to the user: nobody is warned (四不两直)."""
+    waiting = in_force(rounds).open().exclude(campaign__status=Campaign.Status.CLOSED)
+    return waiting.exclude(pk__in=Round.objects.visible_to(user).values("pk"))
+
+
+def is_open_to(user: access.Person, draw: Draw) -> bool:
+    """Whether the user may know all that was drawn, and by which secret and numbers. Once nobody has to go any more,
+    everybody may; until then those to whom each round shows itself.
+    """
+    return not held_back(Round.objects.filter(draw=draw), user).exists()
+
+
+def may_read_list(user: access.Person, draw: Draw) -> access.Verdict:
+    """Read what is drawn from; not while it leaves out units that were drawn before and that somebody has still to
+    visit: it would name them.
+    """
+    left_out = [code for code, _name in recipe.read(draw.frozen).left_out]
+    before = Round.objects.filter(campaign=draw.campaign_id, unit__in=left_out, draw__drawn_at__lt=draw.announced_at)
+    if not left_out or not held_back(before, user).exists():
+        return access.YES
+    return access.Verdict(
+        False, _("This list leaves out what was drawn before. It is shown once the rounds there are over.")
+    )
+
+
 def differences(draw: Draw) -> list[str]:
     """Where the rounds that the database keeps are not what secret, numbers and list say; empty: nothing is amiss."""
     found = []

@@ -131,6 +131,7 @@ def give_number(request: CadreRequest, draw_id: int) -> HttpResponse:
 def list_file(request: CadreRequest, draw_id: int) -> HttpResponse:
     """The frozen list, byte for byte as it is hashed."""
     found = get_object_or_404(Draw.objects.visible_to(request.user), pk=draw_id)
+    access.require(draws.may_read_list(request.user, found))
     response = HttpResponse(found.frozen, content_type="text/plain; charset=utf-8")
     response.headers["Content-Disposition"] = 'attachment; filename="list.txt"'
     return response
@@ -138,6 +139,7 @@ def list_file(request: CadreRequest, draw_id: int) -> HttpResponse:
 
 def _page(request: CadreRequest, draw: Draw, *, form: NumberForm | None = None, status: int = 200) -> HttpResponse:
     frozen = recipe.read(draw.frozen)
+    reads = draws.may_read_list(request.user, draw)
     gives = access.may_give_number(request.user, draw.among_id)
     replaced_by = getattr(draw, "replaced_by", None)
     waits = not draw.is_drawn and replaced_by is None and draw.campaign.is_running
@@ -146,7 +148,9 @@ def _page(request: CadreRequest, draw: Draw, *, form: NumberForm | None = None, 
         "campaign": draw.campaign,
         "said": words.recipe_of(draw, frozen),
         "listed": recipe.hashed(draw.frozen),
-        "sizes": _sizes(frozen),
+        "reads": reads,
+        "sizes": _sizes(frozen) if reads else [],
+        "take": frozen.take,
         "replaced_by": replaced_by,
         "waits": waits,
         "form": form or (NumberForm() if waits and gives and draw.number_one_by != request.user else None),
@@ -156,26 +160,39 @@ def _page(request: CadreRequest, draw: Draw, *, form: NumberForm | None = None, 
         and bool(access.may_draw(request.user, draw.among_id) and draws.may_announce(request.user, draw.campaign)),
     }
     if draw.is_drawn:
-        drawn = recipe.draw(frozen, draw.secret, draw.number_one, draw.number_two)
-        rounds = {one.unit_id: one for one in draws.with_standing(Round.objects.filter(draw=draw))}
-        seen = counted(Round.objects.visible_to(request.user).filter(draw=draw))
-        visits = {one.unit_id: one for one in seen}
-        context |= {
-            "lines": [
-                (
-                    unit,
-                    words.group(frozen.groups[unit.group]),
-                    words.why(unit.risks),
-                    drawn.sent[unit.code],
-                    rounds.get(unit.code),
-                    visits.get(unit.code),
-                )
-                for unit in drawn.units
-            ],
+        context |= _outcome(request.user, draw, frozen)
+    return render(request, "draws/draw.html", context, status=status)
+
+
+def _outcome(user: Cadre, draw: Draw, frozen: recipe.FrozenList) -> dict[str, Any]:
+    """What came of a draw, as far as the user may know of it by now: all of it, or the lines of rounds that they see."""
+    drawn = recipe.draw(frozen, draw.secret, draw.number_one, draw.number_two)
+    rounds = {one.unit_id: one for one in draws.with_standing(draw.rounds.all())}
+    visits = {one.unit_id: one for one in counted(Round.objects.visible_to(user).filter(draw=draw))}
+    is_open = draws.is_open_to(user, draw)
+    found: dict[str, Any] = {
+        "is_open": is_open,
+        "lines": [
+            (
+                unit,
+                words.group(frozen.groups[unit.group]),
+                words.why(unit.risks),
+                drawn.sent[unit.code],
+                rounds.get(unit.code),
+                visits.get(unit.code),
+            )
+            for unit in drawn.units
+            if is_open or unit.code in visits
+        ],
+    }
+    if is_open:
+        found |= {
             "items": drawn.items if frozen.take_items else (),
+            "secret": draw.secret,
+            "numbers": [(draw.number_one, draw.number_one_by), (draw.number_two, draw.number_two_by)],
             "script": shell.script(frozen, draw.secret, draw.number_one, draw.number_two),
         }
-    return render(request, "draws/draw.html", context, status=status)
+    return found
 
 
 def _whole(seen: Any) -> Any:

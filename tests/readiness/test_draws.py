@@ -105,24 +105,97 @@ def test_items_are_drawn_too(campaign: Campaign, as_: As) -> None:
     assert all(one.items.count() == 3 for one in every.rounds.all())
 
 
-def test_the_page_tells_hashes_first_and_all_the_rest_after_the_draw(campaign: Campaign, as_: As) -> None:
+def test_the_page_tells_hashes_first_and_all_the_rest_once_the_rounds_are_over(campaign: Campaign, as_: As) -> None:
     draw = announced(campaign, as_("ada"))
     lan, su = as_("lan"), as_("su")
     page = page_of(draw, lan)
-    assert draw.commitment in page
-    assert recipe.hashed(draw.frozen) in page
     assert recipe.hashed(draw.secret) == draw.commitment
     assert draw.secret not in page
     give(draw, su, "123454321")
     assert "123454321" not in page_of(draw, as_("mei"))
     assert "Su" in page_of(draw, lan)
-    give(draw, as_("mei"), "7")
-    for shown in (draw.secret, "123454321", "sha256sum", "/list.txt"):
-        assert shown in page_of(draw, lan)
+    give(draw, as_("mei"), "7654567")
+    told = (draw.secret, "123454321", "7654567", "sha256sum")
+    for who, over in (("su", False), ("lan", False), ("lan", True)):
+        if over:
+            end(*draw.rounds.all())
+        page = page_of(draw, as_(who))
+        for shown in told:
+            assert (shown in page) is (over or who == "su"), (who, over)
+        assert ("在本次督查全部结束后公开" in page) is not (over or who == "su")
+        for always in (draw.commitment, recipe.hashed(draw.frozen), "/list.txt"):
+            assert always in page
+
+
+VILLAGES = {WILLOW: "柳村", MAPLE: "枫村", LAKE: "湖村"}
+
+
+def end(*visits: Round) -> None:
+    for one in visits:
+        Round.objects.filter(pk=one.pk).update(finished_by=one.made_by, finished_at=timezone.now())
+
+
+def test_nobody_reads_of_a_visit_in_its_draw_before_it_is_over(campaign: Campaign, as_: As, cast: Cast) -> None:
+    """By everyone of the cast whom the draw reaches: which villages its page names, and whether it tells the secret."""
+    cast["wei"] = factories.cadre("Wei", Role.TOWNSHIP_STAFF, WEST)
+    first = drawn(campaign, as_, take="3", roles=["township_staff"])
+    visits = {one.unit_id: one for one in first.rounds.all()}
+    assert {code: one.inspectors.get().username for code, one in visits.items()} == {
+        WILLOW: "wei", MAPLE: "wei", LAKE: "bao",
+    }  # fmt: skip
+
+    def told(draw: Draw, who: str) -> tuple[set[str], bool]:
+        page = page_of(draw, as_(who))
+        assert ("Wei" in page or "Bao" in page) == any(name in page for name in VILLAGES.values())
+        shell, numbers = 'id="script"' in page, "0042" in page or ">2<" in page
+        assert (draw.secret in page) == shell == numbers
+        return {code for code, name in VILLAGES.items() if name in page}, shell
+
+    def check(draw: Draw, wanted: dict[str, tuple[set[str], bool]], others: tuple[set[str], bool]) -> None:
+        for who in ("mei", "ada", "su", "wei", "bao", "lan", "hong", "lin", "tang", "deng", "an"):
+            assert told(draw, who) == wanted.get(who, others), who
+
+    whole = {*VILLAGES}, True
+    check(first, dict.fromkeys(("mei", "ada", "su"), whole) | {"wei": ({WILLOW, MAPLE}, False), "bao": ({LAKE}, False)},
+          (set(), False))  # fmt: skip
+    end(visits[WILLOW])  # shows itself where it is seen
+    check(
+        first,
+        dict.fromkeys(("mei", "ada", "su"), whole)
+        | {"wei": ({WILLOW, MAPLE}, False), "bao": ({WILLOW, LAKE}, False), "hong": (set(), False),
+           "deng": (set(), False)},
+        ({WILLOW}, False),
+    )  # fmt: skip
+
+    # What is drawn instead takes the place of the other two, which opens the first; and waits itself.
+    assert again(first, campaign, as_("ada"), reason="下大雨", roles=["township_staff"], take="2").status_code == 302
+    second = Draw.objects.get(number=2)
+    give(second, as_("su"), "1")
+    give(second, as_("mei"), "2")
+    check(first, {}, whole)
+    assert told(second, "lan") == told(second, "tang") == (set(), False)
+
+    # A list that leaves out what waits would tell.
+    third = announced(campaign, as_("ada"), take="1", repeat="last", last="1", reason="再抽一个村")
+    for who, reads in (("lan", False), ("tang", False), ("an", False), ("su", True), ("mei", True)):
+        answer = as_(who).get(f"/draws/{third.pk}/list.txt")
+        assert answer.status_code == (200 if reads else 403)
+        assert ("/list.txt" in page_of(third, as_(who))) is reads
+    end(*second.rounds.all())
+    assert as_("lan").get(f"/draws/{third.pk}/list.txt").status_code == 200
+    check(second, {}, ({MAPLE, LAKE}, True))
+
+
+def test_a_closed_campaign_opens_its_draws(campaign: Campaign, as_: As, cast: Cast) -> None:
+    draw = drawn(campaign, as_)
+    assert draw.secret not in page_of(draw, as_("lan"))
+    course.steer(campaign, "closed", by=cast["ada"])
+    assert draw.secret in page_of(draw, as_("lan"))
 
 
 def test_the_shell_text_of_the_page_prints_the_same_list(campaign: Campaign, as_: As, tmp_path: Path) -> None:
     draw = drawn(campaign, as_, chances="risk", groups="township", least="1", take_items="2")
+    end(*draw.rounds.all())
     lan = as_("lan")
     answer = lan.get(f"/draws/{draw.pk}/list.txt")
     assert recipe.hashed(answer.content.decode()) == recipe.hashed(draw.frozen)
@@ -484,7 +557,7 @@ def test_a_draw_made_again_needs_a_reason_and_both_stand(campaign: Campaign, as_
     assert standing == {begun.pk: (True, False), other.pk: (False, True)}
     assert Round.objects.count() == 4
     assert f'href="/draws/{second.pk}/"' in page_of(first, as_("lan"))
-    assert page_of(first, as_("lan")).count("is-off") == 1
+    assert page_of(first, as_("mei")).count("is-off") == 1
     page = page_of(second, as_("lan"))
     assert f'href="/draws/{first.pk}/"' in page
     assert "两名检查员病了" in page
