@@ -6,15 +6,17 @@ from contextlib import contextmanager
 from typing import Any
 
 from django.db import transaction
-from django.db.models import BooleanField, Exists, ExpressionWrapper, Max, OuterRef, Q
+from django.db.models import BooleanField, Count, Exists, ExpressionWrapper, OuterRef, Q, Subquery
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from checklists.draws import recipe
 from checklists.draws.recipe import Drawn, FrozenList
 from checklists.models import Campaign, Check, Draw, Round
+from checklists.models.campaign import CampaignQuerySet
 from checklists.models.draw import RoundQuerySet
 from villages import access
 from villages.models import Cadre, Post, Unit
@@ -30,6 +32,24 @@ class Refused(Exception):
         self.message = message
 
 
+class NeedsReason(Refused):
+    """Another draw among the same units is not done: whoever draws beside it says why."""
+
+    def __init__(self, draw: Draw, left: int) -> None:
+        """`left`: at how many of the units drawn nobody has begun; none if it is not made yet."""
+        said = _("Draw %(n)d, “%(title)s”, among the same units still waits for its numbers. Say why another is drawn.")
+        if draw.is_drawn:
+            said = ngettext(
+                "Draw %(n)d, “%(title)s”, was among the same units, and nobody has begun at %(left)d of those drawn. "
+                "Say why you draw again.",
+                "Draw %(n)d, “%(title)s”, was among the same units, and nobody has begun at %(left)d of those drawn. "
+                "Say why you draw again.",
+                left,
+            )
+        super().__init__(said % {"n": draw.number, "title": draw.title, "left": left})
+        self.draw = draw
+
+
 def may_announce(user: Cadre, campaign: Campaign) -> access.Verdict:
     """Announce a draw in this campaign, somewhere."""
     if not (verdict := access.may_draw_some(user, campaign.host_id)):
@@ -39,10 +59,34 @@ def may_announce(user: Cadre, campaign: Campaign) -> access.Verdict:
     return access.YES
 
 
+def numbered(campaigns: CampaignQuerySet) -> CampaignQuerySet:
+    """With the number that each one's next draw gets, `next_draw`."""
+    last = Draw.objects.filter(campaign=OuterRef("pk")).order_by("-number").values("number")[:1]
+    return campaigns.annotate(next_draw=Coalesce(Subquery(last), 0) + 1)
+
+
 def next_number(campaign: Campaign) -> int:
     """The number that the campaign's next draw gets."""
-    last: int = Draw.objects.filter(campaign=campaign).aggregate(last=Coalesce(Max("number"), 0))["last"]
-    return last + 1
+    found: int = numbered(Campaign.objects.filter(pk=campaign.pk)).values_list("next_draw", flat=True).get()
+    return found
+
+
+def require_reason(campaign: Campaign, *, among: Unit, kind: str, reason: str) -> None:
+    """A draw is not redone quietly: as long as one among some of the same units waits for its numbers, or for somebody
+    to begin at a unit that it drew, the next one says why. One query, or none if it does.
+
+    Raises:
+        NeedsReason: it does not.
+    """
+    if reason:
+        return
+    nobody_came = with_standing(Round.objects.filter(draw=OuterRef("pk"))).open().filter(begun=False)
+    left = Coalesce(Subquery(nobody_came.order_by().values("draw").annotate(n=Count("pk")).values("n")), 0)
+    shares = Q(among__in=access.above(among.code)) | access.under("among__code", among.code)
+    earlier: Any = Draw.objects.filter(shares, campaign=campaign, recipe__kind=kind, replaced_by__isnull=True)
+    earlier = earlier.annotate(left=left).filter(Q(drawn_at__isnull=True) | Q(left__gt=0))
+    if (found := earlier.defer("frozen").order_by("-number").first()) is not None:
+        raise NeedsReason(found, found.left)
 
 
 def announce(
@@ -66,6 +110,7 @@ def announce(
 
     Raises:
         Refused: another draw has this number, the one to be replaced has been replaced, or the campaign does not run.
+        NeedsReason: another draw among the same units is not done, and nobody says why it is drawn again.
         recipe.Unfit: nothing can be drawn from this list.
     """
     recipe.check(frozen)
@@ -79,6 +124,7 @@ def announce(
             )
         if instead_of and Draw.objects.filter(instead_of=instead_of).exists():
             raise Refused(_("This draw has been replaced already."))
+        require_reason(campaign, among=among, kind=wishes["kind"], reason=reason)
         secret = secrets.token_hex(SECRET_BYTES)
         return Draw.objects.create(
             campaign=campaign,

@@ -48,7 +48,7 @@ def of_campaign(request: CadreRequest, campaign_id: int) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def new(request: CadreRequest, campaign_id: int) -> HttpResponse:
     """What to draw from and how; POST shows the list that this leads to, and then announces it."""
-    seen = Campaign.objects.visible_to(request.user).select_related("host")
+    seen = draws.numbered(Campaign.objects.visible_to(request.user).select_related("host"))
     campaign = get_object_or_404(seen, pk=campaign_id)
     access.require(draws.may_announce(request.user, campaign))
     instead_of: Draw | None = None
@@ -59,7 +59,7 @@ def new(request: CadreRequest, campaign_id: int) -> HttpResponse:
         )
         access.require(access.may_draw(request.user, instead_of.among_id))
     places = [instead_of.among] if instead_of else _places(campaign, request.user)
-    number = draws.next_number(campaign)
+    number: int = campaign.next_draw  # type: ignore[attr-defined]  # as `numbered` counts
     items = lists.asked_items(campaign)
     form = DrawForm(
         request.POST if request.method == "POST" else None,
@@ -69,7 +69,7 @@ def new(request: CadreRequest, campaign_id: int) -> HttpResponse:
         again=instead_of is not None,
         initial=_usual(instead_of),
     )
-    frozen = None
+    frozen = beside = None
     if form.is_valid():
         among = next(unit for unit in places if unit.code == form.cleaned_data["among"])
         on = timezone.localdate()
@@ -78,6 +78,7 @@ def new(request: CadreRequest, campaign_id: int) -> HttpResponse:
         )
         try:
             recipe.check(frozen)
+            reason = form.cleaned_data["reason"]
             if "announce" in request.POST:
                 draw = draws.announce(
                     campaign,
@@ -88,15 +89,20 @@ def new(request: CadreRequest, campaign_id: int) -> HttpResponse:
                     wishes=form.wishes,
                     by=request.user,
                     instead_of=instead_of,
-                    reason=form.cleaned_data.get("reason", ""),
+                    reason=reason,
                 )
                 messages.success(request, _("The draw is announced. Now two people each give a number."))
                 return redirect("draw", draw.pk)
+            draws.require_reason(campaign, among=among, kind=form.wishes["kind"], reason=reason)
         except recipe.Unfit as unfit:
             form.refuse(unfit)
+        except draws.NeedsReason as refused:
+            form.add_error("reason", str(refused.message))
+            beside = refused.draw
         except draws.Refused as refused:
             form.add_error(None, str(refused.message))
     context: dict[str, Any] = {"campaign": campaign, "form": form, "number": number, "instead_of": instead_of}
+    context["beside"] = beside
     if frozen and not form.errors:
         context |= {"frozen": frozen, "sizes": _sizes(frozen), "lots": _lots(frozen)}
     return render(request, "draws/new.html", context, status=422 if form.errors else 200)

@@ -44,8 +44,9 @@ def new(campaign: Campaign, client: Client, **wishes: Any) -> Any:
 
 
 def announced(campaign: Campaign, client: Client, **wishes: Any) -> Draw:
-    """A draw by the form."""
+    """A draw by the form; beside another one, with a reason."""
     number = draws.next_number(campaign)
+    wishes = {"reason": "再抽一次" if number > 1 else ""} | wishes
     answer = new(campaign, client, announce="1", number=number, **wishes)
     assert answer.status_code == 302, complaints(answer)
     return Draw.objects.get(campaign=campaign, number=number)
@@ -373,7 +374,7 @@ def test_every_unit_drawn_before_leaves_none(campaign: Campaign, as_: As) -> Non
     drawn(campaign, as_, take="3")
     answer = new(campaign, as_("ada"), number="2")
     assert list(answer.context["form"].errors) == ["repeat"]
-    assert new(campaign, as_("ada"), number="2", repeat="none").status_code == 200
+    assert new(campaign, as_("ada"), number="2", repeat="none", reason="再抽一次").status_code == 200
 
 
 def test_units_that_take_no_part_are_not_drawn(campaign: Campaign, as_: As) -> None:
@@ -452,7 +453,7 @@ def test_no_unit_comes_again_where_it_shall_not(
             try:
                 draw = draws.announce(
                     campaign, frozen, number=number, title="抽查", among=among, wishes=wishes, by=cast["ada"],
-                    instead_of=replaced, reason="换" if replaced else "",
+                    instead_of=replaced, reason="换",
                 )  # fmt: skip
             except recipe.Unfit:
                 assert take > 3 - len(gone)
@@ -566,6 +567,52 @@ def test_a_draw_made_again_needs_a_reason_and_both_stand(campaign: Campaign, as_
     assert {code for code, _ in recipe.read(third.frozen).left_out} == {begun.unit_id}
 
 
+def test_another_draw_beside_one_that_is_not_done_says_why(campaign: Campaign, as_: As, cast: Cast) -> None:
+    ada, wishes = as_("ada"), {"title": "第二次", "repeat": "none"}
+    first = announced(campaign, ada)
+
+    def refused(**other: Any) -> str:
+        """What the form says, with the announcement and without: it is kept, and nothing is made."""
+        for announce in ({}, {"announce": "1"}):
+            answer = new(campaign, ada, number="2", **wishes | announce | other)
+            assert answer.status_code == 422
+            assert list(answer.context["form"].errors) == ["reason"]
+            assert 'value="第二次"' in answer.text
+            assert f'href="/draws/{first.pk}/"' in answer.text
+            assert f"?instead_of={first.pk}" in answer.text
+        assert not Draw.objects.filter(number=2).exists()
+        (said,) = complaints(answer)
+        assert "第1次抽取“第一次抽查”" in said
+        return said
+
+    assert "还没有给齐两个数" in refused()
+    give(first, as_("su"), "1")
+    give(first, as_("mei"), "2")
+    assert "有2个还没有人去检查" in refused()
+    refused(repeat="all", take="1")  # nor by leaving out what was drawn
+    refused(among=EAST, roles=["supervisor"])  # nor among a part of it
+    refused(items="section:一(一)", reason="  ")
+    assert new(campaign, ada, kind="township", number="2", take="1").status_code == 200
+    frozen = recipe.read(first.frozen)
+    with pytest.raises(draws.NeedsReason):  # who comes past the form
+        draws.announce(campaign, frozen, number=2, title="二", among=first.among, wishes=first.recipe, by=cast["su"])
+
+    begun, other = first.rounds.order_by("pk")
+    task = Task.objects.filter(unit=begun.unit_id)[0]
+    seen = {"id": factories.body()["event"], "result": "holds", "by": cast["su"], "was": task.state}
+    Check.objects.create(round=begun, task=task, **seen)
+    assert "有1个还没有人去检查" in refused()
+    second = announced(campaign, ada, reason="先去更远的村", **wishes)
+    for page in (page_of(second, as_("lan")), as_("lan").get(f"/campaigns/{campaign.pk}/draws/").text):
+        assert "先去更远的村" in page
+    end(other)
+    assert list(new(campaign, ada, number="3", repeat="none").context["form"].errors) == ["reason"]  # the second one waits by now
+    give(second, as_("su"), "1")
+    give(second, as_("mei"), "2")
+    end(*second.rounds.all())
+    assert new(campaign, ada, number="3", repeat="none").status_code == 200
+
+
 def test_a_draw_replaced_before_it_was_made_is_not_made_any_more(campaign: Campaign, as_: As) -> None:
     first = announced(campaign, as_("ada"))
     assert again(first, campaign, as_("ada"), reason="名单有误").status_code == 302
@@ -617,6 +664,8 @@ def test_pages_cost_the_same_for_two_units_and_for_two_hundred(
     after += queries(ada, [pages[1].format(campaign.pk)])
     assert before == after
     assert max(after) <= 12
+
+    campaign = factories.campaign(on=timezone.localdate(), days=99)  # where nothing was drawn
 
     def preview(take: str) -> int:
         with CaptureQueriesContext(connection) as captured:
