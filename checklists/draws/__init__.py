@@ -225,12 +225,15 @@ def may_read_list(user: access.Person, draw: Draw) -> access.Verdict:
 
 
 def differences(draw: Draw) -> list[str]:
-    """Where the rounds that the database keeps are not what secret, numbers and list say; empty: nothing is amiss."""
+    """Where the rounds that the database keeps are not what secret, numbers and list say; empty: nothing is amiss.
+
+    That others go since, on the record, is none.
+    """
     found = []
     if recipe.hashed(draw.secret) != draw.commitment:
         found.append("the secret is not the one whose hash was shown")
     drawn = result(draw)
-    rounds = {one.unit_id: one for one in draw.rounds.prefetch_related("items", "inspectors")}
+    rounds = {one.unit_id: one for one in draw.rounds.prefetch_related("items", "inspectors", "reliefs")}
     codes = [unit.code for unit in drawn.units]
     found += [f"{code} was drawn and has no round" for code in codes if code not in rounds]
     found += [f"{code} has a round and was not drawn" for code in sorted({*rounds} - {*codes})]
@@ -240,7 +243,12 @@ def differences(draw: Draw) -> list[str]:
             continue
         if {item.pk for item in rounds[code].items.all()} != items:
             found.append(f"{code} has other items")
-        if {one.pk for one in rounds[code].inspectors.all()} != {one.id for one in drawn.sent[code]}:
+        goes = {one.id for one in drawn.sent[code]}
+        for relief in sorted(rounds[code].reliefs.all(), key=lambda relief: relief.at):
+            if {*relief.was} != goes:
+                found.append(f"{code} had other inspectors before {relief.at:%Y-%m-%d %H:%M}")
+            goes = {*relief.now}
+        if {one.pk for one in rounds[code].inspectors.all()} != goes:
             found.append(f"{code} has other inspectors")
     return found
 

@@ -17,7 +17,8 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from checklists import draws, rounds
 from checklists.evidence import shown
 from checklists.evidence.things import Thing
-from checklists.models import Check, Round
+from checklists.models import Check, Relief, Round
+from checklists.rounds import relief
 from checklists.rounds.forms import BadBody, CheckForm, FinishForm, entries
 from villages import access
 from villages.http import CadreRequest, back
@@ -178,6 +179,8 @@ def _page(
         "looked": sum(bool(row["seen"]) for row in rows),
         "inspectors": found.inspectors.order_by("pk"),
         "records": records,
+        "reliefs": relief.told(Relief.objects.filter(round=found)).get(found.pk, ()),
+        "relieves": stands and found.campaign.is_running and bool(access.may_inspect(user, found.unit_id)),
         "replaced_by": replaced_by,
         "finishes": stands and bool(rounds.may_finish(user, found)),
         "conflict": conflict,

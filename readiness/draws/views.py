@@ -14,7 +14,8 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from checklists import draws
 from checklists.draws import recipe, shell
-from checklists.models import Campaign, Draw, Round
+from checklists.models import Campaign, Draw, Relief, Round
+from checklists.rounds import relief
 from checklists.rounds.views import counted
 from readiness.draws import lists, words
 from readiness.draws.forms import DrawForm, NumberForm
@@ -175,6 +176,7 @@ def _outcome(user: Cadre, draw: Draw, frozen: recipe.FrozenList) -> dict[str, An
     drawn = recipe.draw(frozen, draw.secret, draw.number_one, draw.number_two)
     rounds = {one.unit_id: one for one in draws.with_standing(draw.rounds.all())}
     visits = {one.unit_id: one for one in counted(Round.objects.visible_to(user).filter(draw=draw))}
+    reliefs = relief.told(Relief.objects.filter(round__draw=draw))
     is_open = draws.is_open_to(user, draw)
     found: dict[str, Any] = {
         "is_open": is_open,
@@ -186,6 +188,7 @@ def _outcome(user: Cadre, draw: Draw, frozen: recipe.FrozenList) -> dict[str, An
                 drawn.sent[unit.code],
                 rounds.get(unit.code),
                 visits.get(unit.code),
+                reliefs.get(rounds[unit.code].pk if unit.code in rounds else 0, ()),
             )
             for unit in drawn.units
             if is_open or unit.code in visits

@@ -184,6 +184,12 @@ def ends_round(who: str, name: object, *, then: Outcome) -> Outcome:
     return on_round(who, name, sent=may, told=may if plans else 403, done=302 if plans else 403)
 
 
+def relieves(who: str, name: object, *, then: Outcome) -> Outcome:
+    """Who goes on a round is changed by who plans rounds there, its inspectors or not; of one that is over, not."""
+    plans = name in ROUNDS and "i" in CAMPAIGNS[who]["county"]
+    return on_round(who, name, sent=403, told=then if plans else 403, done=302 if plans else 403)
+
+
 def starts(who: str, *, then: Outcome) -> Outcome:
     """New campaigns are for whoever runs some."""
     return then if any("r" in may for may in CAMPAIGNS[who].values()) else 403
@@ -498,6 +504,7 @@ ROUTES = {
     "round": Route("round", reads(partial(on_round, sent=200, told=200, done=200))),
     "round_checks": Route("round", writes(partial(on_round, sent=422, told=403, done=403))),
     "finish_round": Route("round", reads(partial(ends_round, then=200)) | writes(partial(ends_round, then=422))),
+    "relieve": Route("round", reads(partial(relieves, then=200)) | writes(partial(relieves, then=422))),
     "findings": Route("campaign", reads(sees_campaign)),
     "findings_table": Route("campaign", reads(sees_campaign)),
     "new_finding": Route("campaign", reads(partial(enters, then=200)) | writes(partial(enters, then=422))),

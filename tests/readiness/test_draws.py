@@ -19,8 +19,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from checklists import course, draws, rounds
-from checklists.draws import recipe
+from checklists.draws import recipe, ties
 from checklists.models import Campaign, Check, Draw, Responsibility, Round, Task
+from checklists.rounds import relief
 from readiness.draws import lists
 from tests import factories
 from tests.checklists.conftest import queries
@@ -233,6 +234,31 @@ def test_redraw_says_whether_the_rounds_are_what_was_drawn(campaign: Campaign, a
             assert ended.value.code == 1
             assert one.unit_id in wrong.getvalue()
             transaction.set_rollback(True)
+
+
+def test_others_who_go_on_a_drawn_round_are_on_the_record_and_no_difference(
+    campaign: Campaign, as_: As, cast: Cast
+) -> None:
+    """Who is drawn and cannot go is replaced with a reason: the page says both, the recipe gives who was drawn."""
+    wei = factories.cadre("Wei", Role.TOWNSHIP_STAFF, WEST)
+    draw = drawn(campaign, as_, among=EAST, roles=["township_staff"], repeat="none")
+    one = draw.rounds.order_by("pk")[0]
+    assert one.inspectors.get() == wei
+    sent: dict[str, Any] = {"by": cast["su"], "was": [wei.pk], "reason": "住院"}
+    tied = factories.cadre("Tied", Role.SUPERVISOR, COUNTY)
+    today = timezone.localdate()
+    factories.appoint(tied, Role.VILLAGE_CADRE, MAPLE, until=today - timedelta(days=30))
+    with pytest.raises(rounds.Unfit, match="Tied"):  # as the draw's own rule
+        relief.relieve(one, event=factories.uuid.uuid4(), people=[tied], **sent)
+    relief.relieve(one, event=factories.uuid.uuid4(), people=[cast["ada"]], **sent)
+    assert draws.differences(draw) == []
+    said = StringIO()
+    call_command("redraw", draw.pk, stdout=said)
+    assert re.search(rf"{one.unit_id} .*: Wei \(\d+\)\n  since .*: Ada, because: 住院\n", said.getvalue())
+    page = page_of(draw, as_("mei"))
+    assert "由Ada去（原为Wei），Su换人，理由： <q>住院</q>" in page
+    one.inspectors.set([cast["mei"]])  # past the verb
+    assert draws.differences(draw) == [f"{one.unit_id} has other inspectors"]
 
 
 def test_a_draw_cannot_be_changed_by_anybody(campaign: Campaign, as_: As) -> None:
@@ -470,13 +496,13 @@ def test_no_unit_comes_again_where_it_shall_not(
 PLACES = [WILLOW, MAPLE, LAKE, EAST, WEST, COUNTY, factories.MARKET, factories.BUREAU]
 
 
-@given(ties=st.lists(st.sampled_from(PLACES), max_size=4))
+@given(held=st.lists(st.sampled_from(PLACES), max_size=4))
 @settings(deadline=None, derandomize=True)
-def test_who_is_tied_to_a_unit_goes_nowhere_in_its_township(ties: list[str]) -> None:
-    sent = recipe.Inspector(1, lists.barred_by(lists.township_of(code) or code for code in ties), "Su")
+def test_who_is_tied_to_a_unit_goes_nowhere_in_its_township(held: list[str]) -> None:
+    sent = recipe.Inspector(1, ties.barred_by(ties.township_of(code) or code for code in held), "Su")
     for code in (WILLOW, MAPLE, LAKE, EAST, factories.MARKET, factories.BUREAU):
-        tied = any(code[:9] == tie[:9] for tie in ties if tie not in (COUNTY, factories.BUREAU)) or (
-            code == factories.BUREAU in ties
+        tied = any(code[:9] == tie[:9] for tie in held if tie not in (COUNTY, factories.BUREAU)) or (
+            code == factories.BUREAU in held
         )
         assert sent.may_go_to(code) is not tied
 
