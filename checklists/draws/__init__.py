@@ -18,8 +18,8 @@ from checklists.draws.recipe import Drawn, FrozenList
 from checklists.models import Campaign, Check, Draw, Round
 from checklists.models.campaign import CampaignQuerySet
 from checklists.models.draw import RoundQuerySet
-from villages import access
-from villages.models import Cadre, Post, Unit
+from villages import access, posts
+from villages.models import Cadre, Unit
 
 SECRET_BYTES = 32
 
@@ -52,7 +52,7 @@ class NeedsReason(Refused):
 
 def may_announce(user: Cadre, campaign: Campaign) -> access.Verdict:
     """Announce a draw in this campaign, somewhere."""
-    if not (verdict := access.may_draw_some(user, campaign.host_id)):
+    if not (verdict := access.may_inspect_for(user, campaign.host_id)):
         return verdict
     if not campaign.is_running:
         return access.Verdict(False, _("Draws are made while the campaign is under way."))
@@ -67,8 +67,9 @@ def numbered(campaigns: CampaignQuerySet) -> CampaignQuerySet:
 
 def next_number(campaign: Campaign) -> int:
     """The number that the campaign's next draw gets."""
-    found: int = numbered(Campaign.objects.filter(pk=campaign.pk)).values_list("next_draw", flat=True).get()
-    return found
+    found: Any = numbered(Campaign.objects.filter(pk=campaign.pk)).get()
+    number: int = found.next_draw
+    return number
 
 
 def require_reason(campaign: Campaign, *, among: Unit, kind: str, reason: str) -> None:
@@ -80,7 +81,8 @@ def require_reason(campaign: Campaign, *, among: Unit, kind: str, reason: str) -
     """
     if reason:
         return
-    nobody_came = with_standing(Round.objects.filter(draw=OuterRef("pk"))).open().filter(begun=False)
+    standing: Any = with_standing(Round.objects.filter(draw=OuterRef("pk")))
+    nobody_came = standing.open().filter(begun=False)
     left = Coalesce(Subquery(nobody_came.order_by().values("draw").annotate(n=Count("pk")).values("n")), 0)
     shares = Q(among__in=access.above(among.code)) | access.under("among__code", among.code)
     earlier: Any = Draw.objects.filter(shares, campaign=campaign, recipe__kind=kind, replaced_by__isnull=True)
@@ -165,7 +167,7 @@ def give_number(draw: Draw, number: str, *, by: Cadre) -> Draw:
             return draw
         if draw.number_one_by == by:
             raise Refused(_("You gave the first number. Somebody else has to give the second one."))
-        if _acts_for(by) & _acts_for(draw.number_one_by):
+        if _one_pair_of_hands(draw, draw.number_one_by, by):
             raise Refused(
                 _(
                     "You and %(name)s stand in for each other or for the same person. "
@@ -199,7 +201,7 @@ def in_force(rounds: RoundQuerySet) -> RoundQuerySet:
 
 
 def held_back(rounds: RoundQuerySet, user: access.Person) -> RoundQuerySet:
-    """Those that somebody has still to go on and that do not show themselves to the user: nobody is warned (四不两直)."""
+    """Those that somebody has still to go on and that do not show themselves to the user (四不两直)."""
     waiting = in_force(rounds).open().exclude(campaign__status=Campaign.Status.CLOSED)
     return waiting.exclude(pk__in=Round.objects.visible_to(user).values("pk"))
 
@@ -262,10 +264,11 @@ def _running(campaign: Campaign) -> Iterator[None]:
         yield
 
 
-def _acts_for(cadre: Cadre) -> set[int]:
-    """The person, and those whose work they do for a while."""
-    posts = Post.objects.current(timezone.localdate()).filter(cadre=cadre, stands_in_for__isnull=False)
-    return {cadre.pk, *posts.values_list("stands_in_for__cadre", flat=True)}
+def _one_pair_of_hands(draw: Draw, one: Cadre, two: Cadre) -> bool:
+    """Whether one of them, since the draw was announced, stood in for the other, or both for the same person."""
+    since, today = timezone.localdate(draw.announced_at), timezone.localdate()
+    hands = posts.hands({one.pk, two.pk}, since=since, on=today)
+    return bool(hands[one.pk] & hands[two.pk])
 
 
 def _names_items(draw: Draw) -> bool:

@@ -217,9 +217,7 @@ class Relief(models.Model):
     class Meta:
         ordering = ["at"]
         constraints = [
-            models.CheckConstraint(
-                name="relief_sends_somebody_else", condition=Q(now__len__gt=0) & ~Q(now=F("was"))
-            ),
+            models.CheckConstraint(name="relief_sends_somebody_else", condition=Q(now__len__gt=0) & ~Q(now=F("was"))),
             models.CheckConstraint(name="relief_gives_a_reason", condition=~Q(reason="")),
         ]
         triggers = [pgtrigger.Protect(name="relief_append_only", operation=pgtrigger.Update | pgtrigger.Delete)]

@@ -26,7 +26,9 @@ class Told:
     now: list[str]
 
 
-def relieve(visit: Round, *, by: Cadre, event: uuid.UUID, was: Iterable[int], people: list[Cadre], reason: str) -> Relief:
+def relieve(
+    visit: Round, *, by: Cadre, event: uuid.UUID, was: Iterable[int], people: list[Cadre], reason: str
+) -> Relief:
     """From now on these people go on the round, and nobody else; what was recorded so far stays.
 
     The round is held meanwhile: an answer of somebody who goes no longer comes before or is refused.
@@ -37,7 +39,7 @@ def relieve(visit: Round, *, by: Cadre, event: uuid.UUID, was: Iterable[int], pe
 
     Raises:
         rounds.Conflict: it is over, replaced, or relieved meanwhile, or the campaign does not run.
-        rounds.Unfit: no reason, nobody, the same people, or somebody who works there or (if it was drawn) is tied to it.
+        rounds.Unfit: no reason, nobody, the same people, or somebody who works there or (where it was drawn) has a tie.
         PermissionDenied: `by` plans no rounds there.
     """
     access.require(access.may_inspect(by, visit.unit_id))
@@ -60,9 +62,7 @@ def relieve(visit: Round, *, by: Cadre, event: uuid.UUID, was: Iterable[int], pe
             raise rounds.Conflict(_("Who goes on this round has changed since you opened this page. Look again."))
         _refuse(campaign, visit, people, ids, goes, reason)
         visit.inspectors.set(people)
-        return Relief.objects.create(
-            id=event, round=visit, was=goes, now=ids, reason=reason, by=by, at=timezone.now()
-        )
+        return Relief.objects.create(id=event, round=visit, was=goes, now=ids, reason=reason, by=by, at=timezone.now())
 
 
 def told(reliefs: "QuerySet[Relief]") -> dict[int, list[Told]]:

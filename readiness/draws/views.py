@@ -58,7 +58,7 @@ def new(request: CadreRequest, campaign_id: int) -> HttpResponse:
         instead_of = get_object_or_404(
             known, pk=int(asked) if asked.isascii() and asked.isdigit() and len(asked) < 19 else 0
         )
-        access.require(access.may_draw(request.user, instead_of.among_id))
+        access.require(access.may_inspect(request.user, instead_of.among_id))
     places = [instead_of.among] if instead_of else _places(campaign, request.user)
     number: int = campaign.next_draw  # type: ignore[attr-defined]  # as `numbered` counts
     items = lists.asked_items(campaign)
@@ -164,7 +164,7 @@ def _page(request: CadreRequest, draw: Draw, *, form: NumberForm | None = None, 
         "gives": gives,
         "gave_first": draw.number_one_by == request.user,
         "may_again": replaced_by is None
-        and bool(access.may_draw(request.user, draw.among_id) and draws.may_announce(request.user, draw.campaign)),
+        and bool(access.may_inspect(request.user, draw.among_id) and draws.may_announce(request.user, draw.campaign)),
     }
     if draw.is_drawn:
         context |= _outcome(request.user, draw, frozen)
@@ -172,7 +172,7 @@ def _page(request: CadreRequest, draw: Draw, *, form: NumberForm | None = None, 
 
 
 def _outcome(user: Cadre, draw: Draw, frozen: recipe.FrozenList) -> dict[str, Any]:
-    """What came of a draw, as far as the user may know of it by now: all of it, or the lines of rounds that they see."""
+    """What came of a draw, as far as the user may know by now: all of it, or the lines of rounds that they see."""
     drawn = recipe.draw(frozen, draw.secret, draw.number_one, draw.number_two)
     rounds = {one.unit_id: one for one in draws.with_standing(draw.rounds.all())}
     visits = {one.unit_id: one for one in counted(Round.objects.visible_to(user).filter(draw=draw))}
@@ -215,7 +215,7 @@ def _places(campaign: Campaign, user: Cadre) -> list[Unit]:
     """Units among which the user may draw, the highest first."""
     units = Unit.objects.visible_to(user).under(campaign.host_id).filter(kind__in=HOLDS_UNITS)
     return list(
-        units.filter(access.reached("code", user, access.Action.DRAW)).order_by(Length("code"), "code")[:MOST_PLACES]
+        units.filter(access.reached("code", user, access.Action.INSPECT)).order_by(Length("code"), "code")[:MOST_PLACES]
     )
 
 

@@ -66,7 +66,8 @@ def drawn(campaign: Campaign, as_: As, **wishes: Any) -> Draw:
 
 def complaints(answer: Any) -> list[str]:
     body = answer.content.decode()
-    return [html.unescape(words) for words in re.findall(r'(?:complaint|alert-warning)" role="alert"[^>]*>([^<]+)<', body)]
+    found = re.findall(r'(?:complaint|alert-warning)" role="alert"[^>]*>([^<]+)<', body)
+    return [html.unescape(words) for words in found]
 
 
 def page_of(draw: Draw, client: Client) -> str:
@@ -283,19 +284,23 @@ def test_one_person_cannot_give_both_numbers(campaign: Campaign, as_: As) -> Non
     assert (draw.number_one, draw.is_drawn) == ("17", False)
 
 
-@pytest.mark.parametrize("way", ["for the first", "for the second", "both for a third"])
+@pytest.mark.parametrize("way", ["for the first", "for the second", "both for a third", "for the first, until today"])
 def test_a_stand_in_is_no_second_person(campaign: Campaign, as_: As, cast: Cast, way: str) -> None:
     today = timezone.localdate()
     leader = factories.cadre("Third", Role.COUNTY_LEADER, COUNTY)
     post = {name: Post.objects.get(cadre=person) for name, person in (("su", cast["su"]), ("mei", cast["mei"]))}
     pairs = {
         "for the first": [("mei", post["su"])],
+        "for the first, until today": [("mei", post["su"])],
         "for the second": [("su", post["mei"])],
         "both for a third": [("su", leader.posts.get()), ("mei", leader.posts.get())],
     }[way]
     for who, whose in pairs:
-        factories.appoint(cast[who], whose.role, COUNTY, stands_in_for=whose, until=today + timedelta(days=9))
+        held = {"since": today - timedelta(days=2), "until": today + timedelta(days=0 if "until" in way else 9)}
+        factories.appoint(cast[who], whose.role, COUNTY, stands_in_for=whose, **held)
     draw = announced(campaign, as_("ada"))
+    draw.pk, draw.number, draw.announced_at = None, 2, timezone.now() - timedelta(days=1)  # as if it were yesterday
+    draw.save(force_insert=True)
     give(draw, as_("su"), "17")
     answer = give(draw, as_("mei"), "18")
     assert answer.status_code == 409
@@ -632,7 +637,8 @@ def test_another_draw_beside_one_that_is_not_done_says_why(campaign: Campaign, a
     for page in (page_of(second, as_("lan")), as_("lan").get(f"/campaigns/{campaign.pk}/draws/").text):
         assert "先去更远的村" in page
     end(other)
-    assert list(new(campaign, ada, number="3", repeat="none").context["form"].errors) == ["reason"]  # the second one waits by now
+    third = new(campaign, ada, number="3", repeat="none")
+    assert list(third.context["form"].errors) == ["reason"]  # the second one waits by now
     give(second, as_("su"), "1")
     give(second, as_("mei"), "2")
     end(*second.rounds.all())
