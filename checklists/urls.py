@@ -57,6 +57,7 @@ urlpatterns = [
     path("rounds/<int:round_id>/", rounds.visit, name="round"),
     path("rounds/<int:round_id>/checks/", rounds.checks, name="round_checks"),
     path("rounds/<int:round_id>/finish/", rounds.finish, name="finish_round"),
+    path("rounds/<int:round_id>/inspectors/", planning.relieve, name="relieve"),
     path("tasks/<int:task_id>/", views.task_page, name="task"),
     path("tasks/<int:task_id>/tick/", views.tick, name="tick"),
     path("tasks/<int:task_id>/more-time/", views.more_time, name="more_time"),

@@ -8,6 +8,7 @@ policy on purpose and must be noticed.
 import logging
 import re
 from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 
 import pytest
 from django.conf import settings
@@ -248,8 +249,8 @@ def covers(reach: Reach | None, post: str, codes: Iterable[str]) -> set[str]:
 def mutants(action: Action) -> Iterator[tuple[str, Reach | None]]:
     """A right more, less, or reaching elsewhere; only those that make a difference in this world."""
     codes = set(HOSTS.values()) if action in (Action.RUN, Action.WATCH, Action.INSPECT) else set(PLACES.values())
-    if action is Action.DRAW:  # among the units of these; a village has none
-        codes = {PLACES[place] for place in ("county", "east", "west")}
+    if action is Action.INSPECT:  # among the units of these; a village has none
+        codes.add(PLACES["west"])
     for role, (who, place) in HOLDERS.items():
         # Nobody decides in their own case, whatever their right.
         own = (
@@ -278,14 +279,11 @@ def noticed(world: World, action: Action, who: str) -> bool:
             wrong = violations(world, (cell for cell in cells(who) if cell.route in ("chase", "answer_help")))
         case Action.DECIDE:
             wrong = violations(world, (cell for cell in cells(who) if cell.route == "decide_measure"))
-        case Action.DRAW:
-            wrong = wrong_draws(world, who)
         case Action.NUMBER:
             wrong = violations(world, (cell for cell in cells(who) if cell.route == "give_number"))
         case Action.INSPECT:
-            wrong = violations(
-                world, (cell for cell in cells(who) if cell.route in ("campaign_rounds", "finish_round"))
-            )
+            rounds = (cell for cell in cells(who) if cell.route in ("campaign_rounds", "finish_round", "relieve"))
+            wrong = chain(wrong_draws(world, who), violations(world, rounds))
         case Action.FIND:
             wrong = violations(world, (cell for cell in cells(who) if cell.route == "finding_verb"))
         case Action.WATCH:

@@ -36,6 +36,7 @@ from checklists.models import (
     Measure,
     Phase,
     Pulse,
+    Relief,
     Responsibility,
     Round,
     Share,
@@ -199,6 +200,8 @@ BREAKS: dict[str, Callable[[Task, Cast], object]] = {
     "round_once_per_draw_and_unit": lambda t, c: again(visit(t, c, draw=drawing(t, c))),
     "round_rhythm_is_known": lambda t, c: visit(t, c, rhythm="waltz"),
     "round_finished_by_someone_at_some_time": lambda t, c: change(visit(t, c), finished_at=NOW),
+    "relief_sends_somebody_else": lambda t, c: relief(t, c, now=[c["su"].pk]),
+    "relief_gives_a_reason": lambda t, c: relief(t, c, reason=""),
     "check_decided_once_per_round_and_task": lambda t, c: again(seen(t, c), id=uuid.uuid4()),
     "check_result_is_known": lambda t, c: seen(t, c, result="perhaps"),
     "check_says_what_does_not_hold": lambda t, c: seen(t, c, result="fails", remark=""),
@@ -327,6 +330,7 @@ HALVES: list[tuple[str, Callable[[Task, Cast], object]]] = [
         drawing(t, c, number_one="7", number_one_by=c["su"]), number_one="8")),
     ("draw_numbers_by_two_people", lambda t, c: change(
         drawing(t, c), number_two="7", number_two_by=c["su"], drawn_at=NOW)),
+    ("relief_sends_somebody_else", lambda t, c: relief(t, c, now=[])),
     ("finding_fixed_by_someone_at_some_time", lambda t, c: found(t, c, fixed_by=c["lan"], fixed_at=NOW)),
     ("finding_confirmed_by_no_stand_in_of_who_fixed_it", lambda t, c: found(
         t, c, state="closed", fixed_by=c["lin"], fixed_at=NOW, confirmed_by=c["su"], confirmed_for=c["lin"],
@@ -400,6 +404,11 @@ def numbers(one: Cadre, two: Cadre) -> dict[str, Any]:
 def visit(task: Task, cast: Cast, **fields: Any) -> Round:
     one = {"campaign": task.campaign, "unit": task.unit, "rhythm": "patrol", "made_by": cast["su"], "made_at": NOW}
     return Round.objects.create(**one | fields)
+
+
+def relief(task: Task, cast: Cast, **fields: Any) -> Relief:
+    one = {"id": uuid.uuid4(), "round": visit(task, cast), "was": [cast["su"].pk], "now": [cast["ada"].pk], "at": NOW}
+    return Relief.objects.create(**one | {"reason": "住院", "by": cast["ada"]} | fields)
 
 
 def seen(task: Task, cast: Cast, **fields: Any) -> Check:

@@ -6,18 +6,20 @@ from contextlib import contextmanager
 from typing import Any
 
 from django.db import transaction
-from django.db.models import BooleanField, Exists, ExpressionWrapper, Max, OuterRef, Q
+from django.db.models import BooleanField, Count, Exists, ExpressionWrapper, OuterRef, Q, Subquery
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from checklists.draws import recipe
 from checklists.draws.recipe import Drawn, FrozenList
 from checklists.models import Campaign, Check, Draw, Round
+from checklists.models.campaign import CampaignQuerySet
 from checklists.models.draw import RoundQuerySet
-from villages import access
-from villages.models import Cadre, Post, Unit
+from villages import access, posts
+from villages.models import Cadre, Unit
 
 SECRET_BYTES = 32
 
@@ -30,19 +32,63 @@ class Refused(Exception):
         self.message = message
 
 
+class NeedsReason(Refused):
+    """Another draw among the same units is not done: whoever draws beside it says why."""
+
+    def __init__(self, draw: Draw, left: int) -> None:
+        """`left`: at how many of the units drawn nobody has begun; none if it is not made yet."""
+        said = _("Draw %(n)d, “%(title)s”, among the same units still waits for its numbers. Say why another is drawn.")
+        if draw.is_drawn:
+            said = ngettext(
+                "Draw %(n)d, “%(title)s”, was among the same units, and nobody has begun at %(left)d of those drawn. "
+                "Say why you draw again.",
+                "Draw %(n)d, “%(title)s”, was among the same units, and nobody has begun at %(left)d of those drawn. "
+                "Say why you draw again.",
+                left,
+            )
+        super().__init__(said % {"n": draw.number, "title": draw.title, "left": left})
+        self.draw = draw
+
+
 def may_announce(user: Cadre, campaign: Campaign) -> access.Verdict:
     """Announce a draw in this campaign, somewhere."""
-    if not (verdict := access.may_draw_some(user, campaign.host_id)):
+    if not (verdict := access.may_inspect_for(user, campaign.host_id)):
         return verdict
     if not campaign.is_running:
         return access.Verdict(False, _("Draws are made while the campaign is under way."))
     return access.YES
 
 
+def numbered(campaigns: CampaignQuerySet) -> CampaignQuerySet:
+    """With the number that each one's next draw gets, `next_draw`."""
+    last = Draw.objects.filter(campaign=OuterRef("pk")).order_by("-number").values("number")[:1]
+    return campaigns.annotate(next_draw=Coalesce(Subquery(last), 0) + 1)
+
+
 def next_number(campaign: Campaign) -> int:
     """The number that the campaign's next draw gets."""
-    last: int = Draw.objects.filter(campaign=campaign).aggregate(last=Coalesce(Max("number"), 0))["last"]
-    return last + 1
+    found: Any = numbered(Campaign.objects.filter(pk=campaign.pk)).get()
+    number: int = found.next_draw
+    return number
+
+
+def require_reason(campaign: Campaign, *, among: Unit, kind: str, reason: str) -> None:
+    """A draw is not redone quietly: as long as one among some of the same units waits for its numbers, or for somebody
+    to begin at a unit that it drew, the next one says why. One query, or none if it does.
+
+    Raises:
+        NeedsReason: it does not.
+    """
+    if reason:
+        return
+    standing: Any = with_standing(Round.objects.filter(draw=OuterRef("pk")))
+    nobody_came = standing.open().filter(begun=False)
+    left = Coalesce(Subquery(nobody_came.order_by().values("draw").annotate(n=Count("pk")).values("n")), 0)
+    shares = Q(among__in=access.above(among.code)) | access.under("among__code", among.code)
+    earlier: Any = Draw.objects.filter(shares, campaign=campaign, recipe__kind=kind, replaced_by__isnull=True)
+    earlier = earlier.annotate(left=left).filter(Q(drawn_at__isnull=True) | Q(left__gt=0))
+    if (found := earlier.defer("frozen").order_by("-number").first()) is not None:
+        raise NeedsReason(found, found.left)
 
 
 def announce(
@@ -66,6 +112,7 @@ def announce(
 
     Raises:
         Refused: another draw has this number, the one to be replaced has been replaced, or the campaign does not run.
+        NeedsReason: another draw among the same units is not done, and nobody says why it is drawn again.
         recipe.Unfit: nothing can be drawn from this list.
     """
     recipe.check(frozen)
@@ -79,6 +126,7 @@ def announce(
             )
         if instead_of and Draw.objects.filter(instead_of=instead_of).exists():
             raise Refused(_("This draw has been replaced already."))
+        require_reason(campaign, among=among, kind=wishes["kind"], reason=reason)
         secret = secrets.token_hex(SECRET_BYTES)
         return Draw.objects.create(
             campaign=campaign,
@@ -119,7 +167,7 @@ def give_number(draw: Draw, number: str, *, by: Cadre) -> Draw:
             return draw
         if draw.number_one_by == by:
             raise Refused(_("You gave the first number. Somebody else has to give the second one."))
-        if _acts_for(by) & _acts_for(draw.number_one_by):
+        if _one_pair_of_hands(draw, draw.number_one_by, by):
             raise Refused(
                 _(
                     "You and %(name)s stand in for each other or for the same person. "
@@ -152,13 +200,42 @@ def in_force(rounds: RoundQuerySet) -> RoundQuerySet:
     return standing
 
 
+def held_back(rounds: RoundQuerySet, user: access.Person) -> RoundQuerySet:
+    """Those that somebody has still to go on and that do not show themselves to the user (四不两直)."""
+    waiting = in_force(rounds).open().exclude(campaign__status=Campaign.Status.CLOSED)
+    return waiting.exclude(pk__in=Round.objects.visible_to(user).values("pk"))
+
+
+def is_open_to(user: access.Person, draw: Draw) -> bool:
+    """Whether the user may know all that was drawn, and by which secret and numbers. Once nobody has to go any more,
+    everybody may; until then those to whom each round shows itself.
+    """
+    return not held_back(Round.objects.filter(draw=draw), user).exists()
+
+
+def may_read_list(user: access.Person, draw: Draw) -> access.Verdict:
+    """Read what is drawn from; not while it leaves out units that were drawn before and that somebody has still to
+    visit: it would name them.
+    """
+    left_out = [code for code, _name in recipe.read(draw.frozen).left_out]
+    before = Round.objects.filter(campaign=draw.campaign_id, unit__in=left_out, draw__drawn_at__lt=draw.announced_at)
+    if not left_out or not held_back(before, user).exists():
+        return access.YES
+    return access.Verdict(
+        False, _("This list leaves out what was drawn before. It is shown once the rounds there are over.")
+    )
+
+
 def differences(draw: Draw) -> list[str]:
-    """Where the rounds that the database keeps are not what secret, numbers and list say; empty: nothing is amiss."""
+    """Where the rounds that the database keeps are not what secret, numbers and list say; empty: nothing is amiss.
+
+    That others go since, on the record, is none.
+    """
     found = []
     if recipe.hashed(draw.secret) != draw.commitment:
         found.append("the secret is not the one whose hash was shown")
     drawn = result(draw)
-    rounds = {one.unit_id: one for one in draw.rounds.prefetch_related("items", "inspectors")}
+    rounds = {one.unit_id: one for one in draw.rounds.prefetch_related("items", "inspectors", "reliefs")}
     codes = [unit.code for unit in drawn.units]
     found += [f"{code} was drawn and has no round" for code in codes if code not in rounds]
     found += [f"{code} has a round and was not drawn" for code in sorted({*rounds} - {*codes})]
@@ -168,7 +245,12 @@ def differences(draw: Draw) -> list[str]:
             continue
         if {item.pk for item in rounds[code].items.all()} != items:
             found.append(f"{code} has other items")
-        if {one.pk for one in rounds[code].inspectors.all()} != {one.id for one in drawn.sent[code]}:
+        goes = {one.id for one in drawn.sent[code]}
+        for relief in sorted(rounds[code].reliefs.all(), key=lambda relief: relief.at):
+            if {*relief.was} != goes:
+                found.append(f"{code} had other inspectors before {relief.at:%Y-%m-%d %H:%M}")
+            goes = {*relief.now}
+        if {one.pk for one in rounds[code].inspectors.all()} != goes:
             found.append(f"{code} has other inspectors")
     return found
 
@@ -182,10 +264,11 @@ def _running(campaign: Campaign) -> Iterator[None]:
         yield
 
 
-def _acts_for(cadre: Cadre) -> set[int]:
-    """The person, and those whose work they do for a while."""
-    posts = Post.objects.current(timezone.localdate()).filter(cadre=cadre, stands_in_for__isnull=False)
-    return {cadre.pk, *posts.values_list("stands_in_for__cadre", flat=True)}
+def _one_pair_of_hands(draw: Draw, one: Cadre, two: Cadre) -> bool:
+    """Whether one of them, since the draw was announced, stood in for the other, or both for the same person."""
+    since, today = timezone.localdate(draw.announced_at), timezone.localdate()
+    hands = posts.hands({one.pk, two.pk}, since=since, on=today)
+    return bool(hands[one.pk] & hands[two.pk])
 
 
 def _names_items(draw: Draw) -> bool:

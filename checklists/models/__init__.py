@@ -2,7 +2,7 @@
 
 from checklists.models.campaign import Campaign, Responsibility, Template
 from checklists.models.change import Change, Extension
-from checklists.models.draw import Check, Draw, Round
+from checklists.models.draw import Check, Draw, Relief, Round
 from checklists.models.evidence import Evidence, EvidenceUse, StorageLook, Upload, UploadPart
 from checklists.models.finding import Finding, FindingEvent, FindingStep
 from checklists.models.help import Chase, HelpRequest
@@ -32,6 +32,7 @@ __all__ = [
     "Measure",
     "Phase",
     "Pulse",
+    "Relief",
     "Responsibility",
     "Round",
     "Share",

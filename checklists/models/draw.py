@@ -3,6 +3,7 @@
 from typing import Self
 
 import pgtrigger
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Exists, F, OuterRef, Q, Subquery
 from django.db.models.functions import Now
@@ -198,6 +199,32 @@ class Round(models.Model):
     @property
     def is_over(self) -> bool:
         return self.finished_at is not None
+
+
+class Relief(models.Model):
+    """换督查人员: others go on a round from then on, and why. The database refuses to change or remove it.
+
+    Written while the round is held, so each one begins with those whom the one before ended with.
+    """
+
+    id = models.UUIDField(primary_key=True)  # made by the page, so that a repeat is known as one
+    round = models.ForeignKey(Round, models.PROTECT, related_name="reliefs")
+    was = ArrayField(models.BigIntegerField())  # ids of who went until then, the lowest first
+    now = ArrayField(models.BigIntegerField())  # and of who goes
+    reason = models.CharField(_("reason"), max_length=400)
+    by = models.ForeignKey(Cadre, models.PROTECT, related_name="+")
+    at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["at"]
+        constraints = [
+            models.CheckConstraint(name="relief_sends_somebody_else", condition=Q(now__len__gt=0) & ~Q(now=F("was"))),
+            models.CheckConstraint(name="relief_gives_a_reason", condition=~Q(reason="")),
+        ]
+        triggers = [pgtrigger.Protect(name="relief_append_only", operation=pgtrigger.Update | pgtrigger.Delete)]
+
+    def __str__(self) -> str:
+        return f"{self.round_id} {self.reason}"
 
 
 class CheckQuerySet(models.QuerySet["Check"]):

@@ -101,7 +101,12 @@ def replaced_by(visit: Round) -> Draw | None:
     return Draw.objects.get(instead_of=visit.draw_id)
 
 
-def _refuse_replaced(visit: Round) -> None:
+def refuse_replaced(visit: Round) -> None:
+    """Nothing is done on a round that another draw replaced.
+
+    Raises:
+        Conflict: this is one.
+    """
     if (draw := replaced_by(visit)) is not None:
         said = _("Draw %(n)d took the place of this round's draw before anybody had begun here. It takes no answers.")
         raise Conflict(said % {"n": draw.number})
@@ -238,7 +243,7 @@ def record(
     except IntegrityError as error:
         if getattr(getattr(error.__cause__, "diag", None), "constraint_name", "") != "checklists_check_pkey":
             raise
-        raise _used_before() from error  # at this very moment, about another task
+        raise used_before() from error  # at this very moment, about another task
     return Outcome(entry, is_new=True)
 
 
@@ -251,7 +256,7 @@ def _earlier(entry: Check) -> Check | None:
     found = Check.objects.select_related("by").filter(pk=entry.pk).first()
     sent = ("round_id", "task_id", "by_id", "result", "remark")
     if found is not None and any(getattr(found, name) != getattr(entry, name) for name in sent):
-        raise _used_before()
+        raise used_before()
     return found
 
 
@@ -278,7 +283,7 @@ def _refuse(entry: Check, visit: Round, campaign: Campaign) -> None:
     task, by = entry.task, entry.by
     if visit.is_over:
         raise Conflict(_("This round is finished and takes nothing more. Your entry was not saved."))
-    _refuse_replaced(visit)
+    refuse_replaced(visit)
     if not campaign.is_running:
         raise Conflict(_("This campaign takes no changes now. Your entry was not saved."))
     if task.retired_at is not None:
@@ -332,7 +337,8 @@ def _responsible(campaign: Campaign, unit: Unit) -> Cadre | None:
     return there.get(Responsibility.Kind.DIRECT) or there.get(Responsibility.Kind.FIRST)
 
 
-def _used_before() -> Conflict:
+def used_before() -> Conflict:
+    """An entry's number stands for something else already."""
     return Conflict(_("This entry's number was used before for something else. Open the page again."))
 
 
@@ -354,7 +360,7 @@ def finish(visit: Round, *, by: Cadre, left: int) -> Round:
         access.require(may_finish(by, now))
         if now.is_over:
             return now
-        _refuse_replaced(now)
+        refuse_replaced(now)
         if not_looked_at(now).count() != left:
             raise Conflict(_("What is not looked at has changed since you opened this page. Look again, then finish."))
         now.finished_by, now.finished_at = by, timezone.now()

@@ -6,6 +6,7 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import RequestDataTooBig, ValidationError
+from django.db.models import Q
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -18,6 +19,11 @@ from villages.models import Cadre
 from villages.residents import Words
 
 LONGEST_REMARK = 1000
+NOBODY = {
+    "required": gettext_lazy("Choose at least one inspector first."),
+    "invalid_choice": gettext_lazy("One of these people is not on your roster (any more)."),
+    "invalid_pk_value": gettext_lazy("One of these people is not on your roster (any more)."),
+}
 MOST_AT_ONCE = 200  # entries in one request; a phone sends them by fifties
 
 
@@ -85,11 +91,7 @@ class PlanForm(forms.Form):
     unit = forms.CharField(max_length=20, error_messages={"required": gettext_lazy("Say which unit.")})
     inspector = forms.ModelMultipleChoiceField(
         queryset=Cadre.objects.none(),
-        error_messages={
-            "required": gettext_lazy("Choose at least one inspector first."),
-            "invalid_choice": gettext_lazy("One of these people is not on your roster (any more)."),
-            "invalid_pk_value": gettext_lazy("One of these people is not on your roster (any more)."),
-        },
+        error_messages=NOBODY,
     )
     on = DayField(label=gettext_lazy("Planned for"), required=False)
     by_hand = forms.BooleanField(required=False)
@@ -120,6 +122,37 @@ class PlanForm(forms.Form):
     def complaint(self) -> str:
         """The first thing that is wrong."""
         return next((str(messages[0]) for messages in self.errors.values()), "")
+
+
+class ReliefForm(EventForm):
+    """Who goes instead, and why; `was` names who goes now, as the page showed it."""
+
+    inspector = forms.ModelMultipleChoiceField(
+        queryset=Cadre.objects.none(),
+        error_messages=NOBODY,
+    )
+    was = forms.RegexField(
+        r"^[0-9]{1,18}(,[0-9]{1,18}){0,99}$",
+        error_messages=dict.fromkeys(("required", "invalid"), gettext_lazy("Open this page again and repeat.")),
+    )
+    reason = forms.CharField(
+        label=gettext_lazy("Why others go"),
+        max_length=400,
+        widget=forms.TextInput(attrs={"class": "form-control", "autocomplete": "off"}),
+        error_messages={"required": gettext_lazy("Say why others go: it stays with the round.")},
+    )
+
+    def __init__(self, *args: Any, user: Cadre, visit: Round, **kwargs: Any) -> None:
+        """Who goes already is on the list, wherever they work."""
+        super().__init__(*args, **kwargs)
+        people: Any = self.fields["inspector"]
+        people.queryset = Cadre.objects.filter(
+            Q(pk__in=Cadre.objects.visible_to(user).values("pk")) | Q(pk__in=visit.inspectors.values("pk"))
+        )
+
+    def clean_was(self) -> list[int]:
+        """As numbers."""
+        return [int(pk) for pk in self.cleaned_data["was"].split(",")]
 
 
 class BadBody(Exception):

@@ -1,5 +1,7 @@
 """A campaign's rounds for those who supervise: what came of them, who is due for the next, and sending inspectors."""
 
+import uuid
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import urlencode
 
@@ -16,8 +18,8 @@ from django.views.decorators.http import require_http_methods
 
 from checklists import draws, rounds
 from checklists.models import Campaign, Draw, Round
-from checklists.rounds import rhythms
-from checklists.rounds.forms import PlanForm
+from checklists.rounds import relief, rhythms
+from checklists.rounds.forms import PlanForm, ReliefForm
 from checklists.rounds.views import counted
 from villages import access
 from villages.http import CadreRequest
@@ -56,6 +58,53 @@ def campaign_rounds(request: CadreRequest, campaign_id: int) -> HttpResponse:
     day = [("on", made.on.isoformat())] if made.on else []
     address = reverse("campaign_rounds", args=[campaign.pk])
     return HttpResponseRedirect(f"{address}?{urlencode([*chosen, *day])}#proposals")
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def relieve(request: CadreRequest, round_id: int) -> HttpResponse:
+    """Others go on a round that is not over: who they are stands in the address, the form asks why."""
+    seen = Round.objects.visible_to(request.user).select_related("campaign__host", "unit", "draw")
+    found = get_object_or_404(seen, pk=round_id)
+    access.require(access.may_inspect(request.user, found.unit_id))
+    sends = request.method == "POST"
+    if found.is_over or (not sends and rounds.replaced_by(found)):
+        return HttpResponseRedirect(found.get_absolute_url())
+    form = ReliefForm(request.POST if sends else None, user=request.user, visit=found)
+    conflict, status = "", 422 if sends else 200
+    if form.is_valid():
+        sent = form.cleaned_data
+        people = list(sent["inspector"])
+        try:
+            relief.relieve(
+                found, by=request.user, event=sent["event"], was=sent["was"], people=people, reason=sent["reason"]
+            )
+        except rounds.Unfit as unfit:
+            form.add_error(unfit.field, unfit.message)
+        except rounds.Refused as refused:
+            conflict, status = refused.message, refused.status
+        else:
+            named = _(", ").join(one.name for one in sorted(people, key=lambda one: one.pk))
+            messages.success(request, _("%(people)s will go to %(unit)s.") % {"people": named, "unit": found.unit.name})
+            return HttpResponseRedirect(found.get_absolute_url())
+    goes = list(found.inspectors.order_by("pk"))
+    ids = {one.pk for one in goes}
+    chosen = _ids((request.POST if sends else request.GET).getlist("inspector")) or ids
+    words = _words(request)
+    named_posts, others = _people(found.campaign, request.user, chosen, words, also=ids)
+    wrong = [said[0] for name, said in form.errors.items() if name != "reason"]
+    context = {
+        "visit": found,
+        "goes": goes,
+        "was": ",".join(str(one.pk) for one in goes),
+        "chosen": named_posts,
+        "others": others,
+        "q": words,
+        "differ": {post.cadre_id for post in named_posts} not in (ids, set()),
+        "form": form,
+        "event": uuid.uuid4(),
+        "conflict": conflict or next(iter(wrong), ""),
+    }
+    return render(request, "rounds/relieve.html", context, status=status)
 
 
 def _plan(campaign: Campaign, unit: Unit, form: PlanForm, *, by: Cadre) -> Round:
@@ -116,8 +165,7 @@ def _page(
         "conflict": conflict or (form.complaint if form is not None else ""),
     }
     if context["plans"]:
-        chosen = {int(pk) for pk in sent.getlist("inspector") if pk.isdecimal() and len(pk) < 10}
-        words = request.GET.get("q", "").replace("\0", "").strip()[:40]
+        chosen, words = _ids(sent.getlist("inspector")), _words(request)
         named, others = _people(campaign, user, chosen, words)
         at = _unit(campaign, user, (sent.get("unit") if sent.get("by_hand") else request.GET.get("at")) or "")
         context |= {
@@ -131,6 +179,15 @@ def _page(
             "rhythms": Round.Rhythm.choices,
         }
     return render(request, "rounds/campaign.html", context, status=status)
+
+
+def _ids(written: list[str]) -> set[int]:
+    return {int(pk) for pk in written if pk.isdecimal() and len(pk) < 10}
+
+
+def _words(request: CadreRequest) -> str:
+    """What people are searched for by."""
+    return request.GET.get("q", "").replace("\0", "").strip()[:40]
 
 
 def _unit(campaign: Campaign, user: Cadre, written: str) -> Unit | None:
@@ -156,10 +213,18 @@ def _under(campaign: Campaign, user: Cadre, written: str) -> Unit | None:
     return Unit.objects.visible_to(user).under(campaign.host_id).filter(pk=code).first()
 
 
-def _people(campaign: Campaign, user: Cadre, chosen: set[int], words: str) -> tuple[list[Post], list[Post]]:
-    """A post of each who is chosen, and of others to choose: those who look and do not do, or who fit the words."""
-    posts = Post.objects.visible_to(user).current(timezone.localdate()).select_related("cadre", "unit")
-    named = {post.cadre_id: post for post in posts.filter(cadre__in=chosen)}
+def _people(
+    campaign: Campaign, user: Cadre, chosen: set[int], words: str, *, also: Iterable[int] = ()
+) -> tuple[list[Post], list[Post]]:
+    """A post of each who is chosen, and of others to choose: those who look and do not do, or who fit the words.
+
+    Args:
+        also: who goes already, and may be chosen wherever they work.
+    """
+    held = Post.objects.current(timezone.localdate()).select_related("cadre", "unit")
+    posts = held.visible_to(user)
+    choosable = held.filter(access.within("unit__code", user) | Q(cadre__in=also))
+    named = {post.cadre_id: post for post in choosable.filter(cadre__in=chosen).order_by("-pk")}
     others = posts.filter(access.under("unit__code", campaign.host_id)).exclude(cadre__in=chosen)
     if words:
         others = others.filter(Q(cadre__name__contains=words) | Q(cadre__phone=words) | Q(unit__name__contains=words))

@@ -17,7 +17,8 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from checklists import draws, rounds
 from checklists.evidence import shown
 from checklists.evidence.things import Thing
-from checklists.models import Check, Round
+from checklists.models import Check, Relief, Round
+from checklists.rounds import relief
 from checklists.rounds.forms import BadBody, CheckForm, FinishForm, entries
 from villages import access
 from villages.http import CadreRequest, back
@@ -169,6 +170,9 @@ def _page(
                 "event": uuid.uuid4(),
             }
         )
+    inspectors = list(found.inspectors.order_by("pk"))
+    relieves = stands and found.campaign.is_running and bool(access.may_inspect(user, found.unit_id))
+    cannot = rounds.cannot_go(inspectors, found.unit_id, on=timezone.localdate()) if relieves else {}
     has_place = any(row["form"] is not None and row["takes"] for row in rows)
     if form is not None and not has_place:
         conflict = conflict or form.complaint
@@ -176,8 +180,11 @@ def _page(
         "visit": found,
         "rows": rows,
         "looked": sum(bool(row["seen"]) for row in rows),
-        "inspectors": found.inspectors.order_by("pk"),
+        "inspectors": inspectors,
+        "cannot": cannot.values(),
         "records": records,
+        "reliefs": relief.told(Relief.objects.filter(round=found)).get(found.pk, ()),
+        "relieves": relieves,
         "replaced_by": replaced_by,
         "finishes": stands and bool(rounds.may_finish(user, found)),
         "conflict": conflict,

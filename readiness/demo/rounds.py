@@ -21,6 +21,7 @@ LOOKED_AT = 8  # claims on a visit
 FAILING, HIDDEN = 0.08, 0.03  # chances that one does not hold, and that it could not be seen
 ANNOUNCED = 9  # days ago; the villages were drawn the day after, and visited since
 WHY = "巡回督查：还没有去检查过"
+BESIDE = "第1次抽中的村还有几个没去，乡镇之间的交叉检查同时开始"
 DAY_LONG = 36_000  # seconds of office hours
 # What was wished of the draws, as DrawForm has it.
 PATROL = {
@@ -104,6 +105,7 @@ class Rounds:
         """A draw that has its first number and waits for the leader's. It looks at tallies, so all else is written."""
         draw = self._announce("交叉检查：每个乡镇抽一个村", ACROSS, 3, among=HOST, ago=1)
         draw.number_one, draw.number_one_by = self._digits(), self.supervisors[0]
+        draw.reason = BESIDE
         draw.save(force_insert=True)
 
     def write(self, roster: Roster) -> None:

@@ -119,13 +119,8 @@ class DrawForm(forms.Form):
         self._offer(
             "roles", [(role.value, role.label) for role in access.Role if access.lets(role, access.Action.CHECK)]
         )
-        if again:
-            self.fields["reason"].required = True
-            self.fields["reason"].error_messages["required"] = _(
-                "Say why it is drawn again: it stays beside both draws."
-            )
-        else:
-            del self.fields["reason"]
+        self.fields["reason"].required = again
+        self.fields["reason"].error_messages["required"] = _("Say why it is drawn again: it stays beside both draws.")
 
     def _offer(self, name: str, choices: list[tuple[str, Any]]) -> None:
         field: Any = self.fields[name]
@@ -150,6 +145,11 @@ class DrawForm(forms.Form):
     def wishes(self) -> dict[str, Any]:
         """What the list is made by, and what is kept with the draw."""
         return {name: self.cleaned_data[name] for name in WISHES}
+
+    @property
+    def asks_why(self) -> bool:
+        """Whether it is drawn again."""
+        return self.again or "reason" in self.errors or bool(self["reason"].value())
 
     @property
     def parts(self) -> list[tuple[Any, list[forms.BoundField]]]:

@@ -1,24 +1,22 @@
 """From what somebody wishes to the list that is frozen. A fixed number of queries, whatever the number of units."""
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable
-from datetime import date, timedelta
+from datetime import date
 from typing import Any
 
-from django.db.models import CharField, Exists, ExpressionWrapper, F, OuterRef, Q, Value
+from django.db.models import CharField, Exists, ExpressionWrapper, F, OuterRef, Q
 
 from checklists import draws, ladder
-from checklists.draws import recipe
-from checklists.draws.recipe import ALL, DIGITS, FrozenList, Inspector
-from checklists.models import Campaign, Draw, Item, Responsibility, Round, Tally, Task
+from checklists.draws import recipe, ties
+from checklists.draws.recipe import ALL, FrozenList, Inspector
+from checklists.draws.ties import township_of
+from checklists.models import Campaign, Draw, Item, Round, Tally, Task
 from readiness.boards import figures
 from readiness.boards.light import Counts, Light
 from villages import access
 from villages.access import Action
 from villages.models import Post, Unit, short_name
 
-TOWNSHIP_PLACES = 9
-TIED_FOR = timedelta(days=365)  # a post that ended within this time still ties
 # What a unit has one more lot for, each told by its tallies.
 RISKS: dict[str, Callable[[Counts], bool]] = {
     "overdue": lambda counts: counts.overdue > 0,
@@ -131,37 +129,12 @@ def counts_of(campaign: Campaign, user: access.Person, among: Unit, kind: str, o
 
 
 def inspectors(campaign: Campaign, among: Unit, roles: Iterable[str], on: date) -> tuple[Inspector, ...]:
-    """Who may check here, beside it (townships look at each other) or from above, with what each is tied to.
-
-    Tied to: the unit of every post they hold or held within a year, with its whole township; each unit that they
-    answer for in this campaign. A post at a county or higher ties to its departments no more than to its villages.
-    """
+    """Who may check here, beside it (townships look at each other) or from above, with what each is tied to."""
     around = among.code if among.code == campaign.host_id else among.parent_id or campaign.host_id
     reach = access.under("unit__code", around) | Q(unit__in=access.above(around))
     held = Post.objects.current(on).filter(reach, role__in=[role for role in roles if access.lets(role, Action.CHECK)])
     able = held.order_by("cadre").values("cadre").distinct()[: recipe.MOST_INSPECTORS + 1]
-    posts = Post.objects.filter(Q(until__isnull=True) | Q(until__gt=on - TIED_FOR), cadre__in=able)
-    answering = Responsibility.objects.filter(campaign=campaign, cadre__in=able)
-    named, tied = dict[int, str](), defaultdict[int, set[str]](set)
-    facts = ("cadre", "cadre__name", "unit_id")
-    for cadre, name, code, is_post in posts.values_list(*facts, Value(True)).union(  # one query
-        answering.values_list(*facts, Value(False))
-    ):
-        named[cadre] = name
-        tied[cadre].add(township_of(code) or code if is_post else code)
-    return tuple(Inspector(cadre, barred_by(tied[cadre]), name) for cadre, name in sorted(named.items()))
-
-
-def barred_by(codes: Iterable[str]) -> tuple[str, ...]:
-    """The codes without those of a county or above, and without what lies under another of them."""
-    near = sorted(code for code in codes if len(code) >= TOWNSHIP_PLACES)
-    return tuple(code for code in near if not any(code != top and code.startswith(top) for top in near))
-
-
-def township_of(code: str) -> str:
-    """The township that a unit belongs to; empty for what stands beside or above townships."""
-    digits = DIGITS.match(code)
-    return code[:TOWNSHIP_PLACES] if digits and len(digits[0]) >= TOWNSHIP_PLACES else ""
+    return ties.inspectors(campaign, able, on)
 
 
 def names_of(groups: set[str], by: str) -> dict[str, str]:

@@ -14,7 +14,8 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from checklists import draws
 from checklists.draws import recipe, shell
-from checklists.models import Campaign, Draw, Round
+from checklists.models import Campaign, Draw, Relief, Round
+from checklists.rounds import relief
 from checklists.rounds.views import counted
 from readiness.draws import lists, words
 from readiness.draws.forms import DrawForm, NumberForm
@@ -48,7 +49,7 @@ def of_campaign(request: CadreRequest, campaign_id: int) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def new(request: CadreRequest, campaign_id: int) -> HttpResponse:
     """What to draw from and how; POST shows the list that this leads to, and then announces it."""
-    seen = Campaign.objects.visible_to(request.user).select_related("host")
+    seen = draws.numbered(Campaign.objects.visible_to(request.user).select_related("host"))
     campaign = get_object_or_404(seen, pk=campaign_id)
     access.require(draws.may_announce(request.user, campaign))
     instead_of: Draw | None = None
@@ -57,9 +58,9 @@ def new(request: CadreRequest, campaign_id: int) -> HttpResponse:
         instead_of = get_object_or_404(
             known, pk=int(asked) if asked.isascii() and asked.isdigit() and len(asked) < 19 else 0
         )
-        access.require(access.may_draw(request.user, instead_of.among_id))
+        access.require(access.may_inspect(request.user, instead_of.among_id))
     places = [instead_of.among] if instead_of else _places(campaign, request.user)
-    number = draws.next_number(campaign)
+    number: int = campaign.next_draw  # type: ignore[attr-defined]  # as `numbered` counts
     items = lists.asked_items(campaign)
     form = DrawForm(
         request.POST if request.method == "POST" else None,
@@ -69,7 +70,7 @@ def new(request: CadreRequest, campaign_id: int) -> HttpResponse:
         again=instead_of is not None,
         initial=_usual(instead_of),
     )
-    frozen = None
+    frozen = beside = None
     if form.is_valid():
         among = next(unit for unit in places if unit.code == form.cleaned_data["among"])
         on = timezone.localdate()
@@ -78,6 +79,7 @@ def new(request: CadreRequest, campaign_id: int) -> HttpResponse:
         )
         try:
             recipe.check(frozen)
+            reason = form.cleaned_data["reason"]
             if "announce" in request.POST:
                 draw = draws.announce(
                     campaign,
@@ -88,15 +90,20 @@ def new(request: CadreRequest, campaign_id: int) -> HttpResponse:
                     wishes=form.wishes,
                     by=request.user,
                     instead_of=instead_of,
-                    reason=form.cleaned_data.get("reason", ""),
+                    reason=reason,
                 )
                 messages.success(request, _("The draw is announced. Now two people each give a number."))
                 return redirect("draw", draw.pk)
+            draws.require_reason(campaign, among=among, kind=form.wishes["kind"], reason=reason)
         except recipe.Unfit as unfit:
             form.refuse(unfit)
+        except draws.NeedsReason as refused:
+            form.add_error("reason", str(refused.message))
+            beside = refused.draw
         except draws.Refused as refused:
             form.add_error(None, str(refused.message))
     context: dict[str, Any] = {"campaign": campaign, "form": form, "number": number, "instead_of": instead_of}
+    context["beside"] = beside
     if frozen and not form.errors:
         context |= {"frozen": frozen, "sizes": _sizes(frozen), "lots": _lots(frozen)}
     return render(request, "draws/new.html", context, status=422 if form.errors else 200)
@@ -131,6 +138,7 @@ def give_number(request: CadreRequest, draw_id: int) -> HttpResponse:
 def list_file(request: CadreRequest, draw_id: int) -> HttpResponse:
     """The frozen list, byte for byte as it is hashed."""
     found = get_object_or_404(Draw.objects.visible_to(request.user), pk=draw_id)
+    access.require(draws.may_read_list(request.user, found))
     response = HttpResponse(found.frozen, content_type="text/plain; charset=utf-8")
     response.headers["Content-Disposition"] = 'attachment; filename="list.txt"'
     return response
@@ -138,6 +146,7 @@ def list_file(request: CadreRequest, draw_id: int) -> HttpResponse:
 
 def _page(request: CadreRequest, draw: Draw, *, form: NumberForm | None = None, status: int = 200) -> HttpResponse:
     frozen = recipe.read(draw.frozen)
+    reads = draws.may_read_list(request.user, draw)
     gives = access.may_give_number(request.user, draw.among_id)
     replaced_by = getattr(draw, "replaced_by", None)
     waits = not draw.is_drawn and replaced_by is None and draw.campaign.is_running
@@ -146,36 +155,53 @@ def _page(request: CadreRequest, draw: Draw, *, form: NumberForm | None = None, 
         "campaign": draw.campaign,
         "said": words.recipe_of(draw, frozen),
         "listed": recipe.hashed(draw.frozen),
-        "sizes": _sizes(frozen),
+        "reads": reads,
+        "sizes": _sizes(frozen) if reads else [],
+        "take": frozen.take,
         "replaced_by": replaced_by,
         "waits": waits,
         "form": form or (NumberForm() if waits and gives and draw.number_one_by != request.user else None),
         "gives": gives,
         "gave_first": draw.number_one_by == request.user,
         "may_again": replaced_by is None
-        and bool(access.may_draw(request.user, draw.among_id) and draws.may_announce(request.user, draw.campaign)),
+        and bool(access.may_inspect(request.user, draw.among_id) and draws.may_announce(request.user, draw.campaign)),
     }
     if draw.is_drawn:
-        drawn = recipe.draw(frozen, draw.secret, draw.number_one, draw.number_two)
-        rounds = {one.unit_id: one for one in draws.with_standing(Round.objects.filter(draw=draw))}
-        seen = counted(Round.objects.visible_to(request.user).filter(draw=draw))
-        visits = {one.unit_id: one for one in seen}
-        context |= {
-            "lines": [
-                (
-                    unit,
-                    words.group(frozen.groups[unit.group]),
-                    words.why(unit.risks),
-                    drawn.sent[unit.code],
-                    rounds.get(unit.code),
-                    visits.get(unit.code),
-                )
-                for unit in drawn.units
-            ],
+        context |= _outcome(request.user, draw, frozen)
+    return render(request, "draws/draw.html", context, status=status)
+
+
+def _outcome(user: Cadre, draw: Draw, frozen: recipe.FrozenList) -> dict[str, Any]:
+    """What came of a draw, as far as the user may know by now: all of it, or the lines of rounds that they see."""
+    drawn = recipe.draw(frozen, draw.secret, draw.number_one, draw.number_two)
+    rounds = {one.unit_id: one for one in draws.with_standing(draw.rounds.all())}
+    visits = {one.unit_id: one for one in counted(Round.objects.visible_to(user).filter(draw=draw))}
+    reliefs = relief.told(Relief.objects.filter(round__draw=draw))
+    is_open = draws.is_open_to(user, draw)
+    found: dict[str, Any] = {
+        "is_open": is_open,
+        "lines": [
+            (
+                unit,
+                words.group(frozen.groups[unit.group]),
+                words.why(unit.risks),
+                drawn.sent[unit.code],
+                rounds.get(unit.code),
+                visits.get(unit.code),
+                reliefs.get(rounds[unit.code].pk if unit.code in rounds else 0, ()),
+            )
+            for unit in drawn.units
+            if is_open or unit.code in visits
+        ],
+    }
+    if is_open:
+        found |= {
             "items": drawn.items if frozen.take_items else (),
+            "secret": draw.secret,
+            "numbers": [(draw.number_one, draw.number_one_by), (draw.number_two, draw.number_two_by)],
             "script": shell.script(frozen, draw.secret, draw.number_one, draw.number_two),
         }
-    return render(request, "draws/draw.html", context, status=status)
+    return found
 
 
 def _whole(seen: Any) -> Any:
@@ -189,7 +215,7 @@ def _places(campaign: Campaign, user: Cadre) -> list[Unit]:
     """Units among which the user may draw, the highest first."""
     units = Unit.objects.visible_to(user).under(campaign.host_id).filter(kind__in=HOLDS_UNITS)
     return list(
-        units.filter(access.reached("code", user, access.Action.DRAW)).order_by(Length("code"), "code")[:MOST_PLACES]
+        units.filter(access.reached("code", user, access.Action.INSPECT)).order_by(Length("code"), "code")[:MOST_PLACES]
     )
 
 

@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 
 from checklists.models import Measure
 from readiness.reminders import words
-from readiness.reminders.known import Fact
+from readiness.reminders.known import OF_ROUNDS, Fact
 from villages import access
 
 # How long ago something may have happened: longer than any run is missed, and short enough to be news.
@@ -68,18 +68,34 @@ MEASURED = """
           ELSE m.decided_at > %(since)s AND m.state = 'applied' END
     ORDER BY m.id, k.said
 """
-# Each inspector of a round that has begun to wait, wherever their posts are. Not of one that another draw replaced
-# before anybody had begun. Twin of checklists.draws.in_force.
+# Each inspector of a round that waits, wherever their posts are: since it was made, or since they go instead of
+# somebody; and who goes no longer. Not of one that another draw replaced before anybody had begun. Twin of
+# checklists.draws.in_force.
 SENT_OUT = """
-    SELECT 'round:' || r.id, 'sent_out', r.campaign_id, r.unit_id, 0, '', r.made_by_id, r.why, r."on", x.cadre_id
-    FROM checklists_round r JOIN checklists_round_inspectors x ON x.round_id = r.id
-    WHERE r.made_at > %(since)s AND r.finished_at IS NULL AND r.campaign_id = ANY(%(campaigns)s)
+    SELECT k.key, k.what, r.campaign_id, r.unit_id, 0, '', k.by, k.said, k.day, k.cadre_id
+    FROM checklists_round r,
+         LATERAL (SELECT 'round:' || r.id || coalesce(':' || v.id, '') AS key, 'sent_out' AS what,
+                         coalesce(v.by_id, r.made_by_id) AS by, r.why AS said, r."on" AS day, x.cadre_id,
+                         coalesce(v.at, r.made_at) AS at
+                  FROM checklists_round_inspectors x
+                  LEFT JOIN LATERAL (SELECT * FROM checklists_relief v
+                                     WHERE v.round_id = r.id AND x.cadre_id = ANY(v.now) AND x.cadre_id <> ALL(v.was)
+                                     ORDER BY v.at DESC LIMIT 1) v ON true
+                  WHERE x.round_id = r.id
+                  UNION ALL
+                  (SELECT DISTINCT ON (gone) 'relieved:' || v.id, 'relieved', v.by_id, v.reason, NULL, gone, v.at
+                   FROM checklists_relief v, unnest(v.was) gone
+                   WHERE v.round_id = r.id AND gone <> ALL(v.now)
+                         AND NOT EXISTS (SELECT FROM checklists_round_inspectors x
+                                         WHERE x.round_id = r.id AND x.cadre_id = gone)
+                   ORDER BY gone, v.at DESC)) k
+    WHERE k.at > %(since)s AND r.finished_at IS NULL AND r.campaign_id = ANY(%(campaigns)s)
           AND (EXISTS (SELECT FROM checklists_check c WHERE c.round_id = r.id)
                OR NOT EXISTS (SELECT FROM checklists_draw d
                               WHERE d.instead_of_id = r.draw_id AND d.drawn_at IS NOT NULL))
-          AND EXISTS (SELECT FROM villages_post p WHERE p.cadre_id = x.cadre_id AND p.since <= %(on)s
+          AND EXISTS (SELECT FROM villages_post p WHERE p.cadre_id = k.cadre_id AND p.since <= %(on)s
                       AND (p.until IS NULL OR p.until > %(on)s))
-    ORDER BY r.id, x.cadre_id
+    ORDER BY r.id, k.cadre_id
 """
 # What did not hold and sent no claim back, of which RETURNED tells.
 FAILED = """
@@ -121,7 +137,7 @@ def still_seen(facts: list[Fact], held: set[tuple[int, str]]) -> list[Fact]:
     for fact in facts:
         if (
             fact.to is None
-            or fact.what == "sent_out"
+            or fact.what in OF_ROUNDS
             or any((fact.to, unit) in held for unit in access.above(fact.unit))
         ):
             kept.append(fact)

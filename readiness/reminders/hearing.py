@@ -2,7 +2,7 @@
 
 from django.urls import reverse
 
-from readiness.reminders.known import OF_FINDINGS, Fact
+from readiness.reminders.known import OF_FINDINGS, OF_ROUNDS, Fact
 
 URGENT = frozenset({"chased", "asked_help", "help_late", "answered_help"})
 # Who hears of what happened, unless it is meant for one person; if nobody holds a post of these kinds, the next one up.
@@ -20,7 +20,7 @@ HEARERS: dict[str, tuple[str, ...]] = {
 
 def path_of(facts: list[Fact]) -> str:
     """The page of the one thing that all of them are about, else my tasks."""
-    if {fact.what for fact in facts} == {"sent_out"}:
+    if {fact.what for fact in facts} <= OF_ROUNDS:
         return reverse("rounds")
     if len({(fact.task, fact.finding, fact.unit) for fact in facts}) > 1:
         return reverse("my_tasks")

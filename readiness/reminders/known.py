@@ -24,6 +24,9 @@ OF_FINDINGS: dict[str, tuple[str, ...]] = {
 UP = frozenset({"finding_waits_up", "finding_look_late_up"})
 
 
+OF_ROUNDS = frozenset({"sent_out", "relieved"})  # for inspectors, wherever they work
+
+
 @dataclass(frozen=True)
 class Rule:
     """提醒规则 of a campaign; days of `steps` and `overdue_every` are working days."""

@@ -41,6 +41,7 @@ LOOKED_AT: dict[str, tuple[str, str]] = {
     "checklists_draw": ("drawn_at IS NOT NULL", "hashtextextended(concat_ws(' ', id, instead_of_id), 0)"),
     "checklists_round": ("true", ALL),
     "checklists_round_inspectors": ("true", ALL),
+    "checklists_relief": ("at > %(since)s", ALL),
     "checklists_check": ("at > %(since)s", ALL),
     "readiness_rules": ("true", ALL),
     "readiness_gateway": (

@@ -10,7 +10,8 @@ from tests.access.world import HOSTS, NEVER, NEVER_CODES, NO_FILE, PLACES, POSTS
 # What each person may do at each place: s sees it, o owes its tasks, t ticks, c checks (verifies, returns), w waives,
 # k chases and answers calls for help, f enters findings and confirms what was put right, p sees telephone numbers in
 # full, a appoints and ends posts, d decides measures, l leads it (and like whoever owes or ticks there objects to its
-# measures), r announces draws among its units, n gives numbers for them. Before that, where their posts are.
+# measures), r plans rounds there and announces draws among its units, n gives numbers for them. Before that, where
+# their posts are.
 #
 #   lan    village cadre of Willow      bao   staff of East Township         mei  leader of the county
 #   hong   village cadre of Maple       tang  leader of East Township        ada  campaign admin of the county
@@ -42,8 +43,8 @@ gone   county        -         -         -         -         -         -        
 early  county        -         -         -         -         -         -         -         -         -    -      -      -
 """  # noqa: E501
 
-# What each person may do with a campaign: s sees it, l looks at what was sent to whom, r runs (closes) it, i plans
-# rounds. "east" is run by East Township, "far" by the other county; the others by the county and what is above it.
+# What each person may do with a campaign: s sees it, l looks at what was sent to whom, r runs (closes) it. "east" is
+# run by East Township, "far" by the other county; the others by the county and what is above it.
 WITH_CAMPAIGNS = """
         county  draft   closed  east    city    province  far   far_draft
 lan     s       -       s       s       s       s         -     -
@@ -54,10 +55,10 @@ wang    s       -       s       -       s       s         -     -
 bao     s       -       s       s       s       s         -     -
 tang    s       -       s       sl      s       s         -     -
 deng    s       -       s       -       s       s         -     -
-he      si      -       si      si      si      si        -     -
+he      s       -       s       s       s       s         -     -
 mei     sl      -       sl      sl      s       s         -     -
-ada     slri    slri    slri    slri    si      si        -     -
-su      si      -       si      si      si      si        -     -
+ada     slr     slr     slr     slr     s       s         -     -
+su      s       -       s       s       s       s         -     -
 an      s       -       s       s       s       s         -     -
 chen    -       -       -       -       -       s         s     -
 nobody  -       -       -       -       -       -         -     -
@@ -160,7 +161,12 @@ def looks(who: str, campaign: object) -> Outcome:
 def rounds_of(who: str, campaign: object, *, planned: Outcome = 403) -> Outcome:
     """Rounds are planned by admins and supervisors, and seen before they are over also by who leads the host."""
     may = CAMPAIGNS[who].get(campaign, "")
-    return 404 if "s" not in may else planned if "i" in may else 200 if "l" in may and planned == 200 else 403
+    return 404 if "s" not in may else planned if plans(who) else 200 if "l" in may and planned == 200 else 403
+
+
+def plans(who: str) -> bool:
+    """Rounds and draws, somewhere; whoever does, does so in the whole county."""
+    return any("r" in may for may in MAY[who].values())
 
 
 def on_round(who: str, name: object, *, sent: Outcome, told: Outcome, done: Outcome) -> Outcome:
@@ -173,15 +179,22 @@ def on_round(who: str, name: object, *, sent: Outcome, told: Outcome, done: Outc
     may = MAY[who].get(place, "")
     if is_over:
         return done if "s" in may else 404
-    return told if "s" in may and set("li") & set(CAMPAIGNS[who]["far" if place == "bridge" else "county"]) else 404
+    leads = "l" in CAMPAIGNS[who]["far" if place == "bridge" else "county"]
+    return told if "s" in may and ("r" in may or leads) else 404
 
 
 def ends_round(who: str, name: object, *, then: Outcome) -> Outcome:
     """By its inspectors and who plans rounds there; one that is over leads back to its page."""
-    plans = name in ROUNDS and "i" in CAMPAIGNS[who]["county"]
+    may_plan = name in ROUNDS and plans(who)
     is_over = name in ROUNDS and ROUNDS[str(name)][1]
     may = 302 if is_over else then
-    return on_round(who, name, sent=may, told=may if plans else 403, done=302 if plans else 403)
+    return on_round(who, name, sent=may, told=may if may_plan else 403, done=302 if may_plan else 403)
+
+
+def relieves(who: str, name: object, *, then: Outcome) -> Outcome:
+    """Who goes on a round is changed by who plans rounds there, its inspectors or not; of one that is over, not."""
+    may_plan = plans(who)
+    return on_round(who, name, sent=403, told=then if may_plan else 403, done=302 if may_plan else 403)
 
 
 def starts(who: str, *, then: Outcome) -> Outcome:
@@ -342,8 +355,7 @@ def announces(who: str, campaign: object, *, then: Outcome) -> Outcome:
     """Draws are announced by who may somewhere, while the campaign is under way."""
     if sees_campaign(who, campaign) == 404:
         return 404
-    draws = any("r" in may for may in MAY[who].values())
-    return then if draws and campaign not in ("draft", "closed", "far_draft") else 403
+    return then if plans(who) and campaign not in ("draft", "closed", "far_draft") else 403
 
 
 def sees_proof(who: str, place: object) -> Outcome:
@@ -498,6 +510,7 @@ ROUTES = {
     "round": Route("round", reads(partial(on_round, sent=200, told=200, done=200))),
     "round_checks": Route("round", writes(partial(on_round, sent=422, told=403, done=403))),
     "finish_round": Route("round", reads(partial(ends_round, then=200)) | writes(partial(ends_round, then=422))),
+    "relieve": Route("round", reads(partial(relieves, then=200)) | writes(partial(relieves, then=422))),
     "findings": Route("campaign", reads(sees_campaign)),
     "findings_table": Route("campaign", reads(sees_campaign)),
     "new_finding": Route("campaign", reads(partial(enters, then=200)) | writes(partial(enters, then=422))),

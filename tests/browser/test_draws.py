@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import Page, expect
 
-from checklists.models import Round
+from checklists.models import Draw, Round
 from tests.browser.conftest import HEIGHTS, Visit, World
 from tests.browser.test_accessibility import faults, layout
 
@@ -54,4 +54,32 @@ def test_a_draw_is_announced_numbered_and_made(visit: Visit, world: World, langu
     mei.goto(f"/campaigns/{world.campaign.pk}/draws/")
     look(mei, "list")
     assert Round.objects.count() == 2
+    # Nobody is warned; who cannot go is replaced; drawing beside it asks why.
+    lan = visit("lan", language=language)
+    lan.goto(f"/draws/{Draw.objects.get().pk}/")
+    expect(lan.locator("#drawn .hint")).to_have_count(1)
+    expect(lan.locator("ol.drawn")).to_have_count(0)
+    look(lan, "held back")
+    one = Round.objects.order_by("pk")[0]
+    ada.goto(one.get_absolute_url())
+    ada.click("a[href$='/inspectors/']")
+    ada.locator("ul.people").first.locator("input").uncheck()
+    ada.locator("details ul.people input").first.check()
+    ada.click("#people button")
+    look(ada, "why others go")
+    ada.fill("[name=reason]", "住院")
+    ada.click("#send button")
+    expect(ada.locator(".relief q")).to_have_text("住院")
+    ada.goto(f"/draws/{Draw.objects.get().pk}/")
+    expect(ada.locator(".relief q")).to_have_text("住院")
+    ada.goto(f"/campaigns/{world.campaign.pk}/draws/new/")
+    ada.fill("[name=title]", "再抽")
+    ada.fill("[name=take]", "1")
+    ada.fill("[name=seats]", "1")
+    ada.click("main form.draw-form > p button")
+    expect(ada.locator("#why .complaint")).to_have_count(1)
+    look(ada, "why again")
+    ada.fill("[name=reason]", "先去远的")
+    ada.click("main form.draw-form > p button")
+    expect(ada.locator("#preview")).to_be_visible()
     assert not wrong, "\n".join(["", *wrong])

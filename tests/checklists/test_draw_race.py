@@ -18,7 +18,7 @@ def announced(campaign: Campaign, *, by: models.Cadre) -> Draw:
     units = tuple(Unit(code, "all", 1, (), "村") for code in (WILLOW, LAKE))
     frozen = FrozenList("1/1", 2, 0, 0, 1, {"all": "-"}, units, (), (Inspector(by.pk, (), by.name),))
     among = models.Unit.objects.get(pk=COUNTY)
-    wishes = {"items": "all", "rhythm": "patrol", "on": None}
+    wishes = {"kind": "village", "items": "all", "rhythm": "patrol", "on": None}
     return draws.announce(campaign, frozen, number=1, title="抽查", among=among, wishes=wishes, by=by)
 
 

@@ -2,11 +2,13 @@
 
 import uuid
 from collections.abc import Callable
+from concurrent.futures import Future
 from datetime import timedelta
 from functools import partial
 from typing import Any
 
 import pytest
+from django.core.exceptions import PermissionDenied
 from django.db import OperationalError, connection
 from django.http import HttpResponse
 from django.test import Client
@@ -14,6 +16,7 @@ from django.utils import timezone
 
 from checklists import course, rounds
 from checklists.models import Campaign, Check, Finding, FindingEvent, Round, Tally, Task, TaskEvent
+from checklists.rounds import relief
 from tests import factories
 from tests.checklists.conftest import Elsewhere, queries
 from tests.checklists.test_tallies import drift
@@ -333,6 +336,98 @@ def test_who_plans_rounds_there_can_end_one_whose_inspectors_left(
     assert Round.objects.get().is_over is (status == 302)
 
 
+# ---- Others go ----------------------------------------------------------------------------------------------------
+
+
+def others(client: Client, visit: Round, *people: Cadre, **fields: Any) -> HttpResponse:
+    was = ",".join(str(one.pk) for one in visit.inspectors.order_by("pk"))
+    sent = {"event": str(uuid.uuid4()), "was": was, "reason": "住院", "inspector": [one.pk for one in people]}
+    return client.post(f"/rounds/{visit.pk}/inspectors/", sent | fields)
+
+
+def test_others_go_and_who_went_before_has_lost_the_round(visit: Round, cast: Cast, as_: LogIn) -> None:
+    sent = entry(visit)
+    send(as_("wang"), visit, sent)
+    event = str(uuid.uuid4())
+    for _ in "ab":  # a double tap
+        was = f"{cast['su'].pk},{cast['wang'].pk}"
+        assert others(as_("su"), visit, cast["mei"], cast["su"], event=event, was=was).status_code == 302
+    made = visit.reliefs.get()
+    assert (made.was, made.now) == (
+        sorted((cast["su"].pk, cast["wang"].pk)), sorted((cast["su"].pk, cast["mei"].pk)),
+    )  # fmt: skip
+    assert (made.reason, made.by, {*visit.inspectors.all()}) == ("住院", cast["su"], {cast["su"], cast["mei"]})
+    assert as_("wang").get(visit.get_absolute_url()).status_code == 404
+    assert tap(as_("wang"), visit, entry(visit, number="v-2")).status_code == 404
+    with pytest.raises(PermissionDenied):
+        see_as(visit, cast["wang"], "v-2")
+    assert visit.get_absolute_url() in as_("mei").get("/rounds/").text
+    assert send(as_("mei"), visit, entry(visit, number="v-2"))[0]["status"] == 200
+    page = as_("ada").get(visit.get_absolute_url()).text
+    assert Check.objects.get(pk=sent["event"]).by == cast["wang"]
+    for said in ("住院", "原为", "Wang"):
+        assert said in page
+
+
+def see_as(visit: Round, by: Cadre, number: str) -> rounds.Outcome:
+    return rounds.record(visit, by=by, event=uuid.uuid4(), task=task_of(visit, number).pk, result="holds")
+
+
+@pytest.mark.parametrize(
+    ("who", "status"), [("su", 302), ("ada", 302), ("mei", 403), ("wang", 403), ("tang", 404), ("lan", 404)]
+)
+def test_others_are_sent_by_who_plans_rounds_there(who: str, status: int, visit: Round, cast: Cast, as_: LogIn) -> None:
+    assert others(as_(who), visit, cast["mei"]).status_code == status
+    assert visit.reliefs.exists() is (status == 302)
+
+
+@pytest.mark.parametrize(
+    ("what", "status"),
+    [
+        ("no reason", 422), ("nobody", 422), ("the same", 422), ("works there", 422), ("holds no post", 422),
+        ("out of sight", 422), ("no number", 422), ("it changed meanwhile", 409), ("it is over", 302),
+        ("it is paused", 409), ("a number that was used", 409),
+    ],
+)  # fmt: skip
+def test_who_cannot_be_sent_instead_is_told_and_nothing_changes(
+    what: str, status: int, visit: Round, cast: Cast, as_: LogIn
+) -> None:
+    people, fields, before = [cast["mei"]], dict[str, Any](), [*visit.inspectors.order_by("pk")]
+    match what:
+        case "no reason":
+            fields = {"reason": "  "}
+        case "nobody":
+            people = []
+        case "the same":
+            people = before
+        case "works there":
+            people = [cast["bao"]]
+        case "holds no post":
+            Post.objects.filter(cadre=cast["mei"]).update(until=timezone.localdate())
+        case "out of sight":
+            people = [cast["chen"]]
+        case "no number":
+            fields = {"event": "1"}
+        case "it changed meanwhile":
+            fields = {"was": str(cast["wang"].pk)}
+        case "it is over":
+            rounds.finish(visit, by=cast["su"], left=3)
+        case "it is paused":
+            course.steer(visit.campaign, "paused", by=cast["ada"], note="下雨")
+        case "a number that was used":
+            other = go(visit.campaign, cast["su"], cast["su"], unit=factories.MAPLE)
+            fields = {"event": str(uuid.uuid4())}
+            assert others(as_("su"), other, cast["ada"], **fields).status_code == 302
+    answer = others(as_("ada"), visit, *people, **fields)
+    assert answer.status_code == status
+    if status != 302:
+        assert 'role="alert"' in answer.text
+    if what == "works there":
+        assert 'value="住院"' in answer.text
+    assert [*visit.inspectors.order_by("pk")] == before
+    assert not visit.reliefs.exists()
+
+
 # ---- Input that makes no sense ------------------------------------------------------------------------------------
 
 
@@ -559,6 +654,54 @@ def test_what_comes_while_the_round_ends_is_taken_or_told(together: Round, elsew
     assert tuple(one.result(30) for one in both) in (("over", "Conflict"), ("look again", "new"))
 
 
+def sent_home_meanwhile(visit: Round, elsewhere: Elsewhere) -> "Future[str]":
+    """Wang's answer, on its way while others are being sent: their names are written, and not committed."""
+    elsewhere.run("SELECT 1 FROM checklists_round WHERE id = %s FOR NO KEY UPDATE", visit.pk)
+    wang = Cadre.objects.get(username="wang").pk
+    elsewhere.run("DELETE FROM checklists_round_inspectors WHERE round_id = %s AND cadre_id = %s", visit.pk, wang)
+    return elsewhere.start(lambda: see(visit, "wang", "fails"))
+
+
+def test_an_answer_that_comes_while_others_are_sent_is_refused(together: Round, elsewhere: Elsewhere) -> None:
+    late = sent_home_meanwhile(together, elsewhere)
+    elsewhere.wait_for_waiting()
+    elsewhere.commit()
+    with pytest.raises(PermissionDenied):
+        late.result(30)
+    assert not Check.objects.exists()
+    assert task_of(together).state == "done"
+
+
+def test_without_the_rounds_lock_it_would_be_taken(
+    together: Round, elsewhere: Elsewhere, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The control run."""
+    monkeypatch.setattr(rounds, "STAYS_OPEN", rounds.STAYS_OPEN.replace("FOR SHARE", ""))
+    assert sent_home_meanwhile(together, elsewhere).result(30) == "new"
+    elsewhere.commit()
+
+
+def test_two_who_send_others_at_once_do_not_undo_each_other(together: Round, elsewhere: Elsewhere) -> None:
+    was = list(together.inspectors.values_list("pk", flat=True))
+
+    def send_instead(by: str, who: str) -> str:
+        people = [Cadre.objects.get(username=name) for name in (by, who)]
+        sent: dict[str, Any] = {"event": uuid.uuid4(), "was": was, "reason": "住院"}
+        try:
+            relief.relieve(together, by=people[0], people=people[1:], **sent)
+        except rounds.Conflict:
+            return "told"
+        return who
+
+    elsewhere.run("SELECT 1 FROM checklists_round WHERE id = %s FOR UPDATE", together.pk)
+    both = [elsewhere.start(partial(send_instead, *one)) for one in (("su", "mei"), ("ada", "hong"))]
+    elsewhere.wait_for_waiting(2)
+    elsewhere.commit()
+    (goes,) = {one.result(30) for one in both} - {"told"}
+    assert together.inspectors.get().username == goes
+    assert together.reliefs.get().was == sorted(was)
+
+
 # ---- What it costs ------------------------------------------------------------------------------------------------
 
 
@@ -566,7 +709,9 @@ def test_pages_of_rounds_cost_the_same_for_few_and_for_many(campaign: Campaign, 
     pages = ["/rounds/", f"/campaigns/{campaign.pk}/rounds/", f"/campaigns/{campaign.pk}/units/{factories.WILLOW}/"]
     first = go(campaign, cast["su"], cast["su"])
     send(as_("su"), first, entry(first, "fails"))
+    others(as_("su"), first, cast["su"], cast["ada"])
     pages += [first.get_absolute_url(), f"{first.get_absolute_url()}finish/", task_of(first).get_absolute_url()]
+    pages += [f"{first.get_absolute_url()}inspectors/"]
     su = as_("su")
     few = queries(su, pages)
     villages = [
@@ -579,6 +724,7 @@ def test_pages_of_rounds_cost_the_same_for_few_and_for_many(campaign: Campaign, 
     )
     for unit in villages[:40]:
         go(campaign, cast["su"], cast["su"], cast["mei"], unit=unit.code)
+    others(as_("su"), first, cast["su"], cast["mei"])
     send(as_("su"), first, entry(first, "fails", "v-2"), entry(first, number="v-3"))
     assert queries(su, pages) == few
     assert max(few) <= 12, few

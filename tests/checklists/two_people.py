@@ -33,11 +33,13 @@ from checklists.models import (
     FindingStep,
     Item,
     Measure,
+    Relief,
     Round,
     State,
     Task,
     TaskEvent,
 )
+from checklists.rounds import relief
 from tests import factories, proofs
 from tests.checklists.conftest import Undone
 from tests.checklists.test_draw_race import announced
@@ -70,6 +72,7 @@ STAYS: dict[type[models.Model], tuple[str, ...]] = {
     TaskEvent: ("task", "by", "from_state", "to_state", "note"),
     Check: ("round", "task", "by", "result", "remark", "was"),
     Round: ("unit", "made_by", "draw"),
+    Relief: ("round", "was", "now", "reason", "by"),
     Finding: ("number", "unit", "task", "what", "found_by", "check_seen"),
     FindingEvent: ("finding", "by", "what", "note", "day", "to"),
     Evidence: ("unit", "by", "sha256", "name"),
@@ -246,6 +249,15 @@ class TwoPeople(Undone):
         if now.removed_at != held.removed_at:
             assert not stays, "somebody verified or closed with this file before them"
             assert by.pk == held.by_id
+
+    @rule(who=people_, unit=st.sampled_from([WILLOW, MAPLE]), to=people_)
+    def others_go(self, who: int, unit: str, to: int) -> None:
+        visit = Round.objects.open().filter(unit=unit).order_by("pk").last()
+        if visit is not None:
+            sent: dict[str, Any] = {"was": visit.inspectors.values_list("pk", flat=True), "reason": "住院"}
+            with contextlib.suppress(*REFUSALS):
+                people = [self.people[NAMES.index("su")], self.people[to]]
+                relief.relieve(visit, by=self._person(who), event=uuid.uuid4(), people=people, **sent)
 
     # What is done to findings ----------------------------------------------------------------------------------------
 

@@ -19,8 +19,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from checklists import course, draws, rounds
-from checklists.draws import recipe
+from checklists.draws import recipe, ties
 from checklists.models import Campaign, Check, Draw, Responsibility, Round, Task
+from checklists.rounds import relief
 from readiness.draws import lists
 from tests import factories
 from tests.checklists.conftest import queries
@@ -44,8 +45,9 @@ def new(campaign: Campaign, client: Client, **wishes: Any) -> Any:
 
 
 def announced(campaign: Campaign, client: Client, **wishes: Any) -> Draw:
-    """A draw by the form."""
+    """A draw by the form; beside another one, with a reason."""
     number = draws.next_number(campaign)
+    wishes = {"reason": "再抽一次" if number > 1 else ""} | wishes
     answer = new(campaign, client, announce="1", number=number, **wishes)
     assert answer.status_code == 302, complaints(answer)
     return Draw.objects.get(campaign=campaign, number=number)
@@ -106,24 +108,97 @@ def test_items_are_drawn_too(campaign: Campaign, as_: As) -> None:
     assert all(one.items.count() == 3 for one in every.rounds.all())
 
 
-def test_the_page_tells_hashes_first_and_all_the_rest_after_the_draw(campaign: Campaign, as_: As) -> None:
+def test_the_page_tells_hashes_first_and_all_the_rest_once_the_rounds_are_over(campaign: Campaign, as_: As) -> None:
     draw = announced(campaign, as_("ada"))
     lan, su = as_("lan"), as_("su")
     page = page_of(draw, lan)
-    assert draw.commitment in page
-    assert recipe.hashed(draw.frozen) in page
     assert recipe.hashed(draw.secret) == draw.commitment
     assert draw.secret not in page
     give(draw, su, "123454321")
     assert "123454321" not in page_of(draw, as_("mei"))
     assert "Su" in page_of(draw, lan)
-    give(draw, as_("mei"), "7")
-    for shown in (draw.secret, "123454321", "sha256sum", "/list.txt"):
-        assert shown in page_of(draw, lan)
+    give(draw, as_("mei"), "7654567")
+    told = (draw.secret, "123454321", "7654567", "sha256sum")
+    for who, over in (("su", False), ("lan", False), ("lan", True)):
+        if over:
+            end(*draw.rounds.all())
+        page = page_of(draw, as_(who))
+        for shown in told:
+            assert (shown in page) is (over or who == "su"), (who, over)
+        assert ("在本次督查全部结束后公开" in page) is not (over or who == "su")
+        for always in (draw.commitment, recipe.hashed(draw.frozen), "/list.txt"):
+            assert always in page
+
+
+VILLAGES = {WILLOW: "柳村", MAPLE: "枫村", LAKE: "湖村"}
+
+
+def end(*visits: Round) -> None:
+    for one in visits:
+        Round.objects.filter(pk=one.pk).update(finished_by=one.made_by, finished_at=timezone.now())
+
+
+def test_nobody_reads_of_a_visit_in_its_draw_before_it_is_over(campaign: Campaign, as_: As, cast: Cast) -> None:
+    """By everyone of the cast whom the draw reaches: which villages its page names, and whether it tells the secret."""
+    cast["wei"] = factories.cadre("Wei", Role.TOWNSHIP_STAFF, WEST)
+    first = drawn(campaign, as_, take="3", roles=["township_staff"])
+    visits = {one.unit_id: one for one in first.rounds.all()}
+    assert {code: one.inspectors.get().username for code, one in visits.items()} == {
+        WILLOW: "wei", MAPLE: "wei", LAKE: "bao",
+    }  # fmt: skip
+
+    def told(draw: Draw, who: str) -> tuple[set[str], bool]:
+        page = page_of(draw, as_(who))
+        assert ("Wei" in page or "Bao" in page) == any(name in page for name in VILLAGES.values())
+        shell, numbers = 'id="script"' in page, "0042" in page or ">2<" in page
+        assert (draw.secret in page) == shell == numbers
+        return {code for code, name in VILLAGES.items() if name in page}, shell
+
+    def check(draw: Draw, wanted: dict[str, tuple[set[str], bool]], others: tuple[set[str], bool]) -> None:
+        for who in ("mei", "ada", "su", "wei", "bao", "lan", "hong", "lin", "tang", "deng", "an"):
+            assert told(draw, who) == wanted.get(who, others), who
+
+    whole = {*VILLAGES}, True
+    check(first, dict.fromkeys(("mei", "ada", "su"), whole) | {"wei": ({WILLOW, MAPLE}, False), "bao": ({LAKE}, False)},
+          (set(), False))  # fmt: skip
+    end(visits[WILLOW])  # shows itself where it is seen
+    check(
+        first,
+        dict.fromkeys(("mei", "ada", "su"), whole)
+        | {"wei": ({WILLOW, MAPLE}, False), "bao": ({WILLOW, LAKE}, False), "hong": (set(), False),
+           "deng": (set(), False)},
+        ({WILLOW}, False),
+    )  # fmt: skip
+
+    # What is drawn instead takes the place of the other two, which opens the first; and waits itself.
+    assert again(first, campaign, as_("ada"), reason="下大雨", roles=["township_staff"], take="2").status_code == 302
+    second = Draw.objects.get(number=2)
+    give(second, as_("su"), "1")
+    give(second, as_("mei"), "2")
+    check(first, {}, whole)
+    assert told(second, "lan") == told(second, "tang") == (set(), False)
+
+    # A list that leaves out what waits would tell.
+    third = announced(campaign, as_("ada"), take="1", repeat="last", last="1", reason="再抽一个村")
+    for who, reads in (("lan", False), ("tang", False), ("an", False), ("su", True), ("mei", True)):
+        answer = as_(who).get(f"/draws/{third.pk}/list.txt")
+        assert answer.status_code == (200 if reads else 403)
+        assert ("/list.txt" in page_of(third, as_(who))) is reads
+    end(*second.rounds.all())
+    assert as_("lan").get(f"/draws/{third.pk}/list.txt").status_code == 200
+    check(second, {}, ({MAPLE, LAKE}, True))
+
+
+def test_a_closed_campaign_opens_its_draws(campaign: Campaign, as_: As, cast: Cast) -> None:
+    draw = drawn(campaign, as_)
+    assert draw.secret not in page_of(draw, as_("lan"))
+    course.steer(campaign, "closed", by=cast["ada"])
+    assert draw.secret in page_of(draw, as_("lan"))
 
 
 def test_the_shell_text_of_the_page_prints_the_same_list(campaign: Campaign, as_: As, tmp_path: Path) -> None:
     draw = drawn(campaign, as_, chances="risk", groups="township", least="1", take_items="2")
+    end(*draw.rounds.all())
     lan = as_("lan")
     answer = lan.get(f"/draws/{draw.pk}/list.txt")
     assert recipe.hashed(answer.content.decode()) == recipe.hashed(draw.frozen)
@@ -162,6 +237,31 @@ def test_redraw_says_whether_the_rounds_are_what_was_drawn(campaign: Campaign, a
             transaction.set_rollback(True)
 
 
+def test_others_who_go_on_a_drawn_round_are_on_the_record_and_no_difference(
+    campaign: Campaign, as_: As, cast: Cast
+) -> None:
+    """Who is drawn and cannot go is replaced with a reason: the page says both, the recipe gives who was drawn."""
+    wei = factories.cadre("Wei", Role.TOWNSHIP_STAFF, WEST)
+    draw = drawn(campaign, as_, among=EAST, roles=["township_staff"], repeat="none")
+    one = draw.rounds.order_by("pk")[0]
+    assert one.inspectors.get() == wei
+    sent: dict[str, Any] = {"by": cast["su"], "was": [wei.pk], "reason": "住院"}
+    tied = factories.cadre("Tied", Role.SUPERVISOR, COUNTY)
+    today = timezone.localdate()
+    factories.appoint(tied, Role.VILLAGE_CADRE, MAPLE, until=today - timedelta(days=30))
+    with pytest.raises(rounds.Unfit, match="Tied"):  # as the draw's own rule
+        relief.relieve(one, event=factories.uuid.uuid4(), people=[tied], **sent)
+    relief.relieve(one, event=factories.uuid.uuid4(), people=[cast["ada"]], **sent)
+    assert draws.differences(draw) == []
+    said = StringIO()
+    call_command("redraw", draw.pk, stdout=said)
+    assert re.search(rf"{one.unit_id} .*: Wei \(\d+\)\n  since .*: Ada, because: 住院\n", said.getvalue())
+    page = page_of(draw, as_("mei"))
+    assert "由Ada去（原为Wei），Su换人，理由： <q>住院</q>" in page
+    one.inspectors.set([cast["mei"]])  # past the verb
+    assert draws.differences(draw) == [f"{one.unit_id} has other inspectors"]
+
+
 def test_a_draw_cannot_be_changed_by_anybody(campaign: Campaign, as_: As) -> None:
     draw = drawn(campaign, as_)
     for change in ({"secret": "0" * 64}, {"number_two": "43"}, {"frozen": draw.frozen + "\n"}):
@@ -184,19 +284,23 @@ def test_one_person_cannot_give_both_numbers(campaign: Campaign, as_: As) -> Non
     assert (draw.number_one, draw.is_drawn) == ("17", False)
 
 
-@pytest.mark.parametrize("way", ["for the first", "for the second", "both for a third"])
+@pytest.mark.parametrize("way", ["for the first", "for the second", "both for a third", "for the first, until today"])
 def test_a_stand_in_is_no_second_person(campaign: Campaign, as_: As, cast: Cast, way: str) -> None:
     today = timezone.localdate()
     leader = factories.cadre("Third", Role.COUNTY_LEADER, COUNTY)
     post = {name: Post.objects.get(cadre=person) for name, person in (("su", cast["su"]), ("mei", cast["mei"]))}
     pairs = {
         "for the first": [("mei", post["su"])],
+        "for the first, until today": [("mei", post["su"])],
         "for the second": [("su", post["mei"])],
         "both for a third": [("su", leader.posts.get()), ("mei", leader.posts.get())],
     }[way]
     for who, whose in pairs:
-        factories.appoint(cast[who], whose.role, COUNTY, stands_in_for=whose, until=today + timedelta(days=9))
+        held = {"since": today - timedelta(days=2), "until": today + timedelta(days=0 if "until" in way else 9)}
+        factories.appoint(cast[who], whose.role, COUNTY, stands_in_for=whose, **held)
     draw = announced(campaign, as_("ada"))
+    draw.pk, draw.number, draw.announced_at = None, 2, timezone.now() - timedelta(days=1)  # as if it were yesterday
+    draw.save(force_insert=True)
     give(draw, as_("su"), "17")
     answer = give(draw, as_("mei"), "18")
     assert answer.status_code == 409
@@ -301,7 +405,7 @@ def test_every_unit_drawn_before_leaves_none(campaign: Campaign, as_: As) -> Non
     drawn(campaign, as_, take="3")
     answer = new(campaign, as_("ada"), number="2")
     assert list(answer.context["form"].errors) == ["repeat"]
-    assert new(campaign, as_("ada"), number="2", repeat="none").status_code == 200
+    assert new(campaign, as_("ada"), number="2", repeat="none", reason="再抽一次").status_code == 200
 
 
 def test_units_that_take_no_part_are_not_drawn(campaign: Campaign, as_: As) -> None:
@@ -380,7 +484,7 @@ def test_no_unit_comes_again_where_it_shall_not(
             try:
                 draw = draws.announce(
                     campaign, frozen, number=number, title="抽查", among=among, wishes=wishes, by=cast["ada"],
-                    instead_of=replaced, reason="换" if replaced else "",
+                    instead_of=replaced, reason="换",
                 )  # fmt: skip
             except recipe.Unfit:
                 assert take > 3 - len(gone)
@@ -397,13 +501,13 @@ def test_no_unit_comes_again_where_it_shall_not(
 PLACES = [WILLOW, MAPLE, LAKE, EAST, WEST, COUNTY, factories.MARKET, factories.BUREAU]
 
 
-@given(ties=st.lists(st.sampled_from(PLACES), max_size=4))
+@given(held=st.lists(st.sampled_from(PLACES), max_size=4))
 @settings(deadline=None, derandomize=True)
-def test_who_is_tied_to_a_unit_goes_nowhere_in_its_township(ties: list[str]) -> None:
-    sent = recipe.Inspector(1, lists.barred_by(lists.township_of(code) or code for code in ties), "Su")
+def test_who_is_tied_to_a_unit_goes_nowhere_in_its_township(held: list[str]) -> None:
+    sent = recipe.Inspector(1, ties.barred_by(ties.township_of(code) or code for code in held), "Su")
     for code in (WILLOW, MAPLE, LAKE, EAST, factories.MARKET, factories.BUREAU):
-        tied = any(code[:9] == tie[:9] for tie in ties if tie not in (COUNTY, factories.BUREAU)) or (
-            code == factories.BUREAU in ties
+        tied = any(code[:9] == tie[:9] for tie in held if tie not in (COUNTY, factories.BUREAU)) or (
+            code == factories.BUREAU in held
         )
         assert sent.may_go_to(code) is not tied
 
@@ -485,13 +589,60 @@ def test_a_draw_made_again_needs_a_reason_and_both_stand(campaign: Campaign, as_
     assert standing == {begun.pk: (True, False), other.pk: (False, True)}
     assert Round.objects.count() == 4
     assert f'href="/draws/{second.pk}/"' in page_of(first, as_("lan"))
-    assert page_of(first, as_("lan")).count("is-off") == 1
+    assert page_of(first, as_("mei")).count("is-off") == 1
     page = page_of(second, as_("lan"))
     assert f'href="/draws/{first.pk}/"' in page
     assert "两名检查员病了" in page
     assert again(first, campaign, ada, reason="再来").status_code == 422  # once is enough
     third = announced(campaign, ada, take="1", instead_of=second.pk, reason="换")
     assert {code for code, _ in recipe.read(third.frozen).left_out} == {begun.unit_id}
+
+
+def test_another_draw_beside_one_that_is_not_done_says_why(campaign: Campaign, as_: As, cast: Cast) -> None:
+    ada, wishes = as_("ada"), {"title": "第二次", "repeat": "none"}
+    first = announced(campaign, ada)
+
+    def refused(**other: Any) -> str:
+        """What the form says, with the announcement and without: it is kept, and nothing is made."""
+        for announce in ({}, {"announce": "1"}):
+            answer = new(campaign, ada, number="2", **wishes | announce | other)
+            assert answer.status_code == 422
+            assert list(answer.context["form"].errors) == ["reason"]
+            assert 'value="第二次"' in answer.text
+            assert f'href="/draws/{first.pk}/"' in answer.text
+            assert f"?instead_of={first.pk}" in answer.text
+        assert not Draw.objects.filter(number=2).exists()
+        (said,) = complaints(answer)
+        assert "第1次抽取“第一次抽查”" in said
+        return said
+
+    assert "还没有给齐两个数" in refused()
+    give(first, as_("su"), "1")
+    give(first, as_("mei"), "2")
+    assert "有2个还没有人去检查" in refused()
+    refused(repeat="all", take="1")  # nor by leaving out what was drawn
+    refused(among=EAST, roles=["supervisor"])  # nor among a part of it
+    refused(items="section:一(一)", reason="  ")
+    assert new(campaign, ada, kind="township", number="2", take="1").status_code == 200
+    frozen = recipe.read(first.frozen)
+    with pytest.raises(draws.NeedsReason):  # who comes past the form
+        draws.announce(campaign, frozen, number=2, title="二", among=first.among, wishes=first.recipe, by=cast["su"])
+
+    begun, other = first.rounds.order_by("pk")
+    task = Task.objects.filter(unit=begun.unit_id)[0]
+    seen = {"id": factories.body()["event"], "result": "holds", "by": cast["su"], "was": task.state}
+    Check.objects.create(round=begun, task=task, **seen)
+    assert "有1个还没有人去检查" in refused()
+    second = announced(campaign, ada, reason="先去更远的村", **wishes)
+    for page in (page_of(second, as_("lan")), as_("lan").get(f"/campaigns/{campaign.pk}/draws/").text):
+        assert "先去更远的村" in page
+    end(other)
+    third = new(campaign, ada, number="3", repeat="none")
+    assert list(third.context["form"].errors) == ["reason"]  # the second one waits by now
+    give(second, as_("su"), "1")
+    give(second, as_("mei"), "2")
+    end(*second.rounds.all())
+    assert new(campaign, ada, number="3", repeat="none").status_code == 200
 
 
 def test_a_draw_replaced_before_it_was_made_is_not_made_any_more(campaign: Campaign, as_: As) -> None:
@@ -545,6 +696,8 @@ def test_pages_cost_the_same_for_two_units_and_for_two_hundred(
     after += queries(ada, [pages[1].format(campaign.pk)])
     assert before == after
     assert max(after) <= 12
+
+    campaign = factories.campaign(on=timezone.localdate(), days=99)  # where nothing was drawn
 
     def preview(take: str) -> int:
         with CaptureQueriesContext(connection) as captured:

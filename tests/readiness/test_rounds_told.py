@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from checklists import rounds
 from checklists.models import Campaign, Check, Draw, Round, Task
+from checklists.rounds import relief
 from readiness.models import Notice
 from readiness.reminders import outbox
 from tests import factories
@@ -29,12 +30,15 @@ def visit(campaign: Campaign, cast: Cast) -> Round:
     return rounds.plan(campaign, by=cast["ada"], unit=place, rhythm="patrol", why="还没有去过", inspectors=two)
 
 
-def told() -> dict[str, str]:
-    """Who has news in the inbox, and what they say."""
-    noon = timezone.make_aware(datetime.combine(timezone.localdate(), datetime.min.time())) + timedelta(hours=12)
-    outbox.write_news(noon)
+def told(hour: int = 12) -> dict[str, str]:
+    """Who has news in the inbox by then, and what they say."""
+    midnight = timezone.make_aware(datetime.combine(timezone.localdate(), datetime.min.time()))
+    outbox.write_news(midnight + timedelta(hours=hour))
     news = Notice.objects.filter(rule__startswith="news").select_related("cadre")
-    return {one.cadre.username: one.body for one in news}
+    said: dict[str, str] = {}
+    for one in news.order_by("pk"):
+        said[one.cadre.username] = said.get(one.cadre.username, "") + one.body
+    return said
 
 
 def see(visit: Round, cast: Cast, number: str) -> None:
@@ -79,6 +83,31 @@ def test_a_round_that_another_draw_replaced_is_not_told_unless_it_was_begun(visi
         was="open",
     )  # fmt: skip
     assert "还没有去过" in told()["wang"]
+
+
+def test_who_goes_instead_hears_of_it_and_so_does_who_goes_no_longer(visit: Round, cast: Cast) -> None:
+    """As late as that is, and nobody twice: neither who stays, nor who hears again with the next one."""
+    Round.objects.filter(pk=visit.pk).update(made_at=timezone.now() - timedelta(days=60))
+    assert told() == {}
+
+    def others(by: str, *names: str, reason: str) -> None:
+        was = list(visit.inspectors.values_list("pk", flat=True))
+        people = [cast[name] for name in names]
+        relief.relieve(visit, by=cast[by], event=uuid.uuid4(), was=was, people=people, reason=reason)
+
+    others("su", "ada", "mei", reason="住院了")
+    said = told()
+    assert set(said) == {"mei", "wang"}
+    assert "还没有去过" in said["mei"]
+    assert "您不用再去：住院了" in said["wang"]
+    others("su", "ada", "wang", reason="出院了")
+    assert "您不用再去：出院了" in told(14)["mei"]
+    assert told(14)["wang"].count("还没有去过") == 1
+    assert "ada" not in told(14)
+    assert {one.path for one in Notice.objects.all()} == {"/rounds/"}
+    Post.objects.filter(cadre=cast["mei"]).update(until=timezone.localdate())
+    others("ada", "ada", reason="够了")
+    assert "够了" in told(15)["wang"]
 
 
 def test_the_unit_hears_once_of_what_does_not_hold_whether_it_was_claimed_or_not(visit: Round, cast: Cast) -> None:

@@ -109,7 +109,6 @@ DOES = {
         "ada": IN_COUNTY,
         "su": IN_COUNTY,
     },
-    Action.DRAW: {"ada": IN_COUNTY, "su": IN_COUNTY},
     Action.NUMBER: {"tang": IN_EAST, "mei": IN_COUNTY, "ada": IN_COUNTY, "su": IN_COUNTY},
     Action.INSPECT: {"ada": IN_COUNTY, "su": IN_COUNTY},
     Action.DECIDE: {"tang": BELOW_EAST, "mei": IN_COUNTY - {COUNTY}},

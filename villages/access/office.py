@@ -77,23 +77,6 @@ def may_load_boundaries(user: Person, unit: str) -> Verdict:
     return Verdict(False, _("Only the campaign admin of this unit, or of one above it, loads its boundaries."))
 
 
-def may_draw(user: Person, among: str) -> Verdict:
-    """Announce a draw among the units of this one."""
-    if can(user, Action.DRAW, among):
-        return YES
-    return Verdict(False, _("Draws are announced by the campaign admin and by supervisors of this unit or above it."))
-
-
-def may_draw_some(user: Person, host: str) -> Verdict:
-    """Announce a draw among some units of the host. Twin in SQL: `reached` with units below the host."""
-    rights = RIGHTS[Action.DRAW]
-    if any(
-        grant.role in rights and (grant.unit.startswith(host) or host.startswith(grant.unit)) for grant in grants(user)
-    ):
-        return YES
-    return Verdict(False, _("Draws are announced by campaign admins and supervisors."))
-
-
 def may_give_number(user: Person, among: str) -> Verdict:
     """Give one of the two numbers of a draw among the units of this one."""
     if can(user, Action.NUMBER, among):

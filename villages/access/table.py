@@ -62,11 +62,10 @@ class Action(Enum):
     RUN = "run"  # set up, launch and close campaigns of this unit
     CALL = "call"  # see telephone numbers in full
     STAFF = "staff"  # say who holds which post, load boundaries
-    DRAW = "draw"  # announce draws among the units below
     NUMBER = "number"  # give one of the two numbers that a draw follows from
     WATCH = "watch"  # see what a unit's campaigns told to whom, and hear when nothing goes out any more
     DECIDE = "decide"  # say whether a measure against a unit is applied
-    INSPECT = "inspect"  # send inspectors on rounds, and see those that are not over
+    INSPECT = "inspect"  # send inspectors on rounds, by lot or by hand, and see those that are not over
 
 
 RIGHTS: dict[Action, dict[str, Reach]] = {
@@ -124,7 +123,6 @@ RIGHTS: dict[Action, dict[str, Reach]] = {
         Role.CAMPAIGN_ADMIN: Reach.ALL,
     },
     Action.STAFF: {Role.CAMPAIGN_ADMIN: Reach.ALL},
-    Action.DRAW: dict.fromkeys((Role.CAMPAIGN_ADMIN, Role.SUPERVISOR), Reach.ALL),
     Action.NUMBER: dict.fromkeys(
         (Role.CAMPAIGN_ADMIN, Role.SUPERVISOR, Role.TOWNSHIP_LEADER, Role.COUNTY_LEADER), Reach.ALL
     ),

@@ -185,16 +185,16 @@ def may_call(user: Person, unit: str) -> bool:
 
 
 def may_inspect(user: Person, unit: str) -> Verdict:
-    """Send inspectors to this unit, and finish a round there in their place."""
+    """Send inspectors to this unit or others in their place, finish a round there, announce a draw among its units."""
     if can(user, Action.INSPECT, unit):
         return YES
     return Verdict(
-        False, _("Rounds are planned by the campaign admin and supervisors of this unit or of one above it.")
+        False, _("Rounds are planned and drawn by the campaign admin and supervisors of this unit or of one above it.")
     )
 
 
 def may_inspect_for(user: Person, host: str) -> Verdict:
-    """Send inspectors to some of the units that the host's campaigns reach."""
+    """Send inspectors to some of the units that the host's campaigns reach, or draw among them."""
     places = [host, *(grant.unit for grant in grants(user) if grant.unit.startswith(host))]
     return next((verdict for place in places if (verdict := may_inspect(user, place))), may_inspect(user, host))
 

@@ -3,10 +3,12 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.utils import timezone
 
 from checklists import draws
 from checklists.draws import recipe
-from checklists.models import Draw
+from checklists.models import Draw, Relief
+from checklists.rounds import relief
 
 
 class Command(BaseCommand):
@@ -26,10 +28,15 @@ class Command(BaseCommand):
         except ValueError as error:
             raise CommandError(str(error)) from error
         drawn = draws.result(draw)
+        rounds = dict(draw.rounds.values_list("unit_id", "pk"))
+        reliefs = relief.told(Relief.objects.filter(round__draw=draw))
         self.stdout.write(f"{draw}: list {recipe.hashed(draw.frozen)}")
         for unit in drawn.units:
             who = ", ".join(f"{one.name} ({one.id})" for one in drawn.sent[unit.code])
             self.stdout.write(f"{unit.code} {unit.name}: {who}")
+            for told in reliefs.get(rounds.get(unit.code, 0), ()):
+                day = timezone.localtime(told.relief.at)
+                self.stdout.write(f"  since {day:%Y-%m-%d %H:%M}: {', '.join(told.now)}, because: {told.relief.reason}")
         for difference in found:
             self.stderr.write(difference)
         if found:

@@ -9,7 +9,7 @@ UNANSWERED = """
 
 
 class Migration(migrations.Migration):
-    dependencies = [("checklists", "0017_whose_word_a_claim_rests_on")]
+    dependencies = [("checklists", "0016_whose_word_a_claim_rests_on")]
 
     operations = [
         migrations.RunSQL(UNANSWERED, migrations.RunSQL.noop),

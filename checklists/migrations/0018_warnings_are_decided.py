@@ -10,7 +10,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('checklists', '0018_answers_and_storage'),
+        ('checklists', '0017_answers_and_storage'),
         ('villages', '0004_boundaries'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
