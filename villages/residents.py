@@ -10,8 +10,11 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
 REFUSAL = _("Residents' identity numbers are not recorded here. Take it out; the place and the matter are enough.")
-# 18 places, in groups or not, full-width digits too; as part of a longer number it is none.
-NUMBER = re.compile(r"(?<!\d)(?=((?:\d[\s·-]{0,3}){17}[\dXxＸｘ])(?![\dA-Za-z]))")
+# Six digits of a place, a day since 1900, four more; in groups or not, in full width or not, in no longer number.
+NUMBER = re.compile(
+    r"(?<!\d)(?=((?:\d_){6}(?:[1１]_[9９]|[2２]_[0０])_(?:\d_){2}[01０１]_\d_[0-3０-３]_(?:\d_){4}[\dXxＸｘ])"
+    r"(?![\dA-Za-z]))".replace("_", r"[ \u3000\xa0·-]{0,3}")
+)
 
 
 def names_a_resident(words: str) -> bool:
@@ -22,8 +25,8 @@ def names_a_resident(words: str) -> bool:
 def _is_identity(found: str) -> bool:
     digits = [10 if one in "XxＸｘ" else int(one) for one in found if one.isdecimal() or one in "XxＸｘ"]
     month, day = digits[10] * 10 + digits[11], digits[12] * 10 + digits[13]
-    is_date = digits[6] * 10 + digits[7] in (19, 20) and 1 <= month <= 12 and 1 <= day <= 31
-    return is_date and sum(n << 17 - i for i, n in enumerate(digits)) % 11 == 1  # ISO 7064: MOD 11-2
+    rest = sum(n << 17 - i for i, n in enumerate(digits)) % 11  # ISO 7064: MOD 11-2
+    return 1 <= month <= 12 and 1 <= day <= 31 and rest == 1
 
 
 def no_identity_number(words: str) -> None:

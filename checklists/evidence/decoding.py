@@ -30,8 +30,11 @@ PARTS = 2000  # files in a Word or Excel file
 PICTURES = re.compile(r"\.(jpe?g|png|webp|gif|bmp|hei[cf]|avif|tiff?)$", re.IGNORECASE)
 # A marking as the secrecy rules have it: 绝密, 机密 or 秘密, then the star, then for how long.
 MARK = re.compile(r"(?:绝\s*密|机\s*密|秘\s*密)\s*[★☆]")
-# An identity number, in groups or not; as part of a longer number it is none.
-IDENTITY = re.compile(r"(?<!\d)(?=((?:\d[\s·-]{0,3}){17}[\dXxＸｘ])(?![\dA-Za-z]))")
+# An identity number: the same as in villages/residents.py.
+IDENTITY = re.compile(
+    r"(?<!\d)(?=((?:\d_){6}(?:[1１]_[9９]|[2２]_[0０])_(?:\d_){2}[01０１]_\d_[0-3０-３]_(?:\d_){4}[\dXxＸｘ])"
+    r"(?![\dA-Za-z]))".replace("_", r"[ \u3000\xa0·-]{0,3}")
+)
 MARKUP = ("<svg", "<?xml", "<!doctype", "<html", "<?php", "<script", "%!ps")
 TAG = re.compile(rb"<[^>]*>")
 READ = re.compile(r"(word/(document|header\d*|footer\d*)|xl/(sharedStrings|worksheets/sheet\d+))\.xml")
@@ -227,8 +230,7 @@ def _look_at_words(words: str) -> None:
     for match in IDENTITY.finditer(words):
         digits = [10 if one in "XxＸｘ" else int(one) for one in match[1] if one.isdecimal() or one in "XxＸｘ"]
         month, day = digits[10] * 10 + digits[11], digits[12] * 10 + digits[13]
-        is_date = digits[6] * 10 + digits[7] in (19, 20) and 1 <= month <= 12 and 1 <= day <= 31
-        if is_date and sum(n << 17 - i for i, n in enumerate(digits)) % 11 == 1:
+        if 1 <= month <= 12 and 1 <= day <= 31 and sum(n << 17 - i for i, n in enumerate(digits)) % 11 == 1:
             raise Refused("resident")
 
 

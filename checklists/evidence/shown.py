@@ -91,12 +91,10 @@ class Small:
 
 def with_proof(tasks: TaskQuerySet, user: Cadre) -> TaskQuerySet:
     """The tasks, each with what `small` says of its proof; in the query that reads them."""
-    there = Evidence.objects.visible_to(user).there()
-    uses = EvidenceUse.objects.filter(task=OuterRef("pk"), evidence__in=there).order_by("at", "pk")
+    seen = EvidenceUse.objects.filter(access.within("evidence__unit__code", user))
+    uses = seen.filter(task=OuterRef("pk"), evidence__removed_at__isnull=True).order_by("at", "pk")
     told = JSONObject(id="evidence__id", name="evidence__name", has_thumbnail=~Q(evidence__thumbnail=""))
-    same = EvidenceUse.objects.filter(
-        access.within("evidence__unit__code", user), evidence__sent_sha256=OuterRef("evidence__sent_sha256")
-    ).exclude(task=OuterRef("task"))
+    same = seen.filter(evidence__sent_sha256=OuterRef("evidence__sent_sha256")).exclude(task=OuterRef("task"))
     read: dict[str, Any] = {
         "files": ArraySubquery(uses.values_list(told)[:SMALL]),
         "many_files": Subquery(uses.order_by().values("task").annotate(n=Count("pk")).values("n")),

@@ -11,6 +11,7 @@ from playwright.sync_api import Page, expect
 
 from checklists.models import Campaign, Measure, State
 from readiness.reminders import outbox
+from tests import proofs
 from tests.access.world import GROUNDS
 from tests.browser.conftest import HEIGHTS, PHONE, Visit, World
 from tests.factories import BUREAU, EAST, LAKE, MAPLE, MARKET, WILLOW
@@ -41,6 +42,8 @@ def full(world: World) -> World:
     world.bring("v-2", MAPLE, "done", by="hong")
     world.bring("v-2", MAPLE, "returned", by="lin", note="台账缺三户签字")
     world.bring("v-3", MAPLE, "done", by="hong", value=95)
+    for number in ("v-2", "v-3"):  # the same file twice, so that the queue says so
+        proofs.kept(world.task(number, MAPLE), world.people["hong"], at=timezone.now())
     world.bring("v-1", LAKE, "waived", by="ada", note="这个村没有这类场所")
     outbox.write(world.today)
     mei = world.people["mei"]
@@ -155,6 +158,12 @@ def test_the_answers_to_a_form_are_for_everyone_too(visit: Visit, full: World, w
     page.click("#to-open button")
     expect(page.locator("#typed-note")).to_have_value("还差一户")
     wrong += faults(page)
+
+    page = visit("bao", "/verify/", width=width)
+    page.locator(".pick input").first.check()
+    page.click(".decide button[value=returned]")
+    expect(page.locator(".task .complaint")).to_be_visible()
+    wrong += [*faults(page), *layout(page, width)]
 
     page = visit("mei", f"/campaigns/{full.campaign.pk}/", width=width)  # 403: a leader closes nothing
     page.evaluate(

@@ -139,6 +139,8 @@ REFUSED: dict[str, tuple[Callable[[], bytes], str, str]] = {
     "a secret letter": (lambda: proofs.word("机密</w:t></w:r><w:r><w:t>★ 10年"), "1.docx", "secret"),
     "a secret table": (lambda: proofs.sheet("秘密★"), "1.xlsx", "secret"),
     "a secret text": (lambda: "绝密★ 启用前".encode("gb18030"), "1.txt", "secret"),
+    "residents in a table": (lambda: proofs.sheet("511504190001010037"), "1.xlsx", "resident"),
+    "a resident in a letter": (lambda: proofs.word("张某 51150419000101007X"), "1.docx", "resident"),
     "a ZIP called Word": (lambda: proofs.packed({"a.txt": "1"}), "1.docx", "archive"),
     "a ZIP": (lambda: proofs.packed({"a.txt": "1"}), "1.zip", "archive"),
     "Word with macros": (lambda: proofs.word(**{"word/vbaProject.bin": b"x"}), "1.docm", "macros"),
