@@ -4,7 +4,8 @@ from django.db import migrations, models
 UNANSWERED = """
     UPDATE checklists_finding SET state = 'fixed', confirmed_by_id = NULL, confirmed_for_id = NULL,
            confirmed_at = NULL, look_back_on = NULL
-    WHERE state = 'closed' AND source IN ('help', 'complaint') AND answer = ''
+    WHERE state = 'closed' AND source IN ('help', 'complaint') AND answer = '';
+    SET CONSTRAINTS ALL IMMEDIATE; -- a table with checks still to come is not altered
 """
 
 
