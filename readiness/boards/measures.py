@@ -122,7 +122,7 @@ def table(request: CadreRequest, campaign_id: int) -> HttpResponse:
 @require_POST
 def decide(request: CadreRequest, measure_id: int) -> HttpResponse:
     """Applies or declines a measure."""
-    measure = _seen(request, measure_id)
+    measure = get_object_or_404(Measure.objects.visible_to(request.user).with_leaders(), pk=measure_id)
     access.require(access.may_decide(request.user, measure.unit_id))
     said = _("Decided. The unit may object within %(n)d working days.") % {"n": ladder.OBJECTION}
     if request.POST.get("to") == State.DECLINED:
@@ -133,7 +133,7 @@ def decide(request: CadreRequest, measure_id: int) -> HttpResponse:
 @require_POST
 def object_to(request: CadreRequest, measure_id: int) -> HttpResponse:
     """Objects to a measure, for the unit that it is about."""
-    measure = _seen(request, measure_id)
+    measure = get_object_or_404(Measure.objects.visible_to(request.user).with_leaders(), pk=measure_id)
     access.require(access.may_object(request.user, measure.unit_id))
     said = _("Your objection is there; another leader than the one who decided answers it.")
     objects = partial(ladder.object_to, on=timezone.localdate())
@@ -143,15 +143,10 @@ def object_to(request: CadreRequest, measure_id: int) -> HttpResponse:
 @require_POST
 def answer(request: CadreRequest, measure_id: int) -> HttpResponse:
     """Answers an objection: the measure stays or is lifted."""
-    measure = _seen(request, measure_id)
+    measure = get_object_or_404(Measure.objects.visible_to(request.user).with_leaders(), pk=measure_id)
     hands = ladder.hands_of(request.user, [measure])
     access.require(ladder.may_answer(request.user, measure, hands=hands))
     return _take(request, measure, AnswerForm(request.POST), ladder.answer, _("Answered."))
-
-
-def _seen(request: CadreRequest, measure_id: int) -> Measure:
-    seen = Measure.objects.visible_to(request.user).select_related("campaign__ladder_by", "campaign__decided_by")
-    return get_object_or_404(seen, pk=measure_id)
 
 
 def _take(
