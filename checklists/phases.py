@@ -11,7 +11,6 @@ from django.utils.translation import gettext as _
 from checklists.models import Campaign, Change, Item, Phase, State, Task
 from villages.models import Cadre
 
-
 OPEN = {"closed_at": None, "closed_by": None, "closed_despite": "", "despite_by": None}
 
 
@@ -99,8 +98,8 @@ def close(phase: Phase, *, by: Cadre, despite: str = "", leader: Cadre | None = 
 
     While gates count, only once every unit has its gate items claimed, verified or waived: a gate waits while a task
     is owed, the same count as on the board. How much of it is only claimed stands in the history. The lock lets ticks
-    under way finish first, so none is undone beside it; the database refuses the same (`gates_hold`). A leader may decide
-    otherwise: then the phase and the history say who, why, and which units owed what.
+    under way finish first, so none is undone beside it; the database refuses the same (`gates_hold`). A leader may
+    decide otherwise: then the phase and the history say who, why, and which units owed what.
 
     Args:
         despite: the leader's reason for closing it although gate items are owed; without such items it says nothing.

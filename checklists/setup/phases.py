@@ -249,7 +249,8 @@ def close_phase(request: CadreRequest, campaign_id: int, phase_id: int) -> HttpR
     found = get_object_or_404(campaign.phases.all(), pk=phase_id)
     form = CloseForm(request.POST, campaign=campaign)
     if not form.is_valid():
-        return _list(request, campaign, Wrong(phase=found, words=" ".join(str(said) for found in form.errors.values() for said in found), close=form))
+        words = " ".join(str(message) for messages in form.errors.values() for message in messages)
+        return _list(request, campaign, Wrong(phase=found, words=words, close=form))
     try:
         verbs.close(found, by=request.user, **form.cleaned_data)
     except verbs.GatesOwed as error:

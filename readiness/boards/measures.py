@@ -88,7 +88,8 @@ class AnswerForm(forms.Form):
 @require_safe
 def measures(request: CadreRequest, campaign_id: int) -> HttpResponse:
     """All measures against units in the reader's sight, what waits for a decision first."""
-    campaign = get_object_or_404(Campaign.objects.visible_to(request.user).select_related("ladder_by", "decided_by"), pk=campaign_id)
+    seen = Campaign.objects.visible_to(request.user).select_related("ladder_by", "decided_by")
+    campaign = get_object_or_404(seen, pk=campaign_id)
     return _page(request, campaign)
 
 
