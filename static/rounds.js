@@ -192,8 +192,10 @@ const put = (entry) => {
   const form = card?.querySelector("form.look");
   if (form) {
     form.hidden = true;
-    card.querySelector(".said-here").append(box);
     if (!entry.refused) addPhotos(entry);
+    const photo = boxOf(entry);
+    if (photo) photo.before(box);
+    else card.querySelector(".said-here").append(box);
   } else {
     const place = written("li", titleOf(entry.task));
     place.append(box);

@@ -22,6 +22,10 @@ class MeasureQuerySet(models.QuerySet["Measure"]):
         """Measures against units in the user's sight."""
         return self.filter(access.within("unit__code", user))
 
+    def with_leaders(self) -> Self:
+        """With the campaign's leaders who switched the rules on."""
+        return self.select_related("campaign__ladder_by", "campaign__decided_by")
+
     def applied(self) -> Self:
         """Those that stand."""
         return self.filter(state=Measure.State.APPLIED)

@@ -250,7 +250,7 @@ def close_phase(request: CadreRequest, campaign_id: int, phase_id: int) -> HttpR
     found = get_object_or_404(campaign.phases.all(), pk=phase_id)
     form = CloseForm(request.POST, campaign=campaign)
     if not form.is_valid():
-        words = " ".join(str(error) for errors in form.errors.values() for error in errors)
+        words = " ".join(str(message) for messages in form.errors.values() for message in messages)
         return _list(request, campaign, Wrong(phase=found, words=words, close=form))
     try:
         verbs.close(found, by=request.user, **form.cleaned_data)

@@ -55,8 +55,8 @@ class RulesForm(SeenForm):
         help_texts = {
             "red_percent": _("Of all tasks that apply to a unit. Below it: amber. Nothing overdue or returned: green."),
             "vetoes": _(
-                "Which items are a veto is marked in the checklist. "
-                "What is behind is proposed; a leader decides each time."
+                "Which items are a veto is marked in the checklist. What is behind is proposed; a leader decides "
+                "each time."
             ),
             "gates": _("Which items are the gate of their phase is marked in the checklist."),
             "ranking": _("Shows townships by their share of points verified. Photos and log-ins count nowhere."),

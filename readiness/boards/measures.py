@@ -89,9 +89,8 @@ class AnswerForm(forms.Form):
 @require_safe
 def measures(request: CadreRequest, campaign_id: int) -> HttpResponse:
     """All measures against units in the reader's sight, what waits for a decision first."""
-    campaign = get_object_or_404(
-        Campaign.objects.visible_to(request.user).select_related("ladder_by", "decided_by"), pk=campaign_id
-    )
+    seen = Campaign.objects.visible_to(request.user).select_related("ladder_by", "decided_by")
+    campaign = get_object_or_404(seen, pk=campaign_id)
     return _page(request, campaign)
 
 
@@ -125,7 +124,7 @@ def table(request: CadreRequest, campaign_id: int) -> HttpResponse:
 @require_POST
 def decide(request: CadreRequest, measure_id: int) -> HttpResponse:
     """Applies or declines a measure."""
-    measure = _seen(request, measure_id)
+    measure = get_object_or_404(Measure.objects.visible_to(request.user).with_leaders(), pk=measure_id)
     access.require(access.may_decide(request.user, measure.unit_id))
     said = _("Decided. The unit may object within %(n)d working days.") % {"n": ladder.OBJECTION}
     if request.POST.get("to") == State.DECLINED:
@@ -136,7 +135,7 @@ def decide(request: CadreRequest, measure_id: int) -> HttpResponse:
 @require_POST
 def object_to(request: CadreRequest, measure_id: int) -> HttpResponse:
     """Objects to a measure, for the unit that it is about."""
-    measure = _seen(request, measure_id)
+    measure = get_object_or_404(Measure.objects.visible_to(request.user).with_leaders(), pk=measure_id)
     access.require(access.may_object(request.user, measure.unit_id))
     said = _("Your objection is there; another leader than the one who decided answers it.")
     objects = partial(ladder.object_to, on=timezone.localdate())
@@ -146,15 +145,10 @@ def object_to(request: CadreRequest, measure_id: int) -> HttpResponse:
 @require_POST
 def answer(request: CadreRequest, measure_id: int) -> HttpResponse:
     """Answers an objection: the measure stays or is lifted."""
-    measure = _seen(request, measure_id)
+    measure = get_object_or_404(Measure.objects.visible_to(request.user).with_leaders(), pk=measure_id)
     hands = ladder.hands_of(request.user, [measure])
     access.require(ladder.may_answer(request.user, measure, hands=hands))
     return _take(request, measure, AnswerForm(request.POST), ladder.answer, _("Answered."))
-
-
-def _seen(request: CadreRequest, measure_id: int) -> Measure:
-    seen = Measure.objects.visible_to(request.user).select_related("campaign__ladder_by", "campaign__decided_by")
-    return get_object_or_404(seen, pk=measure_id)
 
 
 def _take(

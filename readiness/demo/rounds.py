@@ -91,9 +91,8 @@ class Rounds:
         for task in rng.sample(claims, min(LOOKED_AT, len(claims))):
             was, chance = task.state, rng.random()
             result, remark, at = Check.Result.HOLDS, "", office_time(day, rng.randrange(DAY_LONG))
-            if (
-                chance < (LOOSELY_FAILING if code.startswith(LOOSE) else FAILING) and code not in LIAISON
-            ):  # there the pages are to show what STANDS says
+            failing = LOOSELY_FAILING if code.startswith(LOOSE) else FAILING
+            if chance < failing and code not in LIAISON:  # there the pages are to show what STANDS says
                 result, remark = Check.Result.FAILS, RETURNED.get(number_of(task.item), NOT_SO)
                 at = self.story.change(task, State.RETURNED, by, ago, remark)
             elif chance > 1 - HIDDEN:

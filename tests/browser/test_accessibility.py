@@ -96,7 +96,11 @@ def pages(world: World) -> Iterator[tuple[str, str]]:
 
 
 def faults(page: Page) -> list[str]:
-    """What axe finds wrong, but for what it calls minor."""
+    """What axe finds wrong, but for what it calls minor. Of a page in English nothing: its marks are those of the
+    Chinese one, which is looked at.
+    """
+    if page.evaluate("document.documentElement.lang") == "en":
+        return []
     if not page.evaluate("'axe' in window"):
         page.evaluate(AXE)
     found: list[dict[str, Any]] = page.evaluate(RUN)
@@ -124,6 +128,7 @@ def layout(page: Page, width: int) -> list[str]:
 def test_axe_finds_nothing_and_nothing_sticks_out(visit: Visit, full: World, language: str) -> None:
     browsers = {who: visit(who, language=language) for who in {who for who, _path in pages(full)}}
     wrong = []
+    on_desk: set[str] = set()  # whose frame of a page axe has seen there; below it only the layout is another
     for who, path in pages(full):
         page = browsers[who]
         page.goto(path)
@@ -132,7 +137,10 @@ def test_axe_finds_nothing_and_nothing_sticks_out(visit: Visit, full: World, lan
             if language == "en" and width != PHONE:
                 continue  # its longer words are short of room there
             page.set_viewport_size({"width": width, "height": height})
-            found = [*layout(page, width), *(faults(page) if language != "en" else [])]  # but their marks are the same
+            found = layout(page, width)
+            if width == PHONE or who not in on_desk:
+                found += faults(page)
+                on_desk |= {who} if width != PHONE else set()
             wrong += [f"{path} ({who}, {width} px): {fault}" for fault in found]
     assert not wrong, "\n".join(["", *wrong])
 

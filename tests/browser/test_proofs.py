@@ -79,7 +79,7 @@ def test_without_javascript_the_form_sends_them(world: World, visit: Visit, phot
     page.get_by_label(says("Choose files")).set_input_files(photos)
     page.get_by_role("button", name=says("Send"), exact=True).click()
     there(page, 2)
-    page.get_by_role("button", name=re.compile(says("Take back"))).first.click()
+    page.get_by_role("button", name=re.compile("撤回")).first.click()
     there(page, 1)
     other = visit("lan", world.task("v-2").get_absolute_url(), js=False)
     other.get_by_text(says("Use what is already uploaded here")).click()

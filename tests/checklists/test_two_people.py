@@ -26,7 +26,7 @@ from villages.models import Cadre
 
 # A failure is printed as it was found: making it shorter takes minutes. Add Phase.shrink when there is one.
 SEQUENCES = settings(
-    max_examples=int(os.environ.get("TWO_PEOPLE", "8")),  # by hand: a few hundred
+    max_examples=int(os.environ.get("TWO_PEOPLE", "6")),  # by hand: a few hundred
     stateful_step_count=30,
     deadline=None,
     database=None,
