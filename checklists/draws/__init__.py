@@ -11,7 +11,6 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 
 from checklists.draws import recipe
 from checklists.draws.recipe import Drawn, FrozenList
@@ -36,15 +35,12 @@ class NeedsReason(Refused):
     """Another draw among the same units is not done: whoever draws beside it says why."""
 
     def __init__(self, draw: Draw, left: int) -> None:
-        """`left`: at how many of the units drawn nobody has begun; none if it is not made yet."""
+        """`left`: at how many of the units drawn nobody has looked at anything; none if it is not made yet."""
         said = _("Draw %(n)d, “%(title)s”, among the same units still waits for its numbers. Say why another is drawn.")
         if draw.is_drawn:
-            said = ngettext(
-                "Draw %(n)d, “%(title)s”, was among the same units, and nobody has begun at %(left)d of those drawn. "
-                "Say why you draw again.",
-                "Draw %(n)d, “%(title)s”, was among the same units, and nobody has begun at %(left)d of those drawn. "
-                "Say why you draw again.",
-                left,
+            said = _(
+                "Draw %(n)d, “%(title)s”, was among the same units, and nothing was looked at in %(left)d of those "
+                "drawn. Say why you draw again."
             )
         super().__init__(said % {"n": draw.number, "title": draw.title, "left": left})
         self.draw = draw
@@ -74,7 +70,8 @@ def next_number(campaign: Campaign) -> int:
 
 def require_reason(campaign: Campaign, *, among: Unit, kind: str, reason: str) -> None:
     """A draw is not redone quietly: as long as one among some of the same units waits for its numbers, or for somebody
-    to begin at a unit that it drew, the next one says why. One query, or none if it does.
+    to look at something where it sent them (also where they ended the round without), the next one says why. One query,
+    or none if it does.
 
     Raises:
         NeedsReason: it does not.
@@ -82,7 +79,7 @@ def require_reason(campaign: Campaign, *, among: Unit, kind: str, reason: str) -
     if reason:
         return
     standing: Any = with_standing(Round.objects.filter(draw=OuterRef("pk")))
-    nobody_came = standing.open().filter(begun=False)
+    nobody_came = standing.filter(begun=False)
     left = Coalesce(Subquery(nobody_came.order_by().values("draw").annotate(n=Count("pk")).values("n")), 0)
     shares = Q(among__in=access.above(among.code)) | access.under("among__code", among.code)
     earlier: Any = Draw.objects.filter(shares, campaign=campaign, recipe__kind=kind, replaced_by__isnull=True)
