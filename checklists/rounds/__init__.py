@@ -1,4 +1,4 @@
-"""检查: a visit to one unit, from the plan to the end. The verbs: plan, record, finish.
+"""检查: a visit to one unit, from the plan to the end. The verbs: plan, record, finish; relief.py: others go.
 
 What an inspector saw is a word of its own beside claimed and verified: what holds leaves a task as it is, so that a
 second look stays a second look; what does not hold sends a claim back and opens a finding. Entries come late and more

@@ -15,6 +15,7 @@ def test_a_draw_is_announced_numbered_and_made(visit: Visit, world: World, langu
 
     def look(page: Page, what: str) -> None:
         expect(page.locator("h1")).to_have_count(1)
+        page.wait_for_load_state()  # its style, too
         for width, height in HEIGHTS.items():
             page.set_viewport_size({"width": width, "height": height})
             wrong.extend(f"{what} ({width} px): {fault}" for fault in [*layout(page, width), *faults(page)])
