@@ -64,7 +64,9 @@ def drawn(campaign: Campaign, as_: As, **wishes: Any) -> Draw:
 
 def complaints(answer: Any) -> list[str]:
     body = answer.content.decode()
-    return [html.unescape(words) for words in re.findall(r'(?:complaint|alert-warning)" role="alert"[^>]*>([^<]+)<', body)]
+    return [
+        html.unescape(words) for words in re.findall(r'(?:complaint|alert-warning)" role="alert"[^>]*>([^<]+)<', body)
+    ]
 
 
 def page_of(draw: Draw, client: Client) -> str:
