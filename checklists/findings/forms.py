@@ -303,7 +303,7 @@ class LedgerFilter(forms.Form):
         ("overdue", _("Overdue")),
         ("open", _("To be put right")),
         ("fixed", _("Put right, to be confirmed")),
-        ("unlooked", _("Waiting too long for a look")),
+        ("unlooked", _("Look overdue")),
         ("asked", _("More time asked for")),
         ("disputed", _("Disputed")),
         ("look", _("To be looked at again")),
