@@ -227,13 +227,15 @@ def barred(task: Task, cast: Cast) -> set[str]:
     return refused
 
 
-def test_the_value_that_counts_is_a_claim_of_whoever_entered_it(campaign: Campaign, cast: Cast) -> None:
+def test_the_value_that_counts_is_a_claim_of_whoever_entered_it(campaign: Campaign, cast: Cast, as_: LogIn) -> None:
     """Lan ticks with a value; Bao of the township enters a newer one, then Nobody, who is there only in Lin's place."""
     stand_in(cast["nobody"], cast["lin"], unit=WILLOW)
     task = value(factories.task(campaign, "v-3"), cast["lan"], 95, "done")
     assert barred(task, cast) == set()
+    assert "谁填数就算谁自报" in as_("bao").get(f"/tasks/{task.pk}/").content.decode()
     before = task.done_at
     task = value(task, cast["bao"], 96, "done")
+    assert "谁填数就算谁自报" not in as_("bao").get(f"/tasks/{task.pk}/").content.decode()
     assert (task.done_by, task.done_for_id, task.done_at > before) == (cast["bao"], None, True)
     assert barred(task, cast) == {"bao"}
     with pytest.raises(PermissionDenied):
