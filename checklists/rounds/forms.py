@@ -135,7 +135,7 @@ class ReliefForm(EventForm):
         r"^[0-9]{1,18}(,[0-9]{1,18}){0,99}$",
         error_messages=dict.fromkeys(("required", "invalid"), gettext_lazy("Open this page again and repeat.")),
     )
-    reason = forms.CharField(
+    reason = Words(
         label=gettext_lazy("Why others go"),
         max_length=400,
         widget=forms.TextInput(attrs={"class": "form-control", "autocomplete": "off"}),

@@ -402,6 +402,7 @@ class Owed:
         self.done_by_id = done_by_id
         self.done_for_id = done_for_id
         self.height = height
+        self.rests_on: list[int] = []
 
 
 def test_a_refusal_says_why(cast: Cast) -> None:
@@ -429,6 +430,11 @@ def test_nobody_checks_what_they_ticked_themselves(cast: Cast) -> None:
     lan = Cadre.objects.get(pk=cast["lan"].pk)
     assert access.may_check(lan, Owed(WILLOW))
     assert not access.may_check(lan, Owed(WILLOW, done_by_id=lan.pk))
+    # Nor what rests on a value of theirs, whoever ticked it.
+    valued = Owed(WILLOW, done_by_id=cast["hong"].pk)
+    valued.rests_on = [lin.pk]
+    assert access.may_check(lan, valued)
+    assert not access.may_check(lin, valued)
 
 
 def test_who_has_a_front_page_of_tasks(cast: Cast) -> None:
