@@ -130,9 +130,8 @@ class Hands:
 
 
 def hands_of(user: Cadre, finding: Finding, *, on: date) -> Hands:
-    """The user's hands, and those of whoever else had to do with the finding. Two queries."""
-    fixers = set(finding.steps.of_this_time().values_list("done_by", flat=True).order_by())
-    fixers |= {finding.fixed_by_id} if finding.fixed_by_id else set()
+    """The user's hands, and those of whoever else had to do with the finding. One query, and `step_takers`."""
+    fixers = {*finding.step_takers, *({finding.fixed_by_id} if finding.fixed_by_id else ())}
     others = (finding.disputed_by_id, finding.asked_by_id, finding.responsible_id)
     return Hands(posts.hands({user.pk, *fixers, *filter(None, others)}, since=finding.found_on, on=on), fixers)
 

@@ -37,14 +37,14 @@ OPEN_AT_ONCE = (What.FIXED, What.CONFIRMED, What.SENT_BACK)
 @require_safe
 def finding_page(request: CadreRequest, finding_id: int) -> HttpResponse:
     """What, who, until when; its steps and history; what the reader may do."""
-    there = Finding.objects.visible_to(request.user).select_related(*SHOWN)
+    there = Finding.objects.visible_to(request.user).select_related(*SHOWN).with_step_takers()
     return _page(request, get_object_or_404(there, pk=finding_id))
 
 
 @require_POST
 def finding_verb(request: CadreRequest, finding_id: int, verb: str) -> HttpResponse:
     """Every verb on a finding."""
-    there = Finding.objects.visible_to(request.user).select_related(*SHOWN)
+    there = Finding.objects.visible_to(request.user).select_related(*SHOWN).with_step_takers()
     found, today = get_object_or_404(there, pk=finding_id), timezone.localdate()
     if verb not in FORMS:
         raise Http404
