@@ -188,7 +188,7 @@ def _page(
         "replaced_by": replaced_by,
         "finishes": stands and bool(rounds.may_finish(user, found)),
         "conflict": conflict,
-        "typed": form.data.get("remark", "") if form is not None and not has_place else "",
+        "typed": [form.data["remark"]] if form is not None and not has_place and form.data.get("remark") else [],
         "may_see_all": bool(access.may_see_rounds(user, found.campaign.host_id)),
         "sees_unit": access.may_see(user, found.unit_id),
     }

@@ -143,6 +143,7 @@ def _unit_page(
             "late": [(task, chased.get(task.pk)) for task in late],
             "to_chase": sum(task.pk not in chased for task in late) if chases_here else 0,
             "chase_form": chase_form,
+            "typed": [chase_form.data["reason"]] if chase_form and chase_form.data.get("reason") else [],
             "event": uuid.uuid4(),
             "conflict": conflict,
             "calls": [
