@@ -197,10 +197,14 @@ def in_force(rounds: RoundQuerySet) -> RoundQuerySet:
     return standing
 
 
+def waiting(rounds: RoundQuerySet) -> RoundQuerySet:
+    """Those that somebody has still to go on, or to finish."""
+    return in_force(rounds).open().exclude(campaign__status=Campaign.Status.CLOSED)
+
+
 def held_back(rounds: RoundQuerySet, user: access.Person) -> RoundQuerySet:
-    """Those that somebody has still to go on and that do not show themselves to the user (四不两直)."""
-    waiting = in_force(rounds).open().exclude(campaign__status=Campaign.Status.CLOSED)
-    return waiting.exclude(pk__in=Round.objects.visible_to(user).values("pk"))
+    """Those that wait and do not show themselves to the user (四不两直)."""
+    return waiting(rounds).exclude(pk__in=Round.objects.visible_to(user).values("pk"))
 
 
 def is_open_to(user: access.Person, draw: Draw) -> bool:

@@ -125,10 +125,11 @@ class RoundQuerySet(models.QuerySet["Round"]):
         """Rounds that the user was sent on; of units in the user's sight those that are over, and the others for who
         plans rounds there or leads the campaign's host: nobody is warned of a visit (四不两直).
         """
-        told = access.reached("unit__code", user, access.Action.INSPECT)
-        told |= access.reached("campaign__host__code", user, access.Action.WATCH)
-        in_sight = access.within("unit__code", user) & (Q(finished_at__isnull=False) | told)
-        return self.filter(self._of(user) | in_sight)
+        return self.filter(self._of(user) | self._shown_by_posts(user))
+
+    def shown_by_posts(self, user: access.Person) -> Self:
+        """As `visible_to`, but for those that only who was sent on them sees: the same to all who hold such posts."""
+        return self.filter(self._shown_by_posts(user))
 
     def of(self, user: access.Person) -> Self:
         """That the user was sent on."""
@@ -141,6 +142,11 @@ class RoundQuerySet(models.QuerySet["Round"]):
     def open(self) -> Self:
         """Not finished."""
         return self.filter(finished_at__isnull=True)
+
+    def _shown_by_posts(self, user: access.Person) -> Q:
+        told = access.reached("unit__code", user, access.Action.INSPECT)
+        told |= access.reached("campaign__host__code", user, access.Action.WATCH)
+        return access.within("unit__code", user) & (Q(finished_at__isnull=False) | told)
 
     def _of(self, user: access.Person) -> Q:
         return Q(pk__in=Round.inspectors.through.objects.filter(cadre=getattr(user, "pk", None)).values("round"))

@@ -13,7 +13,8 @@ Units that were drawn and not visited are missing, and perhaps for a reason: far
 a draw as of a place nothing is told before four in five of the units drawn there were visited (the rate below which a
 survey is asked whether its missing ones differ: US Office of Management and Budget, Standards and Guidelines for
 Statistical Surveys, 2006, guideline 3.2.9), nor where less than four in five of the claims looked for could be seen.
-While a new draw is under way, those that are far enough go on telling; it is named as not counted yet. Units that claim
+While a new draw is under way, those that are far enough go on telling; it is named as not counted yet. How far it is, is
+said only to those who may know where visits are still to come; for the others it counts once they are over. Units that claim
 nothing are no part of either number: there is nothing to look at.
 """
 
@@ -76,7 +77,8 @@ class Belief:
     more: int | None = None  # units that would narrow it to five points; None: not even all would
     more_claims: int = 0
     reach: Reach = Reach()
-    under_way: tuple[tuple[int, Reach], ...] = ()  # draws that are not far enough to be counted, with their numbers
+    # Draws that are not far enough to be counted, by number; None: nor may anybody know yet how far they are.
+    under_way: tuple[tuple[int, Reach | None], ...] = ()
     only_villages: bool = True
     code: str | None = None
     is_whole: bool = True
@@ -101,7 +103,7 @@ class Belief:
         if found is None and self.reach.drawn:
             return _("none of the drawn was visited yet: cannot tell")
         if found is None:
-            return _("nothing was drawn yet: cannot tell")
+            return _("no draw to tell by yet: cannot tell")
         if not self.reach.is_enough:
             return _("too few of the drawn were visited: cannot tell")
         if self.unseen * 100 > (self.unseen + found.seen) * (100 - ENOUGH):
@@ -190,7 +192,11 @@ class Belief:
     def under_way_words(self) -> list[str]:
         """Which draws are not counted yet, one by one."""
         said = _("Draw %(number)s is not counted yet: %(reach)s.")
-        return [said % {"number": number, "reach": reach.words} for number, reach in self.under_way]
+        held_back = _("Draw %(number)s is under way; it is counted once its rounds are over.")
+        return [
+            said % {"number": number, "reach": reach.words} if reach else held_back % {"number": number}
+            for number, reach in self.under_way
+        ]
 
     @property
     def more_words(self) -> str:
@@ -244,12 +250,13 @@ def beliefs(
         in_full: by row and by draw too.
     """
     where = [shown.at] if shown.at is not None else figures.tops(campaign, user)
-    found = drawn(campaign, user, where, items=items) if campaign.has_draws else []  # type: ignore[attr-defined]
+    known = drawn(campaign, user, where, items=items) if campaign.draws_made else []  # type: ignore[attr-defined]
+    found = [one for one in known if not one.is_held_back]
     reached = {one.number: reach([one], shown) for one in found}
     looked_at = [one for one in found if one.seen]
     counted = [one for one in looked_at if reached[one.number].is_enough] or looked_at or found
     sample = Sample(counted, shown, where)
-    under_way = tuple((one.number, reached[one.number]) for one in found if one not in counted)
+    under_way = tuple((one.number, reached.get(one.number)) for one in known if one not in counted)
     total = replace(sample.belief("", shown.total, _anywhere), code=shown.at, under_way=under_way)
     if not in_full:
         return Beliefs(total)

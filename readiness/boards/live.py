@@ -24,8 +24,8 @@ def with_pulse(campaigns: Any, units: list[str], *, on: date) -> Any:
 
     `pulse` grows with every change to one of their tasks, `changed` is the last edit, `calls` names the item
     of each call for help without an answer, `unsettled`, `late` and `unlooked` count findings: no task changes with
-    them; `has_draws` says whether there is anything to believe claims by. Written out: composed by the ORM it was half
-    of what "nothing has changed" took (docs/decisions.md).
+    them, nor with `draws_made` and `rounds_over`, by which claims are believed. Written out: composed by the ORM it was
+    half of what "nothing has changed" took (docs/decisions.md).
     """
     here = "campaign_id = checklists_campaign.id"
     at, codes = _any_of(("unit_id LIKE %s", f"{code}%") for code in units)
@@ -52,7 +52,8 @@ def with_pulse(campaigns: Any, units: list[str], *, on: date) -> Any:
             f"{found} = 'fixed' AND (fixed_at AT TIME ZONE 'Asia/Shanghai')::date < %s)",
             [*codes, workday_back(on, LOOK_WITHIN)],
         ),
-        "has_draws": (f"EXISTS (SELECT FROM checklists_draw WHERE {here} AND drawn_at IS NOT NULL)", []),
+        "draws_made": (f"(SELECT count(*) FROM checklists_draw WHERE {here} AND drawn_at IS NOT NULL)", []),
+        "rounds_over": (f"(SELECT count(*) FROM checklists_round WHERE {here} AND finished_at IS NOT NULL)", []),
     }
     return campaigns.annotate(**{name: RawSQL(*each) for name, each in asked.items()})  # noqa: S611 - our own words
 
@@ -85,6 +86,7 @@ def tag(
         campaign.changed,  # type: ignore[attr-defined]
         campaign.calls,  # type: ignore[attr-defined]
         (campaign.unsettled, campaign.late, campaign.unlooked),  # type: ignore[attr-defined]
+        (campaign.draws_made, campaign.rounds_over),  # type: ignore[attr-defined]
         campaign.status,
         today,
         int(now.timestamp()) // (60 * MINUTES),

@@ -10,12 +10,14 @@ from django.db.models import Count, Exists, IntegerField, OuterRef, Q, Subquery,
 from django.db.models.functions import Coalesce, JSONObject
 from django.utils import timezone
 
+from checklists.draws import waiting
 from checklists.models import Campaign, Task
 from checklists.models.draw import Check, Draw, Round
 from readiness.boards import figures
 from villages import access
 
 CLAIMED = ("done", "verified")
+KNOWN = ("number", "title", "frozen", "campaign")
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,7 @@ class Found:
     items: set[int]  # those listed, if only a part of them was drawn
     seen: list[Seen]
     sent: dict[str, bool]  # units that it drew -> whether anything was seen there
+    is_held_back: bool = False  # nobody in these posts may know yet which: nothing of the above is said
 
     @property
     def last(self) -> date | None:
@@ -60,12 +63,12 @@ class Found:
 
 
 def drawn(campaign: Campaign, user: access.Person, where: list[str], *, items: list[int] | None = None) -> list[Found]:
-    """Draws that sent somebody there, oldest first. One query.
+    """Draws that sent somebody there, or may have, oldest first. One query.
 
     Above a county only draws that were made there or above count: those of single counties are their own. A draw that
     another one replaced before anybody had begun is none; of one that was begun, units that nobody went to any more
-    stay drawn. A draw tells everyone it reaches which units it drew, so they are not asked for by what the reader sees
-    of rounds.
+    stay drawn. A draw with a round that waits, wherever, and that the reader's posts do not show is held back as a whole:
+    neither where it sent nobody nor where it did would keep quiet about the visits to come (四不两直).
     """
     is_high = bool(figures.levels(where))
     checks: Any = Check.objects.visible_to(user).from_draws().filter(_at(where), round__draw=OuterRef("pk"))
@@ -89,6 +92,8 @@ def drawn(campaign: Campaign, user: access.Person, where: list[str], *, items: l
     drew = Round.objects.filter(_at(where, "unit"), draw=OuterRef("pk"))
     went = Exists(Check.objects.filter(round=OuterRef("pk")).exclude(result=Check.Result.UNSEEN))
     drew = drew.exclude(rhythm__in=Round.CHOSEN).annotate(went=went).order_by("unit")
+    unshown = waiting(Round.objects.filter(draw=OuterRef("pk")))
+    unshown = unshown.exclude(pk__in=Round.objects.shown_by_posts(user).values("pk"))
     draws: Any = Draw.objects.visible_to(user).filter(campaign=campaign, drawn_at__isnull=False)
     begun = Exists(Check.objects.filter(round__draw=OuterRef("pk")))
     draws = draws.exclude(~begun, replaced_by__drawn_at__isnull=False)
@@ -96,17 +101,19 @@ def drawn(campaign: Campaign, user: access.Person, where: list[str], *, items: l
         draws = draws.filter(among__in={code[:n] for code in where for n in (0, 2, 4, 6) if n <= len(code)})
     sent = JSONObject(unit="unit_id", went="went")
     draws = draws.annotate(looks=ArraySubquery(checks.values_list(look)), sent=ArraySubquery(drew.values_list(sent)))
-    return [
-        Found(
-            draw.number,
-            draw.title,
-            *listed(draw.frozen),
-            [_seen(one) for one in draw.looks],
-            {one["unit"]: one["went"] for one in draw.sent},
-        )
-        for draw in draws.order_by("number").only("number", "title", "frozen", "campaign")
-        if draw.sent
-    ]
+    draws = draws.annotate(is_held_back=Exists(unshown))
+    return [one for draw in draws.order_by("number").only(*KNOWN) if (one := _found(draw, tuple(where))) is not None]
+
+
+def _found(draw: Any, where: tuple[str, ...]) -> Found | None:
+    units, items = listed(draw.frozen)
+    if draw.is_held_back:
+        listed_here = any(unit.code.startswith(where) for unit in units)
+        return Found(draw.number, draw.title, [], set(), [], {}, is_held_back=True) if listed_here else None
+    if not draw.sent:
+        return None
+    went = {one["unit"]: one["went"] for one in draw.sent}
+    return Found(draw.number, draw.title, units, items, [_seen(one) for one in draw.looks], went)
 
 
 def _at(where: Iterable[str], unit: str = "task__unit") -> Q:
