@@ -13,9 +13,9 @@ Units that were drawn and not visited are missing, and perhaps for a reason: far
 a draw as of a place nothing is told before four in five of the units drawn there were visited (the rate below which a
 survey is asked whether its missing ones differ: US Office of Management and Budget, Standards and Guidelines for
 Statistical Surveys, 2006, guideline 3.2.9), nor where less than four in five of the claims looked for could be seen.
-While a new draw is under way, those that are far enough go on telling; it is named as not counted yet. How far it is, is
-said only to those who may know where visits are still to come; for the others it counts once they are over. Units that claim
-nothing are no part of either number: there is nothing to look at.
+While a new draw is under way, those that are far enough go on telling; it is named as not counted yet. How far it is,
+is said only to those who may know where visits are still to come; for the others it counts once they are over. Units
+that claim nothing are no part of either number: there is nothing to look at.
 """
 
 from collections import defaultdict

@@ -67,8 +67,8 @@ def drawn(campaign: Campaign, user: access.Person, where: list[str], *, items: l
 
     Above a county only draws that were made there or above count: those of single counties are their own. A draw that
     another one replaced before anybody had begun is none; of one that was begun, units that nobody went to any more
-    stay drawn. A draw with a round that waits, wherever, and that the reader's posts do not show is held back as a whole:
-    neither where it sent nobody nor where it did would keep quiet about the visits to come (四不两直).
+    stay drawn. A draw with a visit to come, wherever, that the reader's posts do not show is held back as a
+    whole: a board must tell neither whom it sent nor whom it did not (四不两直).
     """
     is_high = bool(figures.levels(where))
     checks: Any = Check.objects.visible_to(user).from_draws().filter(_at(where), round__draw=OuterRef("pk"))
@@ -92,8 +92,8 @@ def drawn(campaign: Campaign, user: access.Person, where: list[str], *, items: l
     drew = Round.objects.filter(_at(where, "unit"), draw=OuterRef("pk"))
     went = Exists(Check.objects.filter(round=OuterRef("pk")).exclude(result=Check.Result.UNSEEN))
     drew = drew.exclude(rhythm__in=Round.CHOSEN).annotate(went=went).order_by("unit")
-    unshown = waiting(Round.objects.filter(draw=OuterRef("pk")))
-    unshown = unshown.exclude(pk__in=Round.objects.shown_by_posts(user).values("pk"))
+    to_come: Any = waiting(Round.objects.filter(draw=OuterRef("pk")))
+    unshown = to_come.filter(begun=False).exclude(pk__in=Round.objects.shown_by_posts(user).values("pk"))
     draws: Any = Draw.objects.visible_to(user).filter(campaign=campaign, drawn_at__isnull=False)
     begun = Exists(Check.objects.filter(round__draw=OuterRef("pk")))
     draws = draws.exclude(~begun, replaced_by__drawn_at__isnull=False)

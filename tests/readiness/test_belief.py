@@ -217,7 +217,7 @@ def test_without_a_draw_nobody_can_tell_and_the_board_says_how_much_to_look_at(c
     page = as_("mei").get(f"/campaigns/{county.pk}/")
     of = page.context["belief"].total
     assert (of.estimate, of.units, of.claimed, of.only_villages) == (None, 27, 270, True)
-    assert "还没抽查过，说不准" in page.content.decode()
+    assert "还没有可用的抽查结果，说不准" in page.content.decode()
     assert f"再查{of.more}个村（约{of.more * 10}项）" in page.content.decode()
 
 
@@ -367,6 +367,39 @@ def test_a_new_draw_under_way_is_named_and_takes_nothing_from_what_was_told(
     assert [number for number, _ in believed(as_("mei"), county).under_way] == [3]
     draw(county, (cast["su"], cast["ada"]), in_groups(), instead_of=gone, reason="名单有误")
     assert believed(as_("mei"), county).under_way == ()
+
+
+def test_no_board_tells_of_a_visit_to_come(county: Campaign, cast: Cast, as_: As) -> None:
+    """A draw says where it sends nobody to whom the rounds say nothing: no figure, no table, no wall does either."""
+    token, board = "t" * 43, f"/campaigns/{county.pk}/"
+    WallPass.objects.create(
+        campaign=county, unit_id=COUNTY, name="大厅", digest=WallPass.digest_of(token), made_by=cast["ada"]
+    )
+    kept = ("lan", "bao", "tang", "an")
+    tag = as_("mei").get(board).headers["ETag"]
+
+    def told(who: str) -> tuple[object, ...]:
+        shown = as_(who).get(f"{board}?show=belief").context["belief"]
+        table = as_(who).get(f"{board}table/?show=belief").content.decode("utf-8-sig")
+        return shown.total.reach, shown.total.words, shown.total.untold, shown.rows, shown.draws, table
+
+    before = {who: told(who) for who in kept}
+    new = draw(county, (cast["su"], cast["ada"]), in_groups())
+    rounds = [send(new, cast["su"], unit) for unit in (VILLAGES[0], VILLAGES[1], WESTERN[0])]
+    assert as_("mei").get(board).headers["ETag"] != tag
+    for who in kept:
+        assert told(who) == before[who], who
+        assert believed(as_(who), county).under_way_words == ["第1次抽查正在进行，全部查完后计入。"], who
+    wall = Client().get(f"{board}wall/{token}/").content.decode()
+    assert "抽中单位已查" not in wall
+    assert "抽中的还没查过" not in wall
+    assert believed(as_("mei"), county).reach.drawn == 3
+
+    # Once nobody has to go any more, everyone reads it; and an open page hears of it.
+    made = as_("lan").get(board).headers["ETag"]
+    Round.objects.filter(pk__in=[one.pk for one in rounds]).update(finished_at=timezone.now(), finished_by=cast["su"])
+    assert as_("lan").get(board).headers["ETag"] != made
+    assert believed(as_("an"), county).reach.drawn == 3
 
 
 def test_where_much_could_not_be_seen_nothing_is_told(county: Campaign, cast: Cast, as_: As) -> None:
