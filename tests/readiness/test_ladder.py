@@ -367,6 +367,23 @@ def test_a_veto_item_makes_red_only_while_a_leaders_decision_stands(cast: Cast, 
     assert reds(yesterday) == {EAST, MAPLE}, "then it stood"
 
 
+def test_a_veto_against_a_village_colours_its_sites_too(cast: Cast, as_: As) -> None:
+    """What a site owes, its village owes; the measure itself is told at the village."""
+    today = timezone.localdate()
+    of_sites = factories.template("sites", [line("s-1", owed_by=["site", "village"])])
+    campaign = factories.campaign(on=today - timedelta(days=9), days=60, of=of_sites)
+    Campaign.objects.update(vetoes=True, decided_by=cast["mei"], red_percent=100)
+    Task.objects.filter(campaign=campaign, unit=MARKET).update(veto=True, state="returned")
+    Task.objects.filter(campaign=campaign, unit=WILLOW).update(veto=True)
+    site = f"/campaigns/{campaign.pk}/units/{MARKET}/"
+    assert as_("mei").get(site).context["light"] != Light.RED
+    measure = applied(campaign, cast["mei"], today, WILLOW, 3)
+    page = as_("mei").get(site)
+    assert (page.context["light"], page.context["measures"]) == (Light.RED, [])
+    village = as_("mei").get(f"/campaigns/{campaign.pk}/units/{WILLOW}/")
+    assert [one["measure"] for one in village.context["measures"]] == [measure]
+
+
 # ---- Deciding, objecting, answering --------------------------------------------------------------------------------
 
 
