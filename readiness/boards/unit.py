@@ -139,7 +139,7 @@ def _unit_page(
             "campaign": campaign,
             "unit": unit,
             "counts": counts,
-            "light": figures.light_of(campaign, figures.decided(counts, code, vetoed, with_below=False), today),
+            "light": figures.light_of(campaign, figures.decided(counts, code, vetoed), today),
             "sections": sections,
             "late": [(task, chased.get(task.pk)) for task in late],
             "to_chase": sum(task.pk not in chased for task in late) if chases_here else 0,
