@@ -101,14 +101,17 @@ class LooksForm(EventForm):
         return {int(key[1]): int(key[2]) for key in found if key}
 
     def clean(self) -> dict[str, Any]:
-        """Returning needs a reason, each its own or the same for all."""
+        """Returning needs a reason, each its own or the same for all. What is so needs none, and is told none."""
         data = super().clean() or {}
         if data.pop("so", ""):
-            data |= {"state": State.VERIFIED, "note": ""}
+            data["state"] = State.VERIFIED
         if not data.get("state") and "state" not in self.errors:
             self.add_error("state", _("Say what to do with the tasks."))
         needs_one = data.get("state") == State.RETURNED and not data.get("note") and "note" not in self.errors
-        data["reasons"] = {pk: self._reason(pk, needs_one) for pk in data.get("chosen") or {}}
+        if data.get("state") == State.VERIFIED:
+            data |= {"note": "", "reasons": {}}
+        else:
+            data["reasons"] = {pk: self._reason(pk, needs_one) for pk in data.get("chosen") or {}}
         if n := len(self.wrong):
             words = ngettext("%(n)d task lacks a reason; see there.", "%(n)d tasks lack a reason; see there.", n)
             self.add_error(None, words % {"n": n})

@@ -63,7 +63,7 @@ def look_through(*, now: datetime, until: datetime | None = None, again_after: t
             return report
     _orphans(report, now)
     in_a_row = 0
-    while in_a_row < AWAY and (batch := list(files[:BATCH])):
+    while batch := list(files[:BATCH]):
         for one in batch:
             if in_a_row == AWAY or (until is not None and datetime.now(until.tzinfo) >= until):
                 report.left = files.count()

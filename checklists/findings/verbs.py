@@ -218,6 +218,9 @@ def unready(finding: Finding, what: str) -> Any:
         return _("It has not been put right, or somebody was faster.")
     if what in (What.CONFIRMED, What.DROPPED) and finding.waits_for_an_answer:
         return ANSWER_FIRST
+    # It ended before this rule was there: the database lets it be answered or reopened, and nothing else.
+    if what in (What.LOOKED_BACK, What.NOTED) and finding.state == State.CLOSED and finding.waits_for_an_answer:
+        return ANSWER_FIRST
     if what == What.LOOKED_BACK and finding.look_back_on is None:
         return _("No second look is planned, or it has been taken.")
     if what == What.REOPENED and finding.state != State.CLOSED:

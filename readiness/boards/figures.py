@@ -6,7 +6,7 @@ its own. Up to the county a tally holds everything below it; above it, figures a
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Container, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
@@ -122,7 +122,7 @@ def board(
     as_of: date | None = None,
     vetoed: Collection[str] = (),
 ) -> Board:
-    """The board at a unit, or of all that the reader sees (`at` None). Two queries.
+    """The board at a unit, or of all that the reader sees (`at` None). Two queries, three above a county with vetoes.
 
     Args:
         on: the day that decides what is overdue.
@@ -132,10 +132,14 @@ def board(
     """
     where = [at] if at is not None else tops(campaign, user)
     is_high = bool(levels(where))
-    own = {
-        code: decided(counts, code, vetoed, with_below=is_high)
-        for code, counts in _own(campaign, user, where, on=on, items=items, as_of=as_of).items()
-    }
+    own = _own(campaign, user, where, on=on, items=items, as_of=as_of)
+    if is_high:
+        own = {code: counts._replace(vetoes=0) for code, counts in own.items()}
+        for unit, n in counting(campaign, user, vetoed, on=on, items=items, as_of=as_of).items():
+            if (code := holder(unit, own)) is not None:
+                own[code] += Counts(vetoes=n)
+    else:
+        own = {code: decided(counts, code, vetoed) for code, counts in own.items()}
     shown: defaultdict[tuple[str | None, bool], dict[tuple[str, bool], Counts]] = defaultdict(dict)
     for code, counts in own.items():
         if counts.total:
@@ -215,17 +219,56 @@ def light_of(campaign: Campaign, counts: Counts, on: date) -> Light:
     return counts.light(red_percent=campaign.red_percent, vetoes=campaign.counts("vetoes", on))
 
 
-def decided(counts: Counts, code: str, vetoed: Collection[str], *, with_below: bool) -> Counts:
-    """Without the veto items of which no leader has said that they count (checklists/ladder.py).
+def decided(counts: Counts, code: str, vetoed: Collection[str]) -> Counts:
+    """What a unit owes itself, without veto items of which no leader has said that they count (checklists/ladder.py).
 
-    Args:
-        code: the unit; what a site owes, its village owes.
-        with_below: whether all below it is counted in: then one vetoed unit there is enough.
+    What a site owes, its village owes.
     """
-    unit = code.partition("S")[0]
-    if not counts.vetoes or unit in vetoed or (with_below and any(one.startswith(unit) for one in vetoed)):
-        return counts
-    return counts._replace(vetoes=0)
+    return counts if not counts.vetoes or code.partition("S")[0] in vetoed else counts._replace(vetoes=0)
+
+
+def decided_below(counts: Counts, code: str, counts_there: Mapping[str, int]) -> Counts:
+    """The same of a unit's whole tally, by what `counting` says of the unit and of those below it."""
+    of_it = counts_there.items() if len(code) >= COUNTY_PLACES else ((code, counts_there.get(code, 0)),)
+    return counts._replace(vetoes=sum(n for unit, n in of_it if unit.startswith(code)))
+
+
+def counting(
+    campaign: Campaign,
+    user: access.Person,
+    vetoed: Collection[str],
+    *,
+    on: date,
+    items: list[int] | None = None,
+    as_of: date | None = None,
+) -> dict[str, int]:
+    """Unit -> of its own veto items that are overdue or returned, how many: of those vetoed, and of their sites.
+
+    One query, none if nobody is vetoed. Arguments as `board` has them.
+    """
+    if not vetoed:
+        return {}
+    if as_of is None:
+        rows = veto_tasks(campaign, user, vetoed, on=on)
+        rows = rows if items is None else rows.filter(item__in=items)
+        return dict(rows.values_list("unit_id").annotate(n=Count("pk")).order_by())
+    units = Unit.objects.filter(Q(code__in=vetoed) | Q(parent__in=vetoed)).values("code")
+    days = DayTally.objects.visible_to(user).filter(campaign=campaign, unit__in=units, day__lte=as_of)
+    found = days.values_list("unit_id").annotate(**sums(on)).order_by()
+    own = _less_below({code: Counts(*numbers) for code, *numbers in found})
+    return {code: counts.vetoes for code, counts in own.items() if code.partition("S")[0] in vetoed}
+
+
+def veto_tasks(campaign: Campaign, user: access.Person, vetoed: Collection[str], *, on: date) -> QuerySet[Task]:
+    """The veto items, overdue or returned, that units owe of which a leader has said that theirs count."""
+    units = Unit.objects.filter(Q(code__in=vetoed) | Q(parent__in=vetoed, code__contains="S")).values("code")
+    tasks = Task.objects.visible_to(user).asked_for().filter(campaign=campaign, unit__in=units, veto=True)
+    return tasks.filter(Q(state=State.RETURNED) | Q(state__in=OWED, due_on__lt=on))
+
+
+def holder(unit: str, held: Container[str]) -> str | None:
+    """Of disjoint sums by unit, the one that a unit's own is part of."""
+    return next((unit[:n] for n in range(len(unit), -1, -1) if unit[:n] in held), None)
 
 
 def sums(on: date) -> dict[str, Any]:
@@ -308,7 +351,11 @@ def _own(
     bucket: Any = Left("unit_id", CITY_PLACES) if where == [""] else F("unit_id")
     adds = sums(on)
     found = rows.annotate(bucket=bucket).values("bucket").annotate(**adds).values_list("bucket", *adds).order_by()
-    read = {code: Counts(*numbers) for code, *numbers in found}
+    return _less_below({code: Counts(*numbers) for code, *numbers in found})
+
+
+def _less_below(read: dict[str, Counts]) -> dict[str, Counts]:
+    """Of tallies what each unit owes itself, and what is not read for its own sake."""
     own = dict(read)
     for code, counts in read.items():
         upper = _counts_into(code)

@@ -1,12 +1,12 @@
 """The checklist's side of a board: filters by item, sections beside each other, gates, what nobody owes."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import date
 from typing import Any
 
-from django.db.models import Exists, F, OuterRef, QuerySet
+from django.db.models import Count, Exists, F, OuterRef, QuerySet
 from django.db.models.functions import Left, Length
 
 from checklists.models import Campaign, Item, ItemTally, Task
@@ -39,7 +39,7 @@ def by_section(
     on: date,
     chosen: list[int] | None = None,
 ) -> Board:
-    """The board with sections of the checklist as cells. One query.
+    """The board with sections of the checklist as cells. One query, two above a township with vetoes.
 
     `chosen`: count only these items, as the board does.
     """
@@ -49,11 +49,18 @@ def by_section(
     found = defaultdict(lambda: defaultdict(Counts))
     where = [shown.at] if shown.at is not None else figures.tops(campaign, user)
     of_rows = shown.at is not None and len(shown.at) in ROW_LEVELS
-    for (code, item), counts in _own(campaign, user, shown.at, where, on=on).items():
+    own = _own(campaign, user, shown.at, where, on=on)
+    vetoes: Counter[tuple[str, int]] = Counter()
+    if of_rows and shown.vetoed:
+        codes = {code for code, _ in own}
+        tasks = figures.veto_tasks(campaign, user, shown.vetoed, on=on)
+        for unit, item, n in tasks.values_list("unit_id", "item_id").annotate(n=Count("pk")).order_by():
+            vetoes[figures.holder(unit, codes) or "", item] += n
+    for (code, item), counts in own.items():
         if counts.total and item in section_of and (chosen is None or item in chosen):
             row, _ = figures.row_and_cell(code, shown.at, where)
-            below = of_rows and code != shown.at
-            found[row][section_of[item]] += figures.decided(counts, code, shown.vetoed, with_below=below)
+            own_vetoes = counts._replace(vetoes=vetoes[code, item])
+            found[row][section_of[item]] += own_vetoes if of_rows else figures.decided(counts, code, shown.vetoed)
     rows = []
     for upper in shown.rows:
         parts = found[upper.code, upper.is_whole]

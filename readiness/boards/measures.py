@@ -216,8 +216,9 @@ def _page(
     tallies = Tally.objects.visible_to(user).filter(campaign=campaign, unit__in={one.unit_id for one in page})
     adds = figures.sums(today)
     vetoed = ladder.vetoed(ladder.standing(campaign, user, on=today))
+    vetoes = figures.counting(campaign, user, vetoed, on=today)
     now = {
-        code: figures.decided(Counts(*numbers), code, vetoed, with_below=True)
+        code: figures.decided_below(Counts(*numbers), code, vetoes)
         for code, *numbers in tallies.values_list("unit").annotate(**adds).order_by()
     }
     for row in rows:

@@ -116,10 +116,11 @@ def _unit_page(
     late = [task for task in tasks if task.is_overdue(today)]
     answering = Responsibility.objects.visible_to(user).of_unit(campaign, unit, on=today)
     chases_here = campaign.is_running and access.may_chase(user, unit.pk) and chases.hearers(answering, user)
-    against = Measure.objects.visible_to(user).filter(campaign=campaign, unit=unit)
-    against = against.select_related("decided_by", "objected_by", "answered_by")
-    told = list(against) if campaign.has_measures else []
-    vetoed = {code for one in told if (one.rung, one.state) == (ladder.Rung.VETO, ladder.State.APPLIED)}
+    # What a site owes, its village owes: a measure against the village colours the site, and is told at the village.
+    against = Measure.objects.visible_to(user).filter(campaign=campaign, unit__in={code, code.partition("S")[0]})
+    measured = list(against.select_related("decided_by", "objected_by", "answered_by")) if campaign.has_measures else []
+    told = [one for one in measured if one.unit_id == code]
+    vetoed = {one.unit_id for one in measured if (one.rung, one.state) == (ladder.Rung.VETO, ladder.State.APPLIED)}
     here = reverse("unit_tasks", args=[campaign.pk, code])
     found, saw = list[Finding](), list[Seen]()
     if "findings" in unit.beside:
@@ -138,7 +139,7 @@ def _unit_page(
             "campaign": campaign,
             "unit": unit,
             "counts": counts,
-            "light": figures.light_of(campaign, figures.decided(counts, code, vetoed, with_below=False), today),
+            "light": figures.light_of(campaign, figures.decided(counts, code, vetoed), today),
             "sections": sections,
             "late": [(task, chased.get(task.pk)) for task in late],
             "to_chase": sum(task.pk not in chased for task in late) if chases_here else 0,

@@ -58,9 +58,9 @@ def gather(
     before = drawn_before(campaign, number, wishes["repeat"], wishes["last"], instead_of)
     counts = counts_of(campaign, user, among, kind, on)
     vetoed = ladder.vetoed(ladder.standing(campaign, user, on=on)) if wishes["groups"] == "light" else ()
+    vetoes = figures.counting(campaign, user, vetoed, on=on)
     light_of = {
-        code: figures.light_of(campaign, figures.decided(one, code, vetoed, with_below=True), on)
-        for code, one in counts.items()
+        code: figures.light_of(campaign, figures.decided_below(one, code, vetoes), on) for code, one in counts.items()
     }
     by_risk = wishes["chances"] == "risk"
     can_be_drawn = []

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.core.exceptions import PermissionDenied
+from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
@@ -45,6 +46,19 @@ def closed(campaign: Campaign, cast: Cast, **fields: Any) -> Finding:
 def finding(campaign: Campaign, cast: Cast) -> Finding:
     """Su found it in Willow; Lan, who answers there first, is responsible."""
     return found(campaign, cast["su"])
+
+
+def as_it_was(finding: Finding) -> Finding:
+    """As a complaint that ended unanswered, before there was a rule against it: the database has the rule NOT VALID."""
+    rule = "finding_closed_once_answered"
+    with connection.cursor() as sql:
+        sql.execute("SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = %s", [rule])
+        (definition,) = sql.fetchone()
+        sql.execute(f"SET CONSTRAINTS ALL IMMEDIATE; ALTER TABLE checklists_finding DROP CONSTRAINT {rule}")
+        Finding.objects.filter(pk=finding.pk).update(source="complaint")
+        sql.execute(f"ALTER TABLE checklists_finding ADD CONSTRAINT {rule} {definition}")
+    finding.refresh_from_db()
+    return finding
 
 
 # ---- Entering -----------------------------------------------------------------------------------------------------
@@ -121,6 +135,23 @@ def test_a_closed_campaign_takes_what_the_inspection_found_and_settles_what_it_h
 
 
 # ---- From found to closed, and back -------------------------------------------------------------------------------
+
+
+def test_what_ended_unanswered_before_the_rule_is_answered_first_or_reopened(
+    campaign: Campaign, cast: Cast, as_: As
+) -> None:
+    one, other = (as_it_was(closed(campaign, cast)) for _ in range(2))
+    assert (one.state, one.confirmed_by, one.version) == (State.CLOSED, cast["lin"], 2), "left as it ended"
+    for what in (What.LOOKED_BACK, What.NOTED):
+        with pytest.raises(Conflict) as refused:
+            do(one, what, cast["lin"])
+        assert refused.value.message == verbs.ANSWER_FIRST
+    assert {form.verb for form, *_ in as_("lin").get(one.get_absolute_url()).context["forms"]} == {
+        What.ANSWERED, What.REOPENED,
+    }  # fmt: skip
+    do(one, What.ANSWERED, cast["lin"], "灯换好了")
+    assert do(one, What.LOOKED_BACK, cast["lin"]).look_back_on is None
+    assert do(other, What.REOPENED, cast["lin"]).state == State.OPEN
 
 
 def test_it_closes_when_somebody_else_has_looked_and_reopens_under_the_same_number(

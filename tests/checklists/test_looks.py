@@ -443,6 +443,19 @@ def test_many_are_returned_at_once_each_with_its_own_reason_or_the_same(
     assert "<q>迟了一步</q>" in refused.content.decode()
 
 
+def test_what_is_so_carries_no_reason_that_was_typed_for_returning_it(
+    campaign: Campaign, cast: Cast, as_: LogIn
+) -> None:
+    tasks = [claim(campaign, number, WILLOW, cast["lan"]) for number in ("v-1", "v-2")]
+    tasks.append(claim(campaign, "v-1", MAPLE, cast["hong"]))
+    typed = {f"why-{task.pk}": "牌子没挂" for task in tasks} | {"note": "对不上"}
+    bao = as_("bao")
+    assert send(bao, tasks[1:], "", so=f"{tasks[0].pk}.{tasks[0].version}", **typed).status_code == 302
+    assert send(bao, tasks[1:], "verified", **typed).status_code == 302
+    notes = TaskEvent.objects.filter(to_state="verified").values_list("note", flat=True)
+    assert list(notes) == [""] * 3
+
+
 def test_the_queue_shows_proof_and_whether_the_same_file_serves_elsewhere(
     campaign: Campaign, cast: Cast, as_: LogIn
 ) -> None:

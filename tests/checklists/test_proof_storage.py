@@ -146,14 +146,16 @@ def test_what_cannot_be_read_ends_no_look_and_whoever_runs_campaigns_sees_what_i
     assert all(each in page for each in ("缺失 1 个", "没有记录 1 个", "无法读取 3 个", "check_proofs"))
 
 
+@pytest.mark.parametrize("batch", [nightly.BATCH, 3], ids=["within a batch", "at the end of one"])
 def test_a_storage_that_is_away_is_given_up_after_a_few_files_and_asked_again_the_next_night(
-    task: Task, cast: Cast, store: Path, settings: Any, monkeypatch: pytest.MonkeyPatch
+    batch: int, task: Task, cast: Cast, store: Path, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kept = [arrive(task, cast["lan"], proofs.photo(50 + n, 50)).stored for n in range(4)]
     settings.STORAGES = settings.STORAGES | {
         "proofs": {"BACKEND": f"{__name__}.Failing", "OPTIONS": {"location": store}}
     }
     monkeypatch.setattr(nightly, "AWAY", 3)
+    monkeypatch.setattr(nightly, "BATCH", batch)
     monkeypatch.setattr(Failing, "broken", frozenset(kept))
     assert (report := nightly.look_through(now=timezone.now())).left == 1
     assert (report.looked_at, len(report.unread)) == (0, 3)

@@ -17,8 +17,9 @@ from checklists.models import Campaign, Change, DayTally, Measure, Responsibilit
 from checklists.models.measure import MeasureQuerySet
 from checklists.models.tally import COUNTS
 from checklists.workdays import is_workday, working_days
-from readiness.boards import figures, proposals, tasks
+from readiness.boards import figures, items, proposals, tasks
 from readiness.boards.light import Light
+from readiness.draws import lists
 from readiness.models import Notice
 from readiness.reminders import outbox
 from tests import factories
@@ -26,7 +27,7 @@ from tests.checklists.conftest import Elsewhere, elsewhere, queries
 from tests.factories import COUNTY, EAST, LAKE, MAPLE, MARKET, WEST, WILLOW, line
 from villages import posts
 from villages.access import Role
-from villages.models import Cadre
+from villages.models import Cadre, Unit
 
 __all__ = ["elsewhere"]
 Cast = dict[str, Cadre]
@@ -365,6 +366,61 @@ def test_a_veto_item_makes_red_only_while_a_leaders_decision_stands(cast: Cast, 
     ladder.answer(measure, by=cast["tang"], upheld=True, answer="属实")
     assert reds() == set()
     assert reds(yesterday) == {EAST, MAPLE}, "then it stood"
+
+
+def test_a_veto_against_a_village_colours_its_sites_too(cast: Cast, as_: As) -> None:
+    """What a site owes, its village owes; the measure itself is told at the village."""
+    today = timezone.localdate()
+    of_sites = factories.template("sites", [line("s-1", owed_by=["site", "village"])])
+    campaign = factories.campaign(on=today - timedelta(days=9), days=60, of=of_sites)
+    Campaign.objects.update(vetoes=True, decided_by=cast["mei"], red_percent=100)
+    Task.objects.filter(campaign=campaign, unit=MARKET).update(veto=True, state="returned")
+    Task.objects.filter(campaign=campaign, unit=WILLOW).update(veto=True)
+    site = f"/campaigns/{campaign.pk}/units/{MARKET}/"
+    assert as_("mei").get(site).context["light"] != Light.RED
+    measure = applied(campaign, cast["mei"], today, WILLOW, 3)
+    page = as_("mei").get(site)
+    assert (page.context["light"], page.context["measures"]) == (Light.RED, [])
+    village = as_("mei").get(f"/campaigns/{campaign.pk}/units/{WILLOW}/")
+    assert [one["measure"] for one in village.context["measures"]] == [measure]
+
+
+@pytest.mark.parametrize(("vetoed", "is_red"), [({WILLOW}, False), ({EAST, COUNTY}, False), ({WILLOW, MAPLE}, True)])
+def test_above_a_vetoed_unit_only_its_own_veto_items_count(vetoed: set[str], is_red: bool, cast: Cast) -> None:
+    """Willow has put its own right; Maple beside it is behind. On every board and list the township says the same."""
+    today = timezone.localdate()
+    campaign = factories.campaign("51", on=today - timedelta(days=9), days=60)
+    Campaign.objects.update(vetoes=True, decided_by=cast["mei"], red_percent=100)
+    campaign.refresh_from_db()
+    first = Task.objects.filter(campaign=campaign, unit__in=(WILLOW, MAPLE), item__number="v-1")
+    first.update(veto=True, due_on=today - timedelta(days=3))
+    first.filter(unit=WILLOW).update(state="done", done_by=cast["lan"], done_at=timezone.now())
+    told_since(campaign, today - timedelta(days=9))
+    for unit in vetoed:
+        applied(campaign, cast["mei"], today, unit, 3)
+    made(campaign, EAST)
+    user = factories.cadre("Sheng", Role.SUPERVISOR, "51")
+    checklist = items.of_campaign(campaign)
+    for at_, below in (("51", "5115"), ("5115", COUNTY), (COUNTY, EAST)):
+        now = figures.board(campaign, user, at=at_, on=today, vetoed=vetoed)
+        boards = [
+            now,
+            figures.board(campaign, user, at=at_, on=today, as_of=today - timedelta(days=1), vetoed=vetoed),
+            figures.board(campaign, user, at=at_, on=today, items=[one.pk for one in checklist], vetoed=vetoed),
+        ]
+        rows = {one.code: one for one in items.by_section(campaign, user, now, checklist, on=today).rows}
+        assert [next(row for row in one.rows if row.code == below).counts.vetoes for one in boards] == [is_red] * 3, at_
+        assert any(cell.light == Light.RED for cell in rows[below].cells) is is_red, at_
+    client = Client()
+    client.force_login(user)
+    page = client.get(f"/campaigns/{campaign.pk}/measures/")
+    east = next(row for row in page.context["rows"] if row["measure"].rung == 1)
+    assert (east["light"] == Light.RED) is is_red
+    wishes = {"kind": "township", "items": "all", "repeat": "all", "last": None, "chances": "same", "groups": "light",
+              "counted": "all", "take": 1, "least": 0, "take_items": 0, "seats": 1, "roles": []}  # fmt: skip
+    among = Unit.objects.get(pk=COUNTY)
+    listed = lists.gather(campaign, user, wishes, checklist, number=1, among=among, on=today)
+    assert ({one.code: one.group for one in listed.units}[EAST] == "red") is is_red
 
 
 # ---- Deciding, objecting, answering --------------------------------------------------------------------------------
