@@ -1,5 +1,5 @@
-// What an inspector saw is kept on the device until the server has it: of each entry its own number, the round, the task,
-// the result, the remark, when, and whose it is. Sent once the line is back; a repeat is answered alike and counts once.
+// What an inspector saw is kept on the device until the server has it: of each entry its own number, the round, the task
+// and its name, the result, the remark, when, and whose it is. Sent once the line is back; a repeat is answered alike and counts once.
 // Without this script, or where a browser keeps nothing, the forms of the page are sent as forms are.
 
 const EVERY = 15_000; // milliseconds between tries while something waits
