@@ -204,7 +204,8 @@ const put = (entry) => {
   }
 };
 
-const photosWait = () => photos.some((it) => it.round === here && !it.stuck);
+// A photo that only the end of a log-in stopped is sent after the next one, unless the round is over by then.
+const photosWait = () => photos.some((it) => it.round === here && (!it.stuck || it.ended));
 const show = async () => {
   waiting = await mine();
   const unsent = waiting.filter((it) => !it.refused).length;

@@ -175,7 +175,7 @@ const placeOf = (action) => formOf(action)?.querySelector(".sending") || documen
 
 // Not tried any more by this page: it says why, and can be discarded.
 const refuse = (kept, why) => {
-  kept.stuck = why;
+  Object.assign(kept, { stuck: why, ended: why === words.ended });
   kept.show?.(null, why, true);
   kept.show?.undo(words.discard, () => drop(kept));
   return tell();

@@ -250,6 +250,15 @@ def test_no_photo_outlives_its_answer_without_saying_so(visit: Visit, trip: Roun
     assert not warned  # all is kept
     orphan = page.locator("#photos li")
     expect(orphan).to_contain_text("另一位检查人员")
+    session = page.context.cookies()
+    page.context.clear_cookies()  # the log-in has ended
+    page.evaluate("dispatchEvent(new Event('online'))")
+    expect(page.locator("#line")).to_have_text("2 张照片未收下，请看下面")
+    page.click("#finish")  # stays: whoever logs in again can still send it, unless the round is over
+    expect(page.locator("#line")).to_be_in_viewport()
+    page.context.add_cookies(session)  # type: ignore[arg-type]
+    page.reload()
+    expect(page.locator("#line")).to_contain_text("照片未上传 1 张")
     page.unroute("**/uploads/**")
     page.click("#finish")  # waits for the one, not for the other
     page.wait_for_url("**/finish/")
