@@ -1,5 +1,5 @@
-// What an inspector saw is kept on the device until the server has it: of each entry its own number, the round, the task,
-// the result, the remark, when, and whose it is. Sent once the line is back; a repeat is answered alike and counts once.
+// What an inspector saw is kept on the device until the server has it: of each entry its own number, the round, the task
+// and its name, the result, the remark, when, and whose it is. Sent once the line is back; a repeat is answered alike and counts once.
 // Without this script, or where a browser keeps nothing, the forms of the page are sent as forms are.
 
 const EVERY = 15_000; // milliseconds between tries while something waits
@@ -52,7 +52,7 @@ let waiting = []; // entries that the server does not have yet, or refused
 let trouble = ""; // why nothing gets through, in words
 let sending = false;
 let again = false;
-let photos = 0; // kept by static/uploads.js
+let photos = []; // kept by static/uploads.js; stuck: why one is not sent any more
 let leaving = ""; // where to go once nothing waits any more
 
 const takeIn = async (entry, answer) => {
@@ -130,7 +130,8 @@ const written = (tag, words, className) => {
 
 // Photos of an answer, also of one that waits; static/uploads.js keeps and sends them.
 const proofsOf = (entry) => `/checks/${entry.event}/proofs/`;
-const tell = (what, entry) => document.dispatchEvent(new CustomEvent(what, { detail: proofsOf(entry) }));
+const say = (what, detail) => document.dispatchEvent(new CustomEvent(what, { detail }));
+const tell = (what, entry) => say(what, proofsOf(entry));
 const boxOf = (entry) => document.getElementById(`proofs-${entry.event}`);
 const addPhotos = (entry) => {
   if (boxOf(entry) || !document.getElementById("add-photo")) return;
@@ -166,7 +167,7 @@ const settle = (entry, proofs) => {
   }
 };
 
-// What waits on the device stands in its card; what has no card (the round is over, say) in a list above all.
+// What waits on the device stands in its card; what has none (the round is over, say, or others go on it) in a list above all.
 const put = (entry) => {
   const box = written("div", "", "waits");
   const said = written("p", "", "check-line");
@@ -188,8 +189,8 @@ const put = (entry) => {
     });
     box.append(undo);
   }
-  const card = cardOf(entry.task);
-  const form = card?.querySelector("form.look");
+  const card = entry.round === here && cardOf(entry.task);
+  const form = card && card.querySelector("form.look");
   if (form) {
     form.hidden = true;
     if (!entry.refused) addPhotos(entry);
@@ -197,39 +198,45 @@ const put = (entry) => {
     if (photo) photo.before(box);
     else card.querySelector(".said-here").append(box);
   } else {
-    const place = written("li", titleOf(entry.task));
+    const place = written("li", entry.title || titleOf(entry.task));
     place.append(box);
     document.getElementById("kept").append(place);
   }
 };
 
+// A photo that only the end of a log-in stopped is sent after the next one, unless the round is over by then.
+const photosWait = () => photos.some((it) => it.round === here && (!it.stuck || it.ended));
 const show = async () => {
   waiting = await mine();
   const unsent = waiting.filter((it) => !it.refused).length;
   const refused = waiting.length - unsent;
+  const lost = photos.filter((it) => it.stuck).length;
+  const unsentPhotos = photos.length - lost;
   const said = [];
+  say("entries", waiting.filter((it) => !it.refused).map(proofsOf));
   if (unsent) said.push(english ? `${unsent} not sent yet` : `未上传 ${unsent} 条`);
   if (refused) said.push(english ? `${refused} not taken: look below` : `${refused} 条未收下，请看下面`);
-  if (photos) said.push(english ? `${photos} photo${photos > 1 ? "s" : ""} not sent yet` : `照片未上传 ${photos} 张`);
-  if (!waiting.length && !photos) said.push(english ? "All is saved" : "已保存");
+  if (unsentPhotos) said.push(english ? `${unsentPhotos} photo${unsentPhotos > 1 ? "s" : ""} not sent yet` : `照片未上传 ${unsentPhotos} 张`);
+  if (lost) said.push(english ? `${lost} photo${lost > 1 ? "s" : ""} not taken: look below` : `${lost} 张照片未收下，请看下面`);
+  if (!said.length) said.push(english ? "All is saved" : "已保存");
   if (trouble && unsent) said.push(trouble);
   line.textContent = said.join(english ? "; " : "；");
-  line.classList.toggle("is-waiting", waiting.length + photos > 0);
-  line.hidden = !here && !waiting.length && !photos;
-  if (!here) {
-    document.querySelectorAll("[data-round]").forEach((card) => {
-      card.querySelector(".complaint")?.remove();
-      const n = waiting.filter((it) => it.round === Number(card.dataset.round)).length;
-      if (n) card.append(written("p", english ? `${n} kept on this device` : `本机还有 ${n} 条`, "complaint"));
-    });
-    return;
-  }
+  line.classList.toggle("is-waiting", waiting.length + photos.length > 0);
+  line.hidden = !here && !waiting.length && !photos.length;
+  document.querySelectorAll("li[data-round]").forEach((card) => {
+    card.querySelector(".complaint")?.remove();
+    const n = waiting.filter((it) => it.round === Number(card.dataset.round)).length;
+    if (n) card.append(written("p", english ? `${n} kept on this device` : `本机还有 ${n} 条`, "complaint"));
+  });
   document.querySelectorAll(".waits").forEach((box) => (box.closest("#kept li") || box).remove());
   document.querySelectorAll("form.look").forEach((form) => (form.hidden = false));
-  waiting.filter((it) => it.round === here).forEach(put);
-  if (leaving && !photos && !waiting.some((it) => it.round === here)) location.assign(leaving);
-  leaving = trouble ? "" : leaving;
+  // Of other rounds what was refused, unless their card leads to it: their own page may be out of sight.
+  const led = (it) => document.querySelector(`li[data-round="${it.round}"]`);
+  waiting.filter((it) => it.round === here || (it.refused && !led(it))).forEach(put);
   document.getElementById("kept").hidden = !document.querySelector("#kept li");
+  if (!here) return;
+  if (leaving && !photosWait() && !waiting.some((it) => it.round === here)) location.assign(leaving);
+  leaving = trouble ? "" : leaving;
   document.getElementById("looked").textContent = [...document.querySelectorAll(".check")].filter((card) =>
     card.querySelector(".said-here").childElementCount).length;
 };
@@ -254,6 +261,7 @@ const take = async (form, result) => {
     return;
   }
   const entry = { event: form.elements.event.value, round: here, task: Number(form.elements.task.value), result, remark };
+  entry.title = `${document.querySelector("h1").textContent}: ${titleOf(entry.task)}`; // for where it has no card
   form.hidden = true; // a second tap finds nothing
   try {
     await keep({ ...entry, at: new Date().toISOString(), by: person });
@@ -267,12 +275,12 @@ const take = async (form, result) => {
   send();
 };
 
+document.addEventListener("photos", (event) => {
+  photos = event.detail;
+  opened.then(show, () => {});
+});
 opened.then(
   () => {
-    document.addEventListener("photos", (event) => {
-      photos = event.detail;
-      show();
-    });
     document.addEventListener("submit", (event) => {
       if (!event.target.matches("form.look") || !event.submitter) return;
       event.preventDefault();
@@ -280,7 +288,7 @@ opened.then(
     });
     // The round is not ended over entries that are still here: first they are sent.
     document.getElementById("finish")?.addEventListener("click", (event) => {
-      if (!photos && !waiting.some((it) => it.round === here && !it.refused)) return;
+      if (!photosWait() && !waiting.some((it) => it.round === here && !it.refused)) return;
       event.preventDefault();
       line.scrollIntoView({ block: "center" });
       if (navigator.onLine) leaving = event.currentTarget.href;
@@ -293,6 +301,7 @@ opened.then(
     // What was refused for want of a right is tried anew whenever a page is opened: the right person may be logged in.
     mine()
       .then((all) => Promise.all(all.filter((it) => it.status === 403).map((it) => keep({ ...it, refused: "", status: 0 }))))
+      .then(show)
       .then(send);
   },
   () => {}, // nothing can be kept here: forms are sent as forms are

@@ -10,6 +10,7 @@ const words = english
       leave: "Files are still being sent.", waiting: "kept here, waiting to be sent", discard: "Discard it",
       full: "This device keeps 20 photos or 50 MB at most, and is full: this one is only on this page. Leave it open until it is sent.",
       orphaned: "Another inspector had recorded the same here; photos are added to their entry by them.",
+      gone: "What it shows was not taken, or is not there for you any more.",
     }
   : {
       sent: "已上传", stopped: "网络中断，恢复后自动续传，已传部分不会丢。", again: "重新上传",
@@ -17,10 +18,12 @@ const words = english
       leave: "文件还在上传。", waiting: "已存本机，等待上传", discard: "删除这张",
       full: "本机最多存20张或50 MB，已经存满：这张只留在本页，传完之前请不要关闭。",
       orphaned: "另一位检查人员已在这里记过同样的结果，照片由他添加。",
+      gone: "它所属的记录没有被收下，或已不在您的范围内。",
     };
 const PATIENCE = 30_000; // for one part
 const WAITS = [1, 2, 4, 8, 15]; // seconds until the next try; the last again and again
-let going = 0;
+let going = 0; // files that are kept nowhere
+let unsent = []; // addresses of answers that wait on the device: static/rounds.js tells
 
 // A number of our own; crypto.randomUUID is there only over TLS.
 const newNumber = () => {
@@ -76,8 +79,10 @@ const ask = (address, body, { token, binary, progress }) =>
 
 const sleep = (seconds) =>
   new Promise((resolve) => {
-    const timer = setTimeout(resolve, seconds * 1000);
-    for (const news of ["online", "saved"]) window.addEventListener(news, () => { clearTimeout(timer); resolve(); }, { once: true });
+    const over = new AbortController();
+    const wake = () => { clearTimeout(timer); over.abort(); resolve(); };
+    const timer = setTimeout(wake, seconds * 1000);
+    for (const news of ["online", "saved"]) window.addEventListener(news, wake, { signal: over.signal });
   });
 
 // Announce, then part after part. Whatever is cut: wait, announce again, and go on where the server says.
@@ -85,7 +90,7 @@ const send = async (file, action, { token, camera, kept, meanwhile = words.stopp
   const key = remembered(action, file);
   if (kept && !memory.get(key)) memory.set(key, kept.number);
   const sha256 = await digestOf(file);
-  let astray = 0;
+  let [astray, gone] = [0, 0];
   for (let tries = 0; ; ) {
     const number = numberOf(key);
     const announced = new URLSearchParams({ upload: number, name: file.name, size: file.size, sha256, from_camera: camera, whole: 1 });
@@ -99,12 +104,12 @@ const send = async (file, action, { token, camera, kept, meanwhile = words.stopp
         const address = `/uploads/${number}/?start=${come}`;
         said = await ask(address, file.slice(come, come + (part || 2 ** 18)), { token, binary: true, progress });
         said.part = part;
-        tries = 0;
+        tries = gone = 0;
       }
       memory.delete(key);
       return;
     } catch (wrong) {
-      if (wrong instanceof Refused) {
+      if (wrong instanceof Refused || kept?.stuck) {
         memory.delete(key);
         throw wrong;
       }
@@ -112,8 +117,9 @@ const send = async (file, action, { token, camera, kept, meanwhile = words.stopp
         memory.delete(key);
         if (astray > 3) throw new Refused(wrong.said || words.failed);
       }
-      if (wrong.gone && !status && (astray += 1) > 3) throw new Refused(words.ended);
-      show(null, wrong.said || meanwhile); // gone: what it shows has not been sent yet
+      // What it shows may not have been sent yet.
+      if (wrong.gone && (gone += 1) >= 3 && !unsent.includes(action)) throw new Refused(status ? words.gone : words.ended);
+      show(null, wrong.said || meanwhile);
       await sleep(WAITS[Math.min(tries, WAITS.length - 1)]);
       tries += 1;
     }
@@ -144,20 +150,19 @@ const stored = async (mode, act) => {
   });
 };
 const all = () => stored("readonly", (photos) => photos.getAll()).catch(() => []);
-const waiting = new Map(); // those kept that this page sends, by number
+const waiting = new Map(); // those kept that this page sends, by number: they know their line on the page
+const mine = async () => (await all()).filter((it) => it.by === person).map((it) => waiting.get(it.number) || it);
+const put = (it) => stored("readwrite", (photos) => photos.put({ ...it, show: null }));
 
 // Nothing if the device is full or keeps nothing.
 const keep = async (file, action, camera) => {
   const there = await all();
   const bytes = there.reduce((sum, it) => sum + it.file.size, file.size);
   if (there.length >= MOST || bytes > MOST_BYTES) return null;
-  const it = { number: newNumber(), action, camera, file, by: person };
-  return stored("readwrite", (photos) => photos.put(it)).then(() => it, () => null);
+  const it = { number: newNumber(), action, camera, file, by: person, round: Number(status.dataset.round) };
+  return put(it).then(() => it, () => null);
 };
-const tell = async () => {
-  const mine = (await all()).filter((it) => it.by === person);
-  document.dispatchEvent(new CustomEvent("photos", { detail: mine.length }));
-};
+const tell = async () => document.dispatchEvent(new CustomEvent("photos", { detail: await mine() }));
 const drop = async ({ number }) => {
   waiting.delete(number);
   await stored("readwrite", (photos) => photos.delete(number)).catch(() => {});
@@ -168,31 +173,49 @@ const drop = async ({ number }) => {
 const formOf = (action) => document.querySelector(`form[data-uploads][action="${action}"]`);
 const placeOf = (action) => formOf(action)?.querySelector(".sending") || document.getElementById("photos");
 
-const sendKept = async (kept, show) => {
-  waiting.set(kept.number, kept);
-  kept.show = show || line(placeOf(kept.action), kept.file);
-  kept.show(0, words.waiting);
+// Not tried any more by this page: it says why, and can be discarded.
+const refuse = (kept, why) => {
+  Object.assign(kept, { stuck: why, ended: why === words.ended });
+  kept.show?.(null, why, true);
+  kept.show?.undo(words.discard, () => drop(kept));
+  return tell();
+};
+
+const sendKept = async (kept) => {
+  if (kept.stuck) return;
   try {
     await send(kept.file, kept.action, { token: status.dataset.token, camera: kept.camera, kept, meanwhile: words.waiting }, kept.show);
     kept.show(1, words.sent);
     await drop(kept);
   } catch (wrong) {
-    kept.show(null, wrong instanceof Refused ? wrong.message : words.failed, true);
-    kept.show.undo(words.discard, () => drop(kept));
+    if (!kept.stuck) await refuse(kept, wrong instanceof Refused ? wrong.message : words.failed);
   }
   const form = formOf(kept.action);
   if (form) await renew(form);
 };
 
+let last = Promise.resolve();
+const inTurn = (act) => (last = last.then(act, act)); // one after another: the line is weak
+const queue = (kept, show = line(placeOf(kept.action), kept.file)) => {
+  waiting.set(kept.number, Object.assign(kept, { show }));
+  show(0, words.waiting);
+  if (kept.stuck) refuse(kept, kept.stuck);
+  else inTurn(() => sendKept(kept));
+};
+
 if (status) {
-  const of = (event) => [...waiting.values()].filter((it) => it.action === event.detail);
-  document.addEventListener("discarded", (event) => of(event).forEach((it) => { it.stuck = words.discard; it.show.remove(); drop(it); }));
-  document.addEventListener("orphaned", (event) => of(event).forEach((it) => { it.stuck = words.orphaned; window.dispatchEvent(new Event("saved")); }));
+  const each = (act) => async (event) => {
+    for (const it of await mine()) if (it.action === event.detail) await act(it);
+    window.dispatchEvent(new Event("saved")); // the one that is being sent stops
+  };
+  document.addEventListener("discarded", each((it) => { it.stuck = words.discard; it.show?.remove(); return drop(it); }));
+  document.addEventListener("orphaned", each(async (it) => { await refuse(it, words.orphaned); await put(it).catch(() => {}); }));
+  document.addEventListener("entries", (event) => (unsent = event.detail));
   // An answer that waits has got its place on the page.
-  document.addEventListener("placed", (event) => of(event).forEach((it) => it.show.move(placeOf(it.action))));
-  all().then(async (found) => {
-    await tell();
-    for (const it of found) if (it.by === person) sendKept(it);
+  document.addEventListener("placed", ({ detail }) => waiting.forEach((it) => it.action === detail && it.show.move(placeOf(detail))));
+  mine().then((found) => {
+    found.forEach((it) => queue(it));
+    tell();
   });
 }
 
@@ -209,6 +232,7 @@ const line = (list, file) => {
   bar.setAttribute("aria-label", file.name);
   item.append(name, bar, told);
   list.append(item);
+  list.closest("details")?.setAttribute("open", "");
   const show = (share, said = "", wrong = false) => {
     if (share !== null) bar.value = share;
     told.textContent = said;
@@ -221,6 +245,7 @@ const line = (list, file) => {
     to.closest("details")?.setAttribute("open", "");
   };
   show.undo = (label, act) => {
+    item.querySelector("button")?.remove();
     const button = document.createElement("button");
     button.type = "button";
     button.className = "btn btn-outline-secondary";
@@ -257,27 +282,27 @@ const sendAll = async (form) => {
   const lines = files.map(([file]) => line(list, file));
   const action = form.getAttribute("action");
   const token = form.querySelector("[name=csrfmiddlewaretoken]").value;
-  const kept = [];
-  for (const [at, [file, camera]] of files.entries()) {
-    kept[at] = status && (await keep(file, action, camera));
-  }
-  if (status) await tell();
-  going += 1;
   for (const [at, [file, camera]] of files.entries()) {
     const show = lines[at];
-    if (kept[at]) {
-      await sendKept(kept[at], show);
+    const kept = status && (await keep(file, action, camera));
+    if (kept) {
+      queue(kept, show);
       continue;
     }
-    try {
-      await send(file, action, { token, camera, meanwhile: status ? words.full : words.stopped }, show);
-      show(1, words.sent);
-    } catch (wrong) {
-      show(null, wrong instanceof Refused ? wrong.message : words.failed, true);
-    }
-    await renew(form);
+    going += 1;
+    if (status) show(0, words.full);
+    inTurn(async () => {
+      try {
+        await send(file, action, { token, camera, meanwhile: status ? words.full : words.stopped }, show);
+        show(1, words.sent);
+      } catch (wrong) {
+        show(null, wrong instanceof Refused ? wrong.message : words.failed, true);
+      }
+      going -= 1;
+      await renew(form);
+    });
   }
-  going -= 1;
+  if (status) await tell();
 };
 
 document.addEventListener("submit", (event) => {

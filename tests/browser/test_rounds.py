@@ -1,13 +1,16 @@
 """A round on the phone: with a poor line, with none, with a lost answer, without script, and for everyone."""
 
+import re
 import uuid
+from itertools import groupby
 from typing import Any
 
 import pytest
-from playwright.sync_api import Dialog, Page, Route, expect
+from playwright.sync_api import Dialog, Page, Request, Route, expect
 
 from checklists import rounds
 from checklists.models import Check, EvidenceUse, Finding, Round, Task, Upload
+from checklists.rounds import relief
 from tests import factories, proofs
 from tests.browser.conftest import HEIGHTS, Visit, World
 from tests.browser.test_accessibility import faults, layout
@@ -99,6 +102,18 @@ def offline(page: Page, *, is_so: bool) -> None:
     page.context.set_offline(is_so)
 
 
+def accepted(page: Page) -> list[str]:
+    """Dialogs that the page raises from now on; each is said yes to."""
+    raised: list[str] = []
+
+    def accept(dialog: Dialog) -> None:
+        raised.append(dialog.type)
+        dialog.accept()
+
+    page.on("dialog", accept)
+    return raised
+
+
 def test_ten_answers_without_a_line_are_kept_and_arrive_once_each(visit: Visit, trip: Round) -> None:
     page = visit("wang", trip.get_absolute_url())
     expect(page.locator("#line")).to_have_text("已保存")
@@ -170,27 +185,28 @@ def test_an_answer_that_was_lost_is_sent_again_and_counts_once(visit: Visit, tri
 
 def test_leaving_warns_while_something_waits_and_it_is_still_there_afterwards(visit: Visit, trip: Round) -> None:
     page = visit("wang", trip.get_absolute_url())
-    warned: list[str] = []
-
-    def stay(dialog: Dialog) -> None:
-        warned.append(dialog.type)
-        dialog.accept()
-
-    page.on("dialog", stay)
+    warned = accepted(page)
     offline(page, is_so=True)
     first, second, *_ = cards(page)
     answer(page, first, "holds")
     answer(page, second, "holds")
     page.locator(f".check[data-task='{second}'] .waits button").click()  # a wrong tap
     expect(page.locator("#line")).to_contain_text("未上传 1 条")
-    snap(page, first, "门.jpg")
-    expect(page.locator("#line")).to_contain_text("照片未上传 1 张")
+    snap(page, first, "门.jpg", "窗.jpg")
+    expect(page.locator("#line")).to_contain_text("照片未上传 2 张")
     page.route("**/checks/", lambda route: route.abort(NO_LINE))
     offline(page, is_so=False)
     page.goto("/rounds/")
     assert warned == ["beforeunload"]
-    expect(page.locator("#line")).to_contain_text("未上传 1 条；照片未上传 1 张")
+    expect(page.locator("#line")).to_contain_text("未上传 1 条；照片未上传 2 张")
     expect(page.locator(f"[data-round='{trip.pk}']")).to_contain_text("本机还有 1 条")
+    numbers: list[str] = []
+
+    def begun(request: Request) -> None:
+        said = f"{request.url}?{request.post_data}" if "/proofs/" in request.url else request.url
+        numbers.extend(re.findall(r"(?:upload=|/uploads/)([0-9a-f-]{36})", said))
+
+    page.on("request", begun)
     lost: list[int] = []
 
     def lose(route: Route) -> None:
@@ -206,7 +222,82 @@ def test_leaving_warns_while_something_waits_and_it_is_still_there_afterwards(vi
     expect(page.locator("#line")).to_be_hidden()
     assert Check.objects.get().task_id == first
     assert lost == [200]
-    assert (photos_kept(page), EvidenceUse.objects.get().check_seen_id) == (0, Check.objects.get().pk)
+    assert photos_kept(page) == 0
+    assert list(EvidenceUse.objects.values_list("check_seen", flat=True)) == [Check.objects.get().pk] * 2
+    assert len([number for number, _ in groupby(numbers)]) == 2  # one photo after another: the line is weak
+
+
+def test_no_photo_outlives_its_answer_without_saying_so(visit: Visit, trip: Round, world: World) -> None:
+    page = visit("wang", trip.get_absolute_url())
+    warned = accepted(page)
+    first, second, third, *_ = cards(page)
+    offline(page, is_so=True)
+    answer(page, first, "fails", "没有签字")
+    snap(page, first, "栏.jpg", "门.jpg")
+    expect(page.locator("#line")).to_contain_text("照片未上传 2 张")
+    page.locator(f".check[data-task='{first}'] .waits button").click()
+    expect(page.locator("#line")).to_have_text("已保存")
+    assert photos_kept(page) == 0
+    for task in (second, third):
+        answer(page, task, "holds")
+        snap(page, task, "窗.jpg")
+    expect(page.locator("#line")).to_contain_text("照片未上传 2 张")
+    rounds.record(trip, by=world.people["su"], event=uuid.uuid4(), task=second, result="holds")
+    page.route("**/uploads/**", lambda route: route.abort(NO_LINE))
+    offline(page, is_so=False)
+    expect(page.locator("#line")).to_have_text("照片未上传 1 张；1 张照片未收下，请看下面")
+    page.reload()
+    assert not warned  # all is kept
+    orphan = page.locator("#photos li")
+    expect(orphan).to_contain_text("另一位检查人员")
+    session = page.context.cookies()
+    page.context.clear_cookies()  # the log-in has ended
+    page.evaluate("dispatchEvent(new Event('online'))")
+    expect(page.locator("#line")).to_have_text("2 张照片未收下，请看下面")
+    page.click("#finish")  # stays: whoever logs in again can still send it, unless the round is over
+    expect(page.locator("#line")).to_be_in_viewport()
+    page.context.add_cookies(session)  # type: ignore[arg-type]
+    page.reload()
+    expect(page.locator("#line")).to_contain_text("照片未上传 1 张")
+    page.unroute("**/uploads/**")
+    page.click("#finish")  # waits for the one, not for the other
+    page.wait_for_url("**/finish/")
+    assert EvidenceUse.objects.get().check_seen.task_id == third  # type: ignore[union-attr]
+    page.go_back()
+    orphan.locator("button").click()
+    expect(page.locator("#line")).to_have_text("已保存")
+    assert photos_kept(page) == 0
+
+
+def test_what_a_relieved_inspector_recorded_is_read_and_discarded_and_holds_up_no_other_round(
+    visit: Visit, trip: Round, world: World
+) -> None:
+    wang, su = world.people["wang"], world.people["su"]
+    other = go(world, wang, unit=MAPLE)
+    page = visit("wang", trip.get_absolute_url())
+    first = cards(page)[0]
+    offline(page, is_so=True)
+    answer(page, first, "fails", "没有签字")
+    snap(page, first, "栏.jpg")
+    expect(page.locator("#line")).to_contain_text("照片未上传 1 张")
+    sent = {"was": [wang.pk, su.pk], "people": [su], "reason": "病了"}
+    relief.relieve(trip, by=world.people["ada"], event=uuid.uuid4(), **sent)  # type: ignore[arg-type]
+    offline(page, is_so=False)
+    expect(page.locator("#line")).to_contain_text("1 条未收下")
+    page.goto(other.get_absolute_url())
+    expect(page.locator("#kept li")).to_contain_text("没有签字")
+    page.click("#finish")
+    page.wait_for_url("**/finish/")
+    page.goto("/rounds/")
+    refused = page.locator("#kept li")
+    expect(refused).to_contain_text("r-0")
+    expect(refused).to_contain_text("没有签字")
+    expect(refused.locator(".complaint")).to_contain_text("已不在您的范围内")
+    expect(page.locator("#line")).to_have_text("1 条未收下，请看下面；1 张照片未收下，请看下面")
+    expect(page.locator("#photos li")).to_contain_text("没有被收下")
+    refused.locator("button").click()
+    expect(page.locator("#line")).to_be_hidden()
+    assert (kept(page), photos_kept(page)) == (0, 0)
 
 
 def test_whoever_logs_in_next_on_the_device_sends_none_of_it(visit: Visit, trip: Round, world: World) -> None:
