@@ -30,6 +30,10 @@ class MeasureQuerySet(models.QuerySet["Measure"]):
         """Those that stand."""
         return self.filter(state=Measure.State.APPLIED)
 
+    def objected(self) -> Self:
+        """Those that stand against an objection which nobody has answered."""
+        return self.applied().filter(answer="").exclude(objection="")
+
     def stood(self, on: date) -> Self:
         """Of those that were decided by then, the ones that stood at the end of that day."""
         since = Q(state=Measure.State.LIFTED, answered_at__date__gt=on)

@@ -28,6 +28,7 @@ from villages.models import CODE_PATTERN, Cadre, code_of
 from villages.residents import Words
 
 PER_PAGE = 30
+OBJECTED = "objected"  # beside the states: applied, and an objection waits for another leader
 TYPED = ("reason", "objection", "answer")  # what people write, shown again where it was not taken
 
 
@@ -35,7 +36,9 @@ class MeasureFilter(forms.Form):
     """Which measures to show."""
 
     state = forms.ChoiceField(
-        label=gettext_lazy("State"), choices=[("", gettext_lazy("All")), *State.choices], required=False
+        label=gettext_lazy("State"),
+        choices=[("", gettext_lazy("All")), *State.choices, (OBJECTED, gettext_lazy("objection unanswered"))],
+        required=False,
     )
     rung = forms.TypedChoiceField(
         label=pgettext_lazy("ladder", "Measure"),
@@ -189,6 +192,8 @@ def _chosen(campaign: Campaign, user: Cadre, form: MeasureFilter) -> MeasureQuer
     """As the filter says; one that makes no sense shows all."""
     chosen = form.cleaned_data if form.is_valid() else {}
     found = Measure.objects.visible_to(user).filter(campaign=campaign)
+    if chosen.get("state") == OBJECTED:
+        found, chosen = found.objected(), chosen | {"state": ""}
     for name in ("state", "rung"):
         if chosen.get(name) not in (None, ""):
             found = found.filter(**{name: chosen[name]})

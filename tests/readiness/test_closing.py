@@ -1,0 +1,105 @@
+"""Closing a campaign: a second step that says what it leaves undone, with a reason; and what a closed one shows."""
+
+import re
+from collections.abc import Callable
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from checklists import course
+from checklists.models import Campaign, Task
+from tests import factories
+from tests.checklists.test_sync import tick
+from tests.factories import EAST, LAKE, WILLOW
+from tests.readiness.test_draws import announced, drawn
+from tests.readiness.test_ladder import applied, made
+from villages.models import Cadre
+
+pytestmark = pytest.mark.django_db
+As = Callable[[str], Client]
+Cast = dict[str, Cadre]
+
+
+def launch_page(campaign: Campaign) -> str:
+    return f"/campaigns/{campaign.pk}/setup/launch/"
+
+
+def left(page: str) -> list[tuple[str, int]]:
+    """What the second step names: address and number."""
+    step = page[page.index('<details class="danger" id="close"') :]
+    found = re.findall(r'<li>\s*<a href="([^"]+)">(\d+)', step[: step.index("</details>")])
+    return [(address, int(n)) for address, n in found]
+
+
+def test_closing_is_a_second_step_that_names_what_it_leaves_undone(campaign: Campaign, as_: As, cast: Cast) -> None:
+    tick(factories.task(campaign), cast["lan"])
+    drawn(campaign, as_)
+    announced(campaign, as_("ada"), take="1")
+    today = timezone.localdate()
+    made(campaign, EAST)
+    objected = applied(campaign, cast["mei"], today)
+    objected.objection, objected.objected_by, objected.objected_at = "不实", cast["lan"], timezone.now()
+    objected.save()
+    ada = as_("ada")
+    page = ada.get(launch_page(campaign)).text
+    step = page.index('<details class="danger" id="close"')
+    assert page.count('value="closed"') == 1
+    assert page.index('value="closed"') > step, "no button closes it in one tap"
+    named = dict(left(page))
+    tasks = Task.objects.filter(campaign=campaign)
+    here = f"/campaigns/{campaign.pk}"
+    assert named == {
+        f"{here}/tasks/?show=owed": tasks.still_owed().count(),
+        f"{here}/tasks/?show=done": 1,
+        f"{here}/rounds/": 2,
+        f"{here}/draws/": 1,
+        f"{here}/measures/?state=proposed": 1,
+        f"{here}/measures/?state=objected": 1,
+    }
+    assert "2 of them drawn" in page or "2 次是抽中的" in page
+    assert [ada.get(address).status_code for address in named] == [200] * 6
+    assert ada.get(f"{here}/measures/?state=objected").context["page"].paginator.count == 1
+
+
+def test_it_says_so_if_nothing_is_left(campaign: Campaign, as_: As) -> None:
+    Task.objects.filter(campaign=campaign).update(state="waived")
+    page = as_("ada").get(launch_page(campaign)).text
+    assert left(page) == []
+    assert "没有未办完的事" in page
+
+
+def test_closing_gives_a_reason_that_stays_in_the_history(campaign: Campaign, as_: As, cast: Cast) -> None:
+    ada, url = as_("ada"), f"/campaigns/{campaign.pk}/course/"
+    refused = ada.post(url, {"what": "closed", "note": " "})
+    assert refused.status_code == 422
+    assert '<details class="danger" id="close" open>' in refused.text
+    assert 'id="close-note-complaint" role="alert"' in refused.text
+    assert 'id="course-note-complaint"' not in refused.text
+    campaign.refresh_from_db()
+    assert campaign.is_running
+    assert ada.post(url, {"what": "closed", "note": "检查已结束"}).status_code == 302
+    assert campaign.changes.values_list("what", "note", "by")[0] == ("closed", "检查已结束", cast["ada"].pk)
+    closed = ada.get(launch_page(campaign)).text
+    assert "检查已结束" in closed
+    assert 'id="close"' not in closed
+
+
+def test_the_second_step_costs_the_same_however_much_is_open(campaign: Campaign, as_: As, cast: Cast) -> None:
+    ada = as_("ada")
+
+    def queries() -> int:
+        with CaptureQueriesContext(connection) as captured:
+            assert ada.get(launch_page(campaign)).status_code == 200
+        return len(captured)
+
+    queries()  # the first page of a session notes when it began
+    few = queries()
+    drawn(campaign, as_)
+    for unit in (WILLOW, LAKE, EAST):
+        made(campaign, unit)
+    tick(factories.task(campaign), cast["lan"])
+    course.steer(campaign, "paused", by=cast["ada"], note="汛期")
+    assert queries() == few <= 12
