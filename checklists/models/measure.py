@@ -122,5 +122,10 @@ class Measure(models.Model):
         """Whether nobody has decided yet."""
         return self.state == self.State.PROPOSED
 
+    @property
+    def waits_for_an_answer(self) -> bool:
+        """Whether it stands against an objection which nobody has answered."""
+        return self.state == self.State.APPLIED and bool(self.objection) and not self.answer
+
     def __str__(self) -> str:
         return f"{self.unit_id} {self.get_rung_display()}"

@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from checklists import course
-from checklists.models import Campaign, Task
+from checklists.models import Campaign, Measure, Task
 from tests import factories
 from tests.checklists.test_sync import tick
 from tests.factories import EAST, LAKE, WILLOW
@@ -38,11 +38,8 @@ def test_closing_is_a_second_step_that_names_what_it_leaves_undone(campaign: Cam
     tick(factories.task(campaign), cast["lan"])
     drawn(campaign, as_)
     announced(campaign, as_("ada"), take="1")
-    today = timezone.localdate()
     made(campaign, EAST)
-    objected = applied(campaign, cast["mei"], today)
-    objected.objection, objected.objected_by, objected.objected_at = "不实", cast["lan"], timezone.now()
-    objected.save()
+    objected(campaign, cast)
     ada = as_("ada")
     page = ada.get(launch_page(campaign)).text
     step = page.index('<details class="danger" id="close"')
@@ -103,3 +100,44 @@ def test_the_second_step_costs_the_same_however_much_is_open(campaign: Campaign,
     tick(factories.task(campaign), cast["lan"])
     course.steer(campaign, "paused", by=cast["ada"], note="汛期")
     assert queries() == few <= 12
+
+
+# ---- What a closed campaign shows, and who waits for whom about a measure ------------------------------------------
+
+
+@pytest.fixture
+def strict(campaign: Campaign, cast: Cast) -> Campaign:
+    """With the ladder on."""
+    Campaign.objects.filter(pk=campaign.pk).update(ladder_from=timezone.localdate(), ladder_by=cast["mei"])
+    campaign.refresh_from_db()
+    return campaign
+
+
+def objected(campaign: Campaign, cast: Cast) -> Measure:
+    """Mei applied it and Lan objects."""
+    measure = applied(campaign, cast["mei"], timezone.localdate())
+    measure.objection, measure.objected_by, measure.objected_at = "不实", cast["lan"], timezone.now()
+    measure.save()
+    return measure
+
+
+def test_a_closed_campaign_offers_no_decision_and_says_why(strict: Campaign, as_: As, cast: Cast) -> None:
+    measure = made(strict)
+    mei, page = as_("mei"), f"/campaigns/{strict.pk}/measures/"
+    assert f"/measures/{measure.pk}/decide/" in mei.get(page).text
+    course.steer(strict, "closed", by=cast["ada"])
+    for address in (page, f"/campaigns/{strict.pk}/units/{WILLOW}/"):
+        shown = mei.get(address).text
+        assert f"/measures/{measure.pk}/decide/" not in shown
+        assert "活动关闭前没有人决定" in shown
+
+
+def test_a_measure_under_objection_says_for_whom_it_waits(strict: Campaign, as_: As, cast: Cast) -> None:
+    measure = objected(strict, cast)
+    page, answer = f"/campaigns/{strict.pk}/measures/", f"/measures/{measure.pk}/answer/"
+    shown = {who: as_(who).get(page).text for who in ("mei", "tang", "lan")}
+    assert all("有异议，待另一位领导答复" in text for text in shown.values())
+    assert {who: answer in text for who, text in shown.items()} == {"mei": False, "tang": True, "lan": False}
+    assert {who: "由您或您的代班" in text for who, text in shown.items()} == {
+        "mei": True, "tang": False, "lan": False,
+    }  # fmt: skip
