@@ -8,6 +8,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from django.utils.formats import date_format
 
 from checklists import course
 from checklists.models import Campaign, Measure, Task
@@ -141,3 +142,32 @@ def test_a_measure_under_objection_says_for_whom_it_waits(strict: Campaign, as_:
     assert {who: "由您或您的代班" in text for who, text in shown.items()} == {
         "mei": True, "tang": False, "lan": False,
     }  # fmt: skip
+
+
+def test_the_board_of_a_closed_campaign_counts_no_days_and_forecasts_nothing(
+    campaign: Campaign, as_: As, cast: Cast
+) -> None:
+    mei, address = as_("mei"), f"/campaigns/{campaign.pk}/"
+    assert mei.get(address).text.count("还剩") >= 1
+    course.steer(campaign, "closed", by=cast["ada"])
+    shown = mei.get(address).text
+    today = date_format(timezone.localdate(), "DATE_FORMAT")
+    assert f"{today}已关闭；" in shown
+    assert "关闭日期" in shown
+    for word in ("还剩", "预计", "剩余天数"):
+        assert word not in shown
+    assert "预测：活动已关闭" in mei.get(address, {"show": "curve"}).text
+
+
+def test_a_round_and_a_draw_of_a_closed_campaign_say_that_it_is_closed(campaign: Campaign, as_: As, cast: Cast) -> None:
+    made_of = drawn(campaign, as_)
+    waits = announced(campaign, as_("ada"), take="1")
+    goes = Cadre.objects.filter(rounds__draw=made_of)[0]
+    course.steer(campaign, "closed", by=cast["ada"])
+    mine = as_(goes.username).get("/rounds/").text
+    assert "活动已关闭" in mine
+    assert "进行中" not in mine[mine.index('<ul class="cards">') :]
+    for who in ("su", "lan"):
+        page = as_(who).get(f"/draws/{waits.pk}/").text
+        assert 'id="number"' not in page
+        assert "活动已关闭，不能再给数" in page
