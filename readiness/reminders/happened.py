@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from checklists.models import Measure
@@ -55,9 +56,20 @@ CHASED = """
           AND t.retired_at IS NULL
     ORDER BY c.id
 """
-# A measure against a unit, for those who may object to it; the answer, for whoever did.
+# A measure against a unit, for those who may object to it; the answer, for whoever did. And for each leader above, by
+# the same right as access.may_decide: how many proposals wait, in one line and again only when there are new ones; and
+# an objection that they may answer, as ladder.may_answer says: no pair of hands with whoever decided.
 MEASURED = """
-    SELECT CASE WHEN k.said THEN 'measure-said:' ELSE 'measure:' END || m.id,
+    WITH deciders AS (
+        SELECT cadre_id, unit_id FROM villages_post
+        WHERE role = ANY(%(deciding)s) AND since <= %(on)s AND (until IS NULL OR until > %(on)s)
+    ), hands AS (
+        SELECT id AS cadre_id, id AS principal, NULL::date AS until FROM villages_cadre
+        UNION ALL
+        SELECT s.cadre_id, o.cadre_id, s.until
+        FROM villages_post s JOIN villages_post o ON o.id = s.stands_in_for_id WHERE s.since <= %(on)s
+    )
+    (SELECT CASE WHEN k.said THEN 'measure-said:' ELSE 'measure:' END || m.id,
            CASE WHEN NOT k.said THEN 'measured' WHEN m.state = 'lifted' THEN 'lifted' ELSE 'upheld' END,
            m.campaign_id, m.unit_id, 0, (%(rungs)s::text[])[m.rung + 1],
            CASE WHEN k.said THEN m.answered_by_id ELSE m.decided_by_id END,
@@ -66,7 +78,27 @@ MEASURED = """
     FROM checklists_measure m, (VALUES (false), (true)) k (said)
     WHERE m.campaign_id = ANY(%(campaigns)s) AND CASE WHEN k.said THEN m.answered_at > %(since)s
           ELSE m.decided_at > %(since)s AND m.state = 'applied' END
-    ORDER BY m.id, k.said
+    ORDER BY m.id, k.said)
+    UNION ALL
+    (SELECT concat_ws(':', 'proposed', m.campaign_id, p.unit_id, max(m.id)), 'proposed', m.campaign_id, p.unit_id, 0,
+            (count(DISTINCT m.id) FILTER (WHERE m.state = 'proposed'))::text, 0, '', NULL, p.cadre_id
+     FROM checklists_measure m JOIN deciders p ON starts_with(m.unit_id, p.unit_id) AND p.unit_id <> m.unit_id
+     WHERE m.campaign_id = ANY(%(campaigns)s)
+           AND NOT EXISTS (SELECT FROM deciders own WHERE own.cadre_id = p.cadre_id AND own.unit_id = m.unit_id)
+     GROUP BY m.campaign_id, p.unit_id, p.cadre_id HAVING count(*) FILTER (WHERE m.state = 'proposed') > 0
+     ORDER BY m.campaign_id, p.unit_id, p.cadre_id)
+    UNION ALL
+    (SELECT DISTINCT 'objection:' || m.id, 'objected', m.campaign_id, m.unit_id, 0, (%(rungs)s::text[])[m.rung + 1],
+            m.objected_by_id, m.objection, NULL::date, p.cadre_id
+     FROM checklists_measure m JOIN deciders p ON starts_with(m.unit_id, p.unit_id) AND p.unit_id <> m.unit_id
+     WHERE m.campaign_id = ANY(%(campaigns)s) AND m.state = 'applied' AND m.objection <> '' AND m.answer = ''
+           AND NOT EXISTS (SELECT FROM deciders own WHERE own.cadre_id = p.cadre_id AND own.unit_id = m.unit_id)
+           AND NOT EXISTS (
+               SELECT FROM hands a JOIN hands b ON a.principal = b.principal
+               WHERE a.cadre_id = p.cadre_id AND b.cadre_id = m.decided_by_id
+                     AND (a.until IS NULL OR a.until > (m.decided_at AT TIME ZONE %(zone)s)::date)
+                     AND (b.until IS NULL OR b.until > (m.decided_at AT TIME ZONE %(zone)s)::date))
+     ORDER BY 1, 10)
 """
 # Each inspector of a round that waits, wherever their posts are: since it was made, or since they go instead of
 # somebody; and who goes no longer. Not of one that another draw replaced before anybody had begun. Twin of
@@ -116,6 +148,8 @@ def since(now: datetime, campaigns: list[int]) -> list[Fact]:
     rungs = [str(label) for label in Measure.Rung.labels]
     values: dict[str, Any] = {"since": now - RECENT, "on": now.date(), "campaigns": campaigns, "rungs": rungs}
     values["and"] = _("; ")
+    values["deciding"] = [role for role in access.Role if access.lets(role, access.Action.DECIDE)]
+    values["zone"] = timezone.get_default_timezone_name()
     found = []
     with connection.cursor() as cursor:
         for query in (RETURNED, MORE_TIME, HELP, CHASED, MEASURED, SENT_OUT, FAILED):

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from django.db import connection
@@ -10,14 +11,16 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from django.utils.formats import date_format
 
-from checklists import course
+from checklists import course, ladder
 from checklists.models import Campaign, Measure, Task
+from readiness.models import Notice
+from readiness.reminders import outbox
 from tests import factories
 from tests.checklists.test_sync import tick
-from tests.factories import EAST, LAKE, WILLOW
+from tests.factories import EAST, LAKE, MAPLE, WILLOW
 from tests.readiness.test_draws import announced, drawn
 from tests.readiness.test_ladder import applied, made
-from villages.models import Cadre
+from villages.models import Cadre, Post
 
 pytestmark = pytest.mark.django_db
 As = Callable[[str], Client]
@@ -142,6 +145,52 @@ def test_a_measure_under_objection_says_for_whom_it_waits(strict: Campaign, as_:
     assert {who: "由您或您的代班" in text for who, text in shown.items()} == {
         "mei": True, "tang": False, "lan": False,
     }  # fmt: skip
+
+
+def told(what: str, *, hours: int) -> dict[str, tuple[str, str]]:
+    """Who hears now, in so many hours, what that says so, and where it leads."""
+    known = set(Notice.objects.values_list("pk", flat=True))
+    outbox.write_news(timezone.now() + timedelta(hours=hours))
+    new = Notice.objects.exclude(pk__in=known).filter(body__contains=what).select_related("cadre")
+    return {one.cadre.username: (one.body, one.path) for one in new if one.cadre}
+
+
+def test_leaders_above_hear_once_how_many_proposals_wait(strict: Campaign, cast: Cast) -> None:
+    made(strict)
+    first = made(strict, MAPLE)
+    page = f"/campaigns/{strict.pk}/measures/"
+    heard = told("待决定", hours=0)
+    assert set(heard) == {"mei", "tang"}, heard
+    assert all(path == page and "待决定的措施建议：2" in body for body, path in heard.values())
+    assert told("待决定", hours=1) == {}
+    ladder.decide(first, by=cast["mei"], to="declined", reason="不必")
+    assert told("待决定", hours=2) == {}, "fewer are no news"
+    made(strict, MAPLE)
+    assert {who: "：2" in body for who, (body, _) in told("待决定", hours=3).items()} == {"mei": True, "tang": True}
+    course.steer(strict, "closed", by=cast["ada"])
+    made(strict, WILLOW, 2)
+    assert told("待决定", hours=4) == {}
+
+
+def test_who_must_answer_an_objection_hears_of_it_and_who_decided_does_not(strict: Campaign, cast: Cast) -> None:
+    measure = objected(strict, cast)
+    heard = told("异议", hours=0)
+    assert "tang" in heard
+    assert "mei" not in heard
+    assert heard["tang"][0] == "柳村：Lan对“通报”有异议，待另一位领导答复：不实"
+    assert told("有异议，待", hours=1) == {}
+    ladder.answer(measure, by=cast["tang"], upheld=False, answer="属实")
+    assert "lan" in told("属实", hours=2)
+
+
+def test_who_stands_in_for_the_one_who_decided_is_not_asked_to_answer(strict: Campaign, cast: Cast) -> None:
+    its = Post.objects.get(cadre=cast["mei"])
+    stand_in = factories.cadre(
+        "Dai", its.role, its.unit_id, stands_in_for=its, until=timezone.localdate() + timedelta(days=9)
+    )
+    assert stand_in.posts.count() == 1
+    objected(strict, cast)
+    assert set(told("有异议，待", hours=0)) == {"tang"}
 
 
 def test_the_board_of_a_closed_campaign_counts_no_days_and_forecasts_nothing(
