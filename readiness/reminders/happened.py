@@ -63,11 +63,15 @@ MEASURED = """
     WITH deciders AS (
         SELECT cadre_id, unit_id FROM villages_post
         WHERE role = ANY(%(deciding)s) AND since <= %(on)s AND (until IS NULL OR until > %(on)s)
-    ), hands AS (
-        SELECT id AS cadre_id, id AS principal, NULL::date AS until FROM villages_cadre
-        UNION ALL
-        SELECT s.cadre_id, o.cadre_id, s.until
+    ), stood_in AS (
+        SELECT s.cadre_id, o.cadre_id AS principal, s.until
         FROM villages_post s JOIN villages_post o ON o.id = s.stands_in_for_id WHERE s.since <= %(on)s
+    ), above AS (
+        SELECT m.*, p.unit_id AS at, p.cadre_id, (m.decided_at AT TIME ZONE %(zone)s)::date AS decided_on
+        FROM checklists_measure m CROSS JOIN generate_series(0, length(m.unit_id) - 1) n
+        JOIN deciders p ON p.unit_id = left(m.unit_id, n)
+        WHERE m.campaign_id = ANY(%(campaigns)s)
+              AND NOT EXISTS (SELECT FROM deciders own WHERE own.cadre_id = p.cadre_id AND own.unit_id = m.unit_id)
     )
     (SELECT CASE WHEN k.said THEN 'measure-said:' ELSE 'measure:' END || m.id,
            CASE WHEN NOT k.said THEN 'measured' WHEN m.state = 'lifted' THEN 'lifted' ELSE 'upheld' END,
@@ -80,24 +84,21 @@ MEASURED = """
           ELSE m.decided_at > %(since)s AND m.state = 'applied' END
     ORDER BY m.id, k.said)
     UNION ALL
-    (SELECT concat_ws(':', 'proposed', m.campaign_id, p.unit_id, max(m.id)), 'proposed', m.campaign_id, p.unit_id, 0,
-            (count(DISTINCT m.id) FILTER (WHERE m.state = 'proposed'))::text, 0, '', NULL, p.cadre_id
-     FROM checklists_measure m JOIN deciders p ON starts_with(m.unit_id, p.unit_id) AND p.unit_id <> m.unit_id
-     WHERE m.campaign_id = ANY(%(campaigns)s)
-           AND NOT EXISTS (SELECT FROM deciders own WHERE own.cadre_id = p.cadre_id AND own.unit_id = m.unit_id)
-     GROUP BY m.campaign_id, p.unit_id, p.cadre_id HAVING count(*) FILTER (WHERE m.state = 'proposed') > 0
-     ORDER BY m.campaign_id, p.unit_id, p.cadre_id)
+    (SELECT concat_ws(':', 'proposed', campaign_id, at, max(id)), 'proposed', campaign_id, at, 0,
+            (count(*) FILTER (WHERE state = 'proposed'))::text, 0, '', NULL, cadre_id
+     FROM (SELECT DISTINCT id, campaign_id, at, cadre_id, state FROM above) a
+     GROUP BY campaign_id, at, cadre_id HAVING count(*) FILTER (WHERE state = 'proposed') > 0
+     ORDER BY campaign_id, at, cadre_id)
     UNION ALL
-    (SELECT DISTINCT 'objection:' || m.id, 'objected', m.campaign_id, m.unit_id, 0, (%(rungs)s::text[])[m.rung + 1],
-            m.objected_by_id, m.objection, NULL::date, p.cadre_id
-     FROM checklists_measure m JOIN deciders p ON starts_with(m.unit_id, p.unit_id) AND p.unit_id <> m.unit_id
-     WHERE m.campaign_id = ANY(%(campaigns)s) AND m.state = 'applied' AND m.objection <> '' AND m.answer = ''
-           AND NOT EXISTS (SELECT FROM deciders own WHERE own.cadre_id = p.cadre_id AND own.unit_id = m.unit_id)
-           AND NOT EXISTS (
-               SELECT FROM hands a JOIN hands b ON a.principal = b.principal
-               WHERE a.cadre_id = p.cadre_id AND b.cadre_id = m.decided_by_id
-                     AND (a.until IS NULL OR a.until > (m.decided_at AT TIME ZONE %(zone)s)::date)
-                     AND (b.until IS NULL OR b.until > (m.decided_at AT TIME ZONE %(zone)s)::date))
+    (SELECT DISTINCT 'objection:' || a.id, 'objected', a.campaign_id, a.unit_id, 0, (%(rungs)s::text[])[a.rung + 1],
+            a.objected_by_id, a.objection, NULL::date, a.cadre_id
+     FROM above a
+     WHERE a.state = 'applied' AND a.objection <> '' AND a.answer = '' AND NOT EXISTS (
+         (SELECT a.cadre_id UNION SELECT principal FROM stood_in
+                                  WHERE cadre_id = a.cadre_id AND (until IS NULL OR until > a.decided_on))
+         INTERSECT
+         (SELECT a.decided_by_id UNION SELECT principal FROM stood_in
+                                       WHERE cadre_id = a.decided_by_id AND (until IS NULL OR until > a.decided_on)))
      ORDER BY 1, 10)
 """
 # Each inspector of a round that waits, wherever their posts are: since it was made, or since they go instead of
