@@ -1,9 +1,14 @@
 """The course of a campaign after its launch: paused, resumed, closed, reopened. Each is a line of its history."""
 
+from typing import Any
+
 from django.db import transaction
+from django.db.models import Count, F, OuterRef, QuerySet, Subquery, Sum
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from checklists.models import Campaign, Change
+from checklists import draws
+from checklists.models import Campaign, Change, Draw, Finding, Measure, Round, Tally
 from villages.models import Cadre
 
 Status = Campaign.Status
@@ -14,7 +19,7 @@ WAYS: dict[str, tuple[set[str], str]] = {
     Change.What.CLOSED: ({Status.ACTIVE, Status.PAUSED}, Status.CLOSED),
     Change.What.REOPENED: ({Status.CLOSED}, Status.ACTIVE),
 }
-NEEDS_REASON = {Change.What.PAUSED, Change.What.REOPENED}
+NEEDS_REASON = {Change.What.PAUSED, Change.What.CLOSED, Change.What.REOPENED}  # of whoever does it on the page
 
 
 @transaction.atomic
@@ -35,3 +40,29 @@ def steer(campaign: Campaign, what: str, *, by: Cadre, note: str = "") -> bool:
         Change.objects.create(campaign=campaign, by=by, what=what, note=note)
     campaign.refresh_from_db()
     return bool(moved)
+
+
+def left_open(campaign: Campaign) -> dict[str, int]:
+    """What a campaign would leave undone if it were closed now, by what it is. One query.
+
+    Of the `rounds` that nobody finished, `drawn` are those whose units everybody sees from then on.
+    """
+    whole = Tally.objects.filter(campaign=OuterRef("pk"), unit=OuterRef("host"))
+    waiting: Any = draws.waiting(Round.objects.filter(campaign=OuterRef("pk")))
+    measures = Measure.objects.filter(campaign=OuterRef("pk"))
+    numbers = {
+        "owed": _sum(whole, Sum(F("open") + F("returned"))),
+        "claims": _sum(whole, Sum("done")),
+        "findings": _sum(Finding.objects.unsettled().filter(campaign=OuterRef("pk"))),
+        "rounds": _sum(waiting),
+        "drawn": _sum(waiting.filter(draw__isnull=False)),
+        "draws": _sum(Draw.objects.waiting().filter(campaign=OuterRef("pk"))),
+        "proposed": _sum(measures.filter(state=Measure.State.PROPOSED)),
+        "objections": _sum(measures.objected()),
+    }
+    found = Campaign.objects.filter(pk=campaign.pk).values_list(*numbers.values()).get()
+    return dict(zip(numbers, found, strict=True))
+
+
+def _sum(rows: QuerySet[Any], of: Any = None) -> Coalesce:
+    return Coalesce(Subquery(rows.order_by().values("campaign").annotate(n=of or Count("pk")).values("n")), 0)

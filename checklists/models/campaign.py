@@ -7,6 +7,7 @@ from django.db import models
 from django.db.models import Case, Exists, ExpressionWrapper, F, Func, OuterRef, Q, When
 from django.db.models.expressions import RawSQL
 from django.db.models.functions import Left, Length, Now
+from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import get_language, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
@@ -240,6 +241,11 @@ class Campaign(models.Model):
     def is_closed(self) -> bool:
         """Whether it is read-only."""
         return self.status == self.Status.CLOSED
+
+    @property
+    def closed_on(self) -> date | None:
+        """The day on which it was closed; None while it is not."""
+        return timezone.localdate(self.closed_at) if self.closed_at else None
 
     @property
     def last_day(self) -> date:

@@ -27,6 +27,10 @@ class DrawQuerySet(models.QuerySet["Draw"]):
         """Draws among units in the user's sight, or among which their own are: anyone there can check one."""
         return self.filter(access.touching("among__code", user))
 
+    def waiting(self) -> Self:
+        """Announced, and neither made nor replaced."""
+        return self.filter(drawn_at__isnull=True, replaced_by__isnull=True)
+
 
 class Draw(models.Model):
     """随机抽取: a recorded choice of units, items and inspectors that anyone can compute again.

@@ -30,6 +30,10 @@ class MeasureQuerySet(models.QuerySet["Measure"]):
         """Those that stand."""
         return self.filter(state=Measure.State.APPLIED)
 
+    def objected(self) -> Self:
+        """Those that stand against an objection which nobody has answered."""
+        return self.applied().filter(answer="").exclude(objection="")
+
     def stood(self, on: date) -> Self:
         """Of those that were decided by then, the ones that stood at the end of that day."""
         since = Q(state=Measure.State.LIFTED, answered_at__date__gt=on)
@@ -117,6 +121,11 @@ class Measure(models.Model):
     def is_waiting(self) -> bool:
         """Whether nobody has decided yet."""
         return self.state == self.State.PROPOSED
+
+    @property
+    def waits_for_an_answer(self) -> bool:
+        """Whether it stands against an objection which nobody has answered."""
+        return self.state == self.State.APPLIED and bool(self.objection) and not self.answer
 
     def __str__(self) -> str:
         return f"{self.unit_id} {self.get_rung_display()}"

@@ -32,7 +32,7 @@ class CourseForm(forms.Form):
     note = Words(label=gettext_lazy("Reason"), max_length=400, required=False)
 
     def clean(self) -> dict[str, Any]:
-        """Pausing and reopening give a reason: it stays in the history."""
+        """Pausing, closing and reopening give a reason: it stays in the history."""
         data = super().clean() or {}
         if data.get("what") in course.NEEDS_REASON and not data.get("note"):
             self.add_error("note", _("Give a reason: it stays in the history."))
@@ -54,6 +54,8 @@ def launching(request: CadreRequest, campaign_id: int) -> HttpResponse:
 
 def _preview(request: CadreRequest, campaign: Campaign, *, wrong: CourseForm | None = None) -> HttpResponse:
     made = scope.tasks_by_item(campaign)
+    ways = [what for what, (starts, _end) in course.WAYS.items() if campaign.status in starts]
+    left = course.left_open(campaign) if Change.What.CLOSED in ways else None
     return page.show(
         request,
         campaign,
@@ -66,7 +68,9 @@ def _preview(request: CadreRequest, campaign: Campaign, *, wrong: CourseForm | N
         plan=None if campaign.is_draft or campaign.is_closed else sync.plan(campaign),
         changes=campaign.changes.select_related("by", "item", "unit")[:50],
         course=wrong or CourseForm(),
-        ways=[what for what, (starts, _end) in course.WAYS.items() if campaign.status in starts],
+        ways=[what for what in ways if what != Change.What.CLOSED],
+        left=left,
+        is_done=left is not None and not any(left.values()),
     )
 
 

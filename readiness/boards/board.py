@@ -127,9 +127,7 @@ def _context(request: CadreRequest, campaign: Campaign, at: str | None, today: d
     days: Series | None = None
     if chosen is None and not past:
         days = series(campaign, user, at, until=today)
-        coming = forecast(
-            list(zip(days.days, days.claimed, strict=True)), days.due, until=campaign.inspects_on, is_over=False
-        )
+        coming = outlook(campaign, days)
     gates = None
     if not past and campaign.counts("gates", on):
         by_due = items.by_due_date(campaign, user, at, on=today)
@@ -143,7 +141,7 @@ def _context(request: CadreRequest, campaign: Campaign, at: str | None, today: d
         "calls": None if past else sum(chosen is None or item in chosen for item in campaign.calls),  # type: ignore[attr-defined]
         # A finding may be about no item: where items are left out, none are counted.
         "findings": None if past or chosen is not None else (campaign.unsettled, campaign.late, campaign.unlooked),  # type: ignore[attr-defined]
-        "answer": words.answer(shown, campaign.days_left(on), coming),
+        "answer": words.answer(shown, campaign.days_left(on), coming, closed_on=None if past else campaign.closed_on),
         "vacancies": vacancies,
         "gaps": counted,
         "belief": believed,
@@ -181,6 +179,14 @@ def _context(request: CadreRequest, campaign: Campaign, at: str | None, today: d
         | {"may_switch": at is not None and has_cells and not past}
         | {"orphans": [item for item in checklist if not item.is_owed] if at == campaign.host_id and not past else []}
     )
+
+
+def outlook(campaign: Campaign, days: Series) -> Forecast | NoForecast:
+    """What will be claimed by the inspection; nothing any more in a closed campaign."""
+    if campaign.is_closed:
+        return NoForecast.CLOSED
+    claimed = list(zip(days.days, days.claimed, strict=True))
+    return forecast(claimed, days.due, until=campaign.inspects_on, is_over=False)
 
 
 def progress(campaign: Campaign, days: Series, coming: Forecast | NoForecast | None, on: date) -> curve.Curve:

@@ -52,6 +52,7 @@ class NoForecast(StrEnum):
     FEW_DAYS = "few"
     NO_WORKDAY = "rest"
     TOO_FAR = "far"
+    CLOSED = "closed"
 
     @property
     def label(self) -> str:
@@ -65,6 +66,7 @@ LABELS = {
     NoForecast.FEW_DAYS: _("No forecast yet: it takes five working days of data."),
     NoForecast.NO_WORKDAY: _("No forecast: no working day is left."),
     NoForecast.TOO_FAR: _("No forecast yet: the inspection is more than a year away."),
+    NoForecast.CLOSED: _("No forecast: the campaign is closed."),
 }
 
 

@@ -28,6 +28,7 @@ from villages.models import CODE_PATTERN, Cadre, code_of
 from villages.residents import Words
 
 PER_PAGE = 30
+OBJECTED = "objected"  # beside the states: applied, and an objection waits for another leader
 TYPED = ("reason", "objection", "answer")  # what people write, shown again where it was not taken
 
 
@@ -35,7 +36,9 @@ class MeasureFilter(forms.Form):
     """Which measures to show."""
 
     state = forms.ChoiceField(
-        label=gettext_lazy("State"), choices=[("", gettext_lazy("All")), *State.choices], required=False
+        label=gettext_lazy("State"),
+        choices=[("", gettext_lazy("All")), *State.choices, (OBJECTED, gettext_lazy("objection unanswered"))],
+        required=False,
     )
     rung = forms.TypedChoiceField(
         label=pgettext_lazy("ladder", "Measure"),
@@ -165,30 +168,41 @@ def _take(
     return back(request, otherwise=reverse("measures", args=[measure.campaign_id]) + f"#measure-{measure.pk}")
 
 
-def shown(found: Iterable[Measure], user: Cadre, *, on: date) -> list[dict[str, Any]]:
-    """Measures with their grounds in words and what the reader can do about each. One query if an objection waits."""
+def shown(found: Iterable[Measure], user: Cadre, *, campaign: Campaign, on: date) -> list[dict[str, Any]]:
+    """Measures of one campaign with their grounds in words and what the reader can do about each, or why not.
+
+    One query if an objection waits.
+    """
     found = list(found)
-    hands = ladder.hands_of(user, [one for one in found if one.objection and not one.answer])
-    return [
-        {
-            "measure": one,
-            "grounds": ladder.words(one),
-            "decides": one.is_waiting and bool(access.may_decide(user, one.unit_id)),
-            "until": ladder.objections_until(one) if one.state == State.APPLIED else None,
-            "objects": one.state == State.APPLIED
-            and not one.objection
-            and bool(access.may_object(user, one.unit_id))
-            and on <= ladder.objections_until(one),
-            "answers": bool(one.objection) and not one.answer and bool(ladder.may_answer(user, one, hands=hands)),
-        }
-        for one in found
-    ]
+    hands = ladder.hands_of(user, [one for one in found if one.waits_for_an_answer])
+    rows = []
+    for one in found:
+        decides = bool(access.may_decide(user, one.unit_id))
+        answers = ladder.may_answer(user, one, hands=hands) if one.waits_for_an_answer else None
+        rows.append(
+            {
+                "measure": one,
+                "grounds": ladder.words(one),
+                "decides": one.is_waiting and decides and not campaign.is_closed,
+                "is_void": one.is_waiting and campaign.is_closed,
+                "until": ladder.objections_until(one) if one.state == State.APPLIED else None,
+                "objects": one.state == State.APPLIED
+                and not one.objection
+                and bool(access.may_object(user, one.unit_id))
+                and on <= ladder.objections_until(one),
+                "answers": bool(answers),
+                "answers_not": answers.reason if answers is not None and decides and not answers else "",
+            }
+        )
+    return rows
 
 
 def _chosen(campaign: Campaign, user: Cadre, form: MeasureFilter) -> MeasureQuerySet:
     """As the filter says; one that makes no sense shows all."""
     chosen = form.cleaned_data if form.is_valid() else {}
     found = Measure.objects.visible_to(user).filter(campaign=campaign)
+    if chosen.get("state") == OBJECTED:
+        found, chosen = found.objected(), chosen | {"state": ""}
     for name in ("state", "rung"):
         if chosen.get(name) not in (None, ""):
             found = found.filter(**{name: chosen[name]})
@@ -212,7 +226,7 @@ def _page(
     if wrong:
         found = found.filter(pk=wrong[0])
     page = Paginator(found, PER_PAGE).get_page(request.GET.get("page"))
-    rows = shown(page.object_list, user, on=today)
+    rows = shown(page.object_list, user, campaign=campaign, on=today)
     tallies = Tally.objects.visible_to(user).filter(campaign=campaign, unit__in={one.unit_id for one in page})
     adds = figures.sums(today)
     vetoed = ladder.vetoed(ladder.standing(campaign, user, on=today))

@@ -167,7 +167,7 @@ def _unit_page(
             "has_below": "units" in unit.beside,
             "has_board": figures.has_board(unit.code),
             "above": [(upper.code, upper.name) for upper in above],
-            "measures": measures.shown(told, user, on=today),
+            "measures": measures.shown(told, user, campaign=campaign, on=today),
         },
         status=status,
     )

@@ -21,7 +21,6 @@ from checklists import ladder
 from checklists.models import Campaign, State, Task, TaskEvent
 from readiness.boards import answers, belief, board, figures, live, places, words
 from readiness.boards.figures import Board, Cell, Row
-from readiness.boards.forecast import forecast
 from readiness.boards.series import series
 from readiness.models import WallPass
 from villages import access
@@ -101,8 +100,7 @@ def _context(campaign: Campaign, reader: access.Person, at: str | None, today: d
         raise Http404
     vacancies = answers.vacancies(campaign, reader, shown, on=today)
     days = series(campaign, reader, at, until=today)
-    claimed = list(zip(days.days, days.claimed, strict=True))
-    coming = forecast(claimed, days.due, until=campaign.inspects_on, is_over=False)
+    coming = board.outlook(campaign, days)
     curve = board.progress(campaign, days, coming, today)
     ranking: list[places.Place] = []
     if campaign.counts("ranking", today):
@@ -112,7 +110,7 @@ def _context(campaign: Campaign, reader: access.Person, at: str | None, today: d
         "campaign": campaign,
         "board": shown,
         "here": shown.names.get(at, "") if at is not None else "",
-        "answer": words.answer(shown, campaign.days_left(today), coming),
+        "answer": words.answer(shown, campaign.days_left(today), coming, closed_on=campaign.closed_on),
         "days": abs(campaign.days_left(today)),
         "is_over": campaign.days_left(today) < 0,
         "today": today,

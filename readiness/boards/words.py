@@ -1,7 +1,9 @@
 """What a board says in words: the answer in one line, and why a unit has its colour. Pure."""
 
 from collections.abc import Iterable
+from datetime import date
 
+from django.utils.formats import date_format
 from django.utils.functional import Promise
 from django.utils.translation import get_language, gettext_lazy, ngettext
 from django.utils.translation import gettext as _
@@ -21,11 +23,19 @@ COUNTED: dict[int | None, "str | Promise"] = {
 }
 
 
-def answer(shown: Board, days_left: int, forecast: Forecast | NoForecast | None) -> str:
-    """How many days are left, how many units are red, will we make it, how much has been checked."""
+def answer(
+    shown: Board, days_left: int, forecast: Forecast | NoForecast | None, *, closed_on: date | None = None
+) -> str:
+    """How many days are left, how many units are red, will we make it, how much has been checked.
+
+    Args:
+        closed_on: the day on which the campaign was closed: from then on no day is left for anything.
+    """
     total = shown.total
     parts = []
-    if days_left > 0:
+    if closed_on is not None:
+        parts.append(_("closed on %(day)s") % {"day": date_format(closed_on, "DATE_FORMAT")})
+    elif days_left > 0:
         parts.append(ngettext("%(n)s day left", "%(n)s days left", days_left) % {"n": days_left})
     elif days_left == 0:
         parts.append(_("the inspection is today"))

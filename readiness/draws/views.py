@@ -149,7 +149,8 @@ def _page(request: CadreRequest, draw: Draw, *, form: NumberForm | None = None, 
     reads = draws.may_read_list(request.user, draw)
     gives = access.may_give_number(request.user, draw.among_id)
     replaced_by = getattr(draw, "replaced_by", None)
-    waits = not draw.is_drawn and replaced_by is None and draw.campaign.is_running
+    unmade = not draw.is_drawn and replaced_by is None
+    waits = unmade and draw.campaign.is_running
     context: dict[str, Any] = {
         "draw": draw,
         "campaign": draw.campaign,
@@ -160,6 +161,7 @@ def _page(request: CadreRequest, draw: Draw, *, form: NumberForm | None = None, 
         "take": frozen.take,
         "replaced_by": replaced_by,
         "waits": waits,
+        "is_stopped": unmade and not draw.campaign.is_running,
         "form": form or (NumberForm() if waits and gives and draw.number_one_by != request.user else None),
         "gives": gives,
         "gave_first": draw.number_one_by == request.user,

@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from checklists.models import Measure
@@ -55,9 +56,24 @@ CHASED = """
           AND t.retired_at IS NULL
     ORDER BY c.id
 """
-# A measure against a unit, for those who may object to it; the answer, for whoever did.
+# A measure against a unit, for those who may object to it; the answer, for whoever did. And for each leader above, by
+# the same right as access.may_decide: how many proposals wait, in one line and again only when there are new ones; and
+# an objection that they may answer, as ladder.may_answer says: no pair of hands with whoever decided.
 MEASURED = """
-    SELECT CASE WHEN k.said THEN 'measure-said:' ELSE 'measure:' END || m.id,
+    WITH deciders AS (
+        SELECT cadre_id, unit_id FROM villages_post
+        WHERE role = ANY(%(deciding)s) AND since <= %(on)s AND (until IS NULL OR until > %(on)s)
+    ), stood_in AS (
+        SELECT s.cadre_id, o.cadre_id AS principal, s.until
+        FROM villages_post s JOIN villages_post o ON o.id = s.stands_in_for_id WHERE s.since <= %(on)s
+    ), above AS (
+        SELECT m.*, p.unit_id AS at, p.cadre_id, (m.decided_at AT TIME ZONE %(zone)s)::date AS decided_on
+        FROM checklists_measure m CROSS JOIN generate_series(0, length(m.unit_id) - 1) n
+        JOIN deciders p ON p.unit_id = left(m.unit_id, n)
+        WHERE m.campaign_id = ANY(%(campaigns)s)
+              AND NOT EXISTS (SELECT FROM deciders own WHERE own.cadre_id = p.cadre_id AND own.unit_id = m.unit_id)
+    )
+    (SELECT CASE WHEN k.said THEN 'measure-said:' ELSE 'measure:' END || m.id,
            CASE WHEN NOT k.said THEN 'measured' WHEN m.state = 'lifted' THEN 'lifted' ELSE 'upheld' END,
            m.campaign_id, m.unit_id, 0, (%(rungs)s::text[])[m.rung + 1],
            CASE WHEN k.said THEN m.answered_by_id ELSE m.decided_by_id END,
@@ -66,7 +82,24 @@ MEASURED = """
     FROM checklists_measure m, (VALUES (false), (true)) k (said)
     WHERE m.campaign_id = ANY(%(campaigns)s) AND CASE WHEN k.said THEN m.answered_at > %(since)s
           ELSE m.decided_at > %(since)s AND m.state = 'applied' END
-    ORDER BY m.id, k.said
+    ORDER BY m.id, k.said)
+    UNION ALL
+    (SELECT concat_ws(':', 'proposed', campaign_id, at, max(id)), 'proposed', campaign_id, at, 0,
+            (count(*) FILTER (WHERE state = 'proposed'))::text, 0, '', NULL, cadre_id
+     FROM (SELECT DISTINCT id, campaign_id, at, cadre_id, state FROM above) a
+     GROUP BY campaign_id, at, cadre_id HAVING count(*) FILTER (WHERE state = 'proposed') > 0
+     ORDER BY campaign_id, at, cadre_id)
+    UNION ALL
+    (SELECT DISTINCT 'objection:' || a.id, 'objected', a.campaign_id, a.unit_id, 0, (%(rungs)s::text[])[a.rung + 1],
+            a.objected_by_id, a.objection, NULL::date, a.cadre_id
+     FROM above a
+     WHERE a.state = 'applied' AND a.objection <> '' AND a.answer = '' AND NOT EXISTS (
+         (SELECT a.cadre_id UNION SELECT principal FROM stood_in
+                                  WHERE cadre_id = a.cadre_id AND (until IS NULL OR until > a.decided_on))
+         INTERSECT
+         (SELECT a.decided_by_id UNION SELECT principal FROM stood_in
+                                       WHERE cadre_id = a.decided_by_id AND (until IS NULL OR until > a.decided_on)))
+     ORDER BY 1, 10)
 """
 # Each inspector of a round that waits, wherever their posts are: since it was made, or since they go instead of
 # somebody; and who goes no longer. Not of one that another draw replaced before anybody had begun. Twin of
@@ -116,6 +149,8 @@ def since(now: datetime, campaigns: list[int]) -> list[Fact]:
     rungs = [str(label) for label in Measure.Rung.labels]
     values: dict[str, Any] = {"since": now - RECENT, "on": now.date(), "campaigns": campaigns, "rungs": rungs}
     values["and"] = _("; ")
+    values["deciding"] = [role for role in access.Role if access.lets(role, access.Action.DECIDE)]
+    values["zone"] = timezone.get_default_timezone_name()
     found = []
     with connection.cursor() as cursor:
         for query in (RETURNED, MORE_TIME, HELP, CHASED, MEASURED, SENT_OUT, FAILED):

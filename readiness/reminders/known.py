@@ -25,6 +25,7 @@ UP = frozenset({"finding_waits_up", "finding_look_late_up"})
 
 
 OF_ROUNDS = frozenset({"sent_out", "relieved"})  # for inspectors, wherever they work
+TO_DECIDE = frozenset({"proposed", "objected"})  # for leaders, about measures
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from villages.models import Cadre, Post
 
 LogIn = Callable[[str], Client]
 HTMX = {"HX-Request": "true"}
+CLOSED = {"what": "closed", "note": "检查已结束"}
 
 
 class Step(NamedTuple):
@@ -493,16 +494,16 @@ def test_a_closed_campaign_does_not_even_say_that_nothing_had_to_change(
 
 def test_closing_is_for_the_campaign_admin_and_happens_once(campaign: Campaign, as_: LogIn) -> None:
     for other in ("mei", "su", "lan"):
-        assert as_(other).post(f"/campaigns/{campaign.pk}/course/", {"what": "closed"}).status_code == 403
-    assert as_("chen").post(f"/campaigns/{campaign.pk}/course/", {"what": "closed"}).status_code == 404
+        assert as_(other).post(f"/campaigns/{campaign.pk}/course/", CLOSED).status_code == 403
+    assert as_("chen").post(f"/campaigns/{campaign.pk}/course/", CLOSED).status_code == 404
     campaign.refresh_from_db()
     assert campaign.is_running
     ada = as_("ada")
-    assert ada.post(f"/campaigns/{campaign.pk}/course/", {"what": "closed"}).status_code == 302
+    assert ada.post(f"/campaigns/{campaign.pk}/course/", CLOSED).status_code == 302
     campaign.refresh_from_db()
     closed_at = campaign.closed_at
     assert (campaign.status, name_of(campaign.closed_by)) == ("closed", "ada")
-    assert ada.post(f"/campaigns/{campaign.pk}/course/", {"what": "closed"}).status_code == 302
+    assert ada.post(f"/campaigns/{campaign.pk}/course/", CLOSED).status_code == 302
     campaign.refresh_from_db()
     assert campaign.closed_at == closed_at
 
@@ -541,7 +542,7 @@ def test_closing_waits_for_a_tick_under_way(elsewhere: Elsewhere, real: Task) ->
     elsewhere.run(
         "UPDATE checklists_task SET state = 'done', done_by_id = %s, done_at = now() WHERE id = %s", lan.pk, real.pk
     )
-    closing = elsewhere.start(lambda: ada.post(f"/campaigns/{real.campaign_id}/course/", {"what": "closed"}))
+    closing = elsewhere.start(lambda: ada.post(f"/campaigns/{real.campaign_id}/course/", CLOSED))
     elsewhere.wait_for_waiting()
     assert Campaign.objects.running().exists()
     elsewhere.commit()
