@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from checklists import course, draws, rounds
 from checklists.draws import recipe, ties
-from checklists.models import Campaign, Check, Draw, Responsibility, Round, Task
+from checklists.models import Campaign, Check, Draw, Item, Responsibility, Round, Task
 from checklists.rounds import relief
 from readiness.draws import lists
 from tests import factories
@@ -386,6 +386,20 @@ def test_the_form_says_what_is_wrong_and_keeps_what_was_typed(campaign: Campaign
     assert complaints(answer)
     assert 'value="第一次抽查"' in answer.content.decode() or what.startswith("a title")
     assert not Draw.objects.exists()
+
+
+def test_kinds_of_items_go_by_their_names_and_one_that_no_such_unit_has_is_what_is_wrong(
+    campaign: Campaign, as_: As
+) -> None:
+    Item.objects.filter(campaign=campaign, owed_by=["village"]).update(kind="training")
+    ada = as_("ada")
+    page = ada.get(f"/campaigns/{campaign.pk}/draws/new/").content.decode()
+    assert "类别：培训" in page
+    assert "类别：training" not in page
+    answer = new(campaign, ada, kind="department", items="kind:training")
+    assert answer.status_code == 422
+    assert list(answer.context["form"].errors) == ["items"]
+    assert complaints(answer) == ["所选检查项没有这类单位承担，请改选别的检查项或全部检查项。"]
 
 
 def test_units_without_anyone_to_go_there_are_named(campaign: Campaign, as_: As) -> None:

@@ -165,7 +165,7 @@ def test_what_is_told_equals_a_recount_by_hand(cast: Cast, seed: int) -> None:
         told = body(person.username).splitlines()[0] if inbox(person.username) else ""
         if mine:
             first = min(task.due_on for task in mine)
-            assert told == f"逾期{late}项，7天内到期{len(mine) - late}项；最早的期限是{first}。"
+            assert told == f"逾期{late}项，7天内到期{len(mine) - late}项；最早的期限是{first.month}月{first.day}日。"
         else:
             assert "天内到期" not in told
 
