@@ -276,6 +276,9 @@ def test_one_person_cannot_give_both_numbers(campaign: Campaign, as_: As) -> Non
     answer = give(draw, su, "18")
     assert answer.status_code == 409
     assert complaints(answer) == ["第一个数是您给的，第二个数须由别人给。"]
+    stages = page_of(draw, su).partition('class="stages"')[2].partition("</ol>")[0]
+    assert "第一个数：Su已给出" in stages
+    assert "已抽取" not in stages, "nothing is drawn yet"
     draw.refresh_from_db()
     assert (draw.number_one, draw.is_drawn) == ("17", False)
 
