@@ -47,6 +47,7 @@ class Lines:
             state: f'<span class="state state-{state}">{escape(str(label))}</span>' for state, label in State.choices
         }
         self.unproven = f'<span class="unproven is-due">{escape(_("proof still missing"))}</span>'
+        self.asks_proof = f'<span class="unproven">{escape(_("needs proof"))}</span>'
         self.due = cache(partial(_due, self.today))
         self.day = cache(_day)
         self.known: dict[tuple[object, ...], set[str]] = {}
@@ -146,6 +147,8 @@ class Lines:
             facts += f"<span>{escape(self.verified_by % {'who': task.verified_by.name})}</span>"
         if task.waits_for_proof:
             facts += self.unproven
+        elif task.is_owed and task.lacks_proof:
+            facts += self.asks_proof
         if task.value is not None:
             measured = f"{task.item.measure} {_number(task.value)}{task.item.unit_of_measure}"
             facts += f"<span>{escape(measured)}</span>"

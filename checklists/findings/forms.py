@@ -7,9 +7,10 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import pgettext_lazy
+from django.utils.translation import pgettext, pgettext_lazy
 
 from checklists.days import DayField, within_ten_years
 from checklists.findings import usual_due
@@ -57,6 +58,7 @@ class VerbForm(EventForm):
 
     title: "str | Promise" = ""
     is_main = False  # the next step that a finding waits for
+    beside = ""  # what to know before it is sent
     seen = forms.IntegerField(required=False, min_value=0, max_value=2**31 - 1, widget=forms.HiddenInput)
 
     def __init__(self, *args: Any, finding: Finding, takers: Iterable[Cadre] = (), **kwargs: Any) -> None:
@@ -270,9 +272,10 @@ class FindingForm(EventForm):
         choices.queryset = Task.objects.filter(pk__in=[task.pk for task in tasks])
         choices.choices = [("", "—"), *((task.pk, task.item.name) for task in tasks)]
         self.fields["what"].help_text = NO_NAMES
-        times = [f"{label} {usual_due(value, timezone.localdate()):%m-%d}" for value, label in Finding.Severity.choices]
+        dues = {label: usual_due(value, timezone.localdate()) for value, label in Finding.Severity.choices}
+        times = [f"{label} {date_format(day, 'MONTH_DAY_FORMAT')}" for label, day in dues.items()]
         self.fields["due_on"].help_text = _("Left empty: in working days by severity, so from today %(days)s.") % {
-            "days": "、".join(times)
+            "days": pgettext("between things of a list", ", ").join(times)
         }
 
     def clean_found_on(self) -> date:

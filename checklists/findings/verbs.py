@@ -15,6 +15,8 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from checklists import help, ticks
@@ -88,7 +90,7 @@ def record(
             access.require(may(by, now, what, hands=hands_of(by, now, on=today)))
             if seen is not None and seen != now.version:
                 raise Conflict(_("Someone changed this finding since you opened it. Look, then decide."), now)
-            if (why_not := unready(now, what)) is not None:
+            if (why_not := unready(now, what, on=today)) is not None:
                 raise Conflict(why_not, now)
             if what in NEEDS_REASON and not note:
                 raise Unfit(_("Say in a line what or why: it stays in the history."), "note", now)
@@ -187,7 +189,8 @@ def _as_high(user: Cadre, finding: Finding) -> bool:
 def choices(user: Cadre, finding: Finding, *, on: date) -> list[str]:
     """What the user can do with the finding now, in the order of the verbs; decides which forms a page shows."""
     hands = hands_of(user, finding, on=on)
-    return [what for what in CHANGES if unready(finding, what) is None and may(user, finding, what, hands=hands)]
+    ready = [what for what in CHANGES if unready(finding, what, on=on) is None]
+    return [what for what in ready if may(user, finding, what, hands=hands)]
 
 
 # ---- Where it has to stand ----------------------------------------------------------------------------------------
@@ -198,8 +201,8 @@ OPEN_ONLY = (What.PLANNED, What.STEPPED, What.FIXED, What.ASKED_TIME, What.GAVE_
 ANSWER_FIRST = _("Whoever asked or complained has not been told what came of it: answer first, then it can end.")
 
 
-def unready(finding: Finding, what: str) -> Any:
-    """Why the finding does not stand where this can be done; None if it does."""
+def unready(finding: Finding, what: str, *, on: date) -> Any:
+    """Why the finding does not stand where this can be done on this day; None if it does."""
     if finding.campaign.is_draft:
         return _("This campaign has not been launched.")
     if what in OPEN_ONLY and finding.state != State.OPEN:
@@ -223,6 +226,9 @@ def unready(finding: Finding, what: str) -> Any:
         return ANSWER_FIRST
     if what == What.LOOKED_BACK and finding.look_back_on is None:
         return _("No second look is planned, or it has been taken.")
+    if what == What.LOOKED_BACK and finding.look_back_on and finding.look_back_on > on:
+        day = date_format(finding.look_back_on, "MONTH_DAY_FORMAT")
+        return gettext("The second look is set for %(day)s: look then.") % {"day": day}
     if what == What.REOPENED and finding.state != State.CLOSED:
         return _("It is not closed.")
     if what == What.ANSWERED and finding.source not in Finding.ANSWERED_SOURCES:

@@ -10,12 +10,13 @@ from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from checklists import findings
 from checklists.evidence.shown import seen, shown
 from checklists.evidence.things import Thing
-from checklists.findings import ledger, verbs
+from checklists.findings import history, ledger, verbs
 from checklists.findings.forms import FORMS, FindingForm, StepForm, VerbForm
 from checklists.models import Campaign, Check, Finding, FindingEvent, HelpRequest, Responsibility, Task
 from villages import access
@@ -75,6 +76,11 @@ def _page(
     takers = findings.takers(finding, request.user, on=today) if What.HANDED_OVER in allowed else []
     if form is not None and form.verb not in allowed and form.errors:  # the page has no place for it any more
         conflict = conflict or form.complaint
+    steps = [
+        (step, uuid.uuid4() if What.STEPPED in allowed and step.done_by_id is None else None)
+        for step in finding.steps.select_related("done_by")
+    ]
+    undone = sum(step.done_by_id is None for step, _event in steps)
     forms: list[tuple[VerbForm, uuid.UUID, bool]] = []
     due = [What.ANSWERED] if finding.answer_is_due else []
     due += [What.LOOKED_BACK] if finding.look_back_on and finding.look_back_on <= today else []
@@ -82,14 +88,13 @@ def _page(
         if verb != What.STEPPED:
             is_sent = form is not None and form.verb == verb
             filled = form if form is not None and is_sent else FORMS[verb](finding=finding, takers=takers)
+            if verb == What.CONFIRMED and undone:
+                still = ngettext("%(n)d step is not done yet.", "%(n)d steps are not done yet.", undone)
+                filled.beside = still % {"n": undone}
             forms.append((filled, uuid.uuid4(), verb in (*OPEN_AT_ONCE, *due) or is_sent))
-    steps = [
-        (step, uuid.uuid4() if What.STEPPED in allowed and step.done_by_id is None else None)
-        for step in finding.steps.select_related("done_by")
-    ]
     typed = [value for name, value in form.data.items() if name in ("note", "new_step", "fix_now")] if form else []
     context = {
-        "events": finding.events.select_related("by", "to"),
+        "history": history.lines(finding.events.select_related("by", "to")),
         "steps": steps,
         "step_title": StepForm.title,
         "forms": forms,

@@ -8,9 +8,10 @@ from django.db import models
 from django.db.models import Exists, F, OuterRef, Q, Subquery
 from django.db.models.functions import Now
 from django.urls import reverse
+from django.utils.translation import gettext, gettext_noop, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import pgettext_lazy
 
+from checklists import stored_words
 from checklists.models.campaign import Campaign
 from checklists.models.item import Item
 from checklists.models.tally import MOVED_BY_CHECK
@@ -18,6 +19,8 @@ from checklists.models.task import State, Task, TaskQuerySet
 from checklists.models.together import all_or_none
 from villages import access
 from villages.models import Cadre, Unit
+
+NOBODY_YET = gettext_noop("nobody has been there yet")
 
 
 class DrawQuerySet(models.QuerySet["Draw"]):
@@ -202,6 +205,12 @@ class Round(models.Model):
 
     def __str__(self) -> str:
         return f"{self.unit_id} {self.get_rhythm_display()}"
+
+    @property
+    def why_said(self) -> str:
+        """The reason; where nobody had been there, in the reader's language: the software said that itself."""
+        msgid = stored_words.known([NOBODY_YET]).get(self.why)
+        return gettext(msgid) if msgid else self.why
 
     def get_absolute_url(self) -> str:
         return reverse("round", args=[self.pk])

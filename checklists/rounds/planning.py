@@ -14,6 +14,7 @@ from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 from django.views.decorators.http import require_http_methods
 
 from checklists import draws, rounds
@@ -52,7 +53,7 @@ def campaign_rounds(request: CadreRequest, campaign_id: int) -> HttpResponse:
         made = _plan(campaign, unit, form, by=request.user)
     except rounds.Refused as refused:
         return _page(request, campaign, form=form, conflict=refused.message, status=refused.status)
-    people = _(", ").join(one.name for one in made.inspectors.order_by("pk"))
+    people = _named(made.inspectors.order_by("pk"))
     messages.success(request, _("%(people)s will go to %(unit)s.") % {"people": people, "unit": unit.name})
     chosen = [("inspector", person.pk) for person in form.cleaned_data["inspector"]]
     day = [("on", made.on.isoformat())] if made.on else []
@@ -83,7 +84,7 @@ def relieve(request: CadreRequest, round_id: int) -> HttpResponse:
         except rounds.Refused as refused:
             conflict, status = refused.message, refused.status
         else:
-            named = _(", ").join(one.name for one in sorted(people, key=lambda one: one.pk))
+            named = _named(sorted(people, key=lambda one: one.pk))
             messages.success(request, _("%(people)s will go to %(unit)s.") % {"people": named, "unit": found.unit.name})
             return HttpResponseRedirect(found.get_absolute_url())
     goes = list(found.inspectors.order_by("pk"))
@@ -179,6 +180,10 @@ def _page(
             "rhythms": Round.Rhythm.choices,
         }
     return render(request, "rounds/campaign.html", context, status=status)
+
+
+def _named(people: Iterable[Cadre]) -> str:
+    return pgettext("between things of a list", ", ").join(one.name for one in people)
 
 
 def _ids(written: list[str]) -> set[int]:

@@ -21,6 +21,7 @@ from django.utils.translation import ngettext
 
 from checklists import draws
 from checklists.models import Campaign, Check, Finding, Item, Round, State, Task
+from checklists.models.draw import NOBODY_YET
 from checklists.models.task import OWED
 from villages import access
 from villages.models import Cadre, Unit
@@ -209,7 +210,7 @@ def _focused(place: _Place, _on: date) -> str:
 
 def _patrolled(place: _Place, on: date) -> str:
     if place.visited is None:
-        return _("nobody has been there yet")
+        return _(NOBODY_YET)
     return _("last visit %(visit)s") % {"visit": _when(place, on)}
 
 

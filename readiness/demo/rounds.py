@@ -20,7 +20,7 @@ VISITED = 3  # villages of each township
 LOOKED_AT = 8  # claims on a visit
 FAILING, HIDDEN = 0.08, 0.03  # chances that one does not hold, and that it could not be seen
 ANNOUNCED = 9  # days ago; the villages were drawn the day after, and visited since
-WHY = "巡回督查：还没有去检查过"
+WHY = "还没有去检查过"  # as the proposal of a patrol says it
 BESIDE = "第1次抽中的村还有几个没去，乡镇之间的交叉检查同时开始"
 DAY_LONG = 36_000  # seconds of office hours
 # What was wished of the draws, as DrawForm has it.

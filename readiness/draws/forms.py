@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from checklists.days import DayField
 from checklists.draws import recipe
 from checklists.models import Campaign, Item, Round
+from checklists.newer import KINDS
 from readiness.draws import words
 from villages import access
 from villages.models import Kind, Unit, code_of
@@ -158,7 +159,7 @@ class DrawForm(forms.Form):
 
     def refuse(self, unfit: recipe.Unfit) -> None:
         """Says at which field why nothing can be drawn."""
-        field, words = _words(unfit)
+        field, words = _words(unfit, of_some=self.cleaned_data["items"] != recipe.ALL)
         self.add_error("take" if field == "least" and self.cleaned_data["counted"] == "group" else field, words)
 
 
@@ -201,17 +202,19 @@ def _items(items: list[Item]) -> list[tuple[str, Any]]:
     sections = dict.fromkeys(item.section for item in items if item.section)
     kinds = dict.fromkeys(item.kind for item in items if item.kind)
     found += [(f"section:{name}", _("section %(name)s") % {"name": name}) for name in sections]
-    found += [(f"kind:{name}", _("kind %(name)s") % {"name": name}) for name in kinds]
+    found += [(f"kind:{name}", _("kind %(name)s") % {"name": KINDS.get(name, name)}) for name in kinds]
     return found
 
 
-def _words(unfit: recipe.Unfit) -> tuple[str, str]:
-    """The field, and what is wrong, where, and what to do."""
+def _words(unfit: recipe.Unfit, *, of_some: bool) -> tuple[str, str]:
+    """The field, and what is wrong, where, and what to do. `of_some`: not all items are looked at."""
     numbers: dict[str, Any] = {**unfit.numbers}
     numbers["names"] = "、".join(words.group(name) for name in unfit.names[:5]) + (" …" if len(unfit.names) > 5 else "")
     match unfit.what:
         case "none" if numbers["left"]:
             return "repeat", _("All units were drawn before (%(left)d). Let some be drawn again.") % numbers
+        case "none" if of_some:
+            return "items", _("No such unit has anything to do with these items. Choose others, or all items.")
         case "none":
             return "kind", _("No such unit there has anything to do in this campaign.")
         case "many":

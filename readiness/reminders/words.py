@@ -203,7 +203,7 @@ def summary(late: int, near: int, ahead: int, first: date) -> str:
         "overdue": late,
         "soon": near,
         "ahead": ahead,
-        "day": first.isoformat(),
+        "day": day(first),
     }
 
 

@@ -9,7 +9,7 @@ import pytest
 from django.core.exceptions import PermissionDenied
 from django.db import connection
 from django.test import Client
-from django.utils import timezone
+from django.utils import timezone, translation
 
 from checklists import course, help
 from checklists.findings import Conflict, Unfit, open_finding, usual_due, verbs
@@ -171,11 +171,64 @@ def test_it_closes_when_somebody_else_has_looked_and_reopens_under_the_same_numb
     assert finding.fixed_by is finding.confirmed_by is finding.look_back_on is None
     do(finding, What.FIXED, cast["lan"])
     do(finding, What.CONFIRMED, cast["tang"], until=today + 9 * DAY)
+    Finding.objects.update(look_back_on=today)
     assert do(finding, What.LOOKED_BACK, cast["tang"], "").look_back_on is None
     assert list(finding.events.values_list("what", "by__username")) == [
         ("opened", "su"), ("fixed", "lan"), ("sent_back", "lin"), ("fixed", "lan"), ("confirmed", "lin"),
         ("reopened", "lin"), ("fixed", "lan"), ("confirmed", "tang"), ("looked_back", "tang"),
     ]  # fmt: skip
+
+
+def test_nobody_looks_back_before_the_day_but_it_reopens_whenever_it_comes_back(
+    finding: Finding, cast: Cast, as_: As
+) -> None:
+    today = timezone.localdate()
+    do(finding, What.FIXED, cast["lan"])
+    do(finding, What.CONFIRMED, cast["lin"], until=today + DAY)
+    address = f"/findings/{finding.pk}/looked_back/"
+    answer = as_("lin").post(address, {"event": str(uuid.uuid4()), "note": ""})
+    assert answer.status_code == 409
+    ahead = today + DAY
+    assert f"回头看定在{ahead.month}月{ahead.day}日，到时再看" in answer.text
+    assert verbs.as_now(finding).look_back_on == ahead, "the day stays"
+    Finding.objects.update(look_back_on=today)
+    assert do(finding, What.LOOKED_BACK, cast["lin"], "").look_back_on is None
+    Finding.objects.update(look_back_on=ahead)
+    assert do(finding, What.REOPENED, cast["lin"]).state == State.OPEN
+
+
+def test_who_confirms_is_told_which_steps_are_not_done(finding: Finding, cast: Cast, as_: As) -> None:
+    today = timezone.localdate()
+    for n in (1, 2):
+        do(finding, What.PLANNED, cast["lan"], "", new_step=f"第{n}步", until=today)
+    do(finding, What.FIXED, cast["lan"])
+    page = as_("lin").get(finding.get_absolute_url()).text
+    assert "还有2项措施未完成" in page
+    assert page.count("未完成，") == 2
+    assert do(finding, What.CONFIRMED, cast["lin"]).state == State.CLOSED
+
+
+def test_the_history_says_which_day_is_meant_and_reads_in_both_languages(finding: Finding, cast: Cast, as_: As) -> None:
+    today = timezone.localdate()
+    with translation.override("zh-hans"):
+        do(finding, What.PLANNED, cast["lan"], "", fix_now="换灯", new_step="买灯", until=today)
+        do(finding, What.PLANNED, cast["lan"], "", fix_now="都换")
+    do(finding, What.FIXED, cast["lan"])
+    do(finding, What.CONFIRMED, cast["lin"], until=today + DAY)
+    client = as_("lin")
+
+    def read() -> str:
+        return client.get(finding.get_absolute_url()).text.partition('class="history"')[2]
+
+    said = read()
+    ahead = today + DAY
+    look = f"回头看定于{ahead.year}年{ahead.month}月{ahead.day}日"
+    for words in (look, "整改期限", "措施期限", "定了措施", "调整措施", "当下改：换灯；措施：买灯"):
+        assert words in said
+    client.cookies["django_language"] = "en"
+    said = read()
+    for words in ("second look set for", "To do now: 换灯; Step: 买灯", "plan made", "plan changed"):
+        assert words in said
 
 
 def test_who_put_it_right_never_confirms_it(finding: Finding, cast: Cast) -> None:
@@ -488,6 +541,8 @@ def test_a_page_offers_what_can_be_done_now_and_nothing_else(finding: Finding, c
     assert offered("lin") == {"noted"}
     assert offered("tang") == {"confirmed", "sent_back", "noted"}
     do(finding, What.CONFIRMED, cast["tang"])
+    assert offered("mei") == {"reopened", "noted"}, "the day of the second look lies ahead"
+    Finding.objects.update(look_back_on=today)
     assert offered("mei") == {"looked_back", "reopened", "noted"}
     assert offered("lan") == {"noted"}
 

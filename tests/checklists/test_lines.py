@@ -78,3 +78,21 @@ def test_what_was_sent_comes_back_as_text(nasty: Campaign, as_: LogIn) -> None:
         assert_clean(answer)
         assert f'value="/{escape(NASTY)}"' in answer.text
         assert (f'value="{escape(NASTY)}"' in answer.text) is (status == 422)
+
+
+def test_a_line_says_quietly_that_an_owed_task_asks_for_proof(campaign: Campaign, as_: LogIn) -> None:
+    task = Task.objects.get(campaign=campaign, unit=WILLOW, item__number="v-1")
+    client = as_("lan")
+
+    def line() -> str:
+        found = re.search(rf'<li id="task-{task.pk}".*?</li>', client.get("/tasks/?show=all").text)
+        assert found is not None
+        return found.group()
+
+    assert "需佐证" not in line()
+    Item.objects.filter(pk=task.item_id).update(needs_proof=True)
+    assert line().count('<span class="unproven">需佐证</span>') == 1
+    answer = client.post(f"/tasks/{task.pk}/tick/", factories.body(), headers={"HX-Request": "true"})
+    assert answer.status_code == 200
+    assert 'class="unproven is-due"' in line(), "claimed: it is due now"
+    assert "需佐证" not in line()

@@ -170,6 +170,10 @@ def test_one_tap_sends_those_who_were_chosen(campaign: Campaign, cast: Cast, as_
     assert plan(su, campaign, LAKE, cast["su"], cast["tang"], on="2099-01-01").status_code == 302
     assert Round.objects.count() == 1, "a second tap sends nobody twice"
     assert plan(su, campaign, LAKE, cast["su"]).status_code == 409
+    tang = as_("tang")
+    assert "还没有去检查过" in tang.get(visit.get_absolute_url()).text
+    tang.cookies["django_language"] = "en"
+    assert "nobody has been there yet" in tang.get(visit.get_absolute_url()).text, "as the reader says it"
     assert plan(as_("ada"), campaign, LAKE, cast["su"]).status_code == 409
 
 

@@ -280,6 +280,8 @@ class TwoPeople(Undone):
         kept = {What.HANDED_OVER: {"to"}, What.STEPPED: {"step"}, What.PLANNED: {"fix_now", "new_step", "until"}}
         sent = {name: value for name, value in sent.items() if name in kept.get(What(what), {"until"})}
         event, hands = uuid.uuid4(), self._hands()
+        if what == What.LOOKED_BACK:  # its day has come
+            Finding.objects.filter(pk=finding.pk, look_back_on__gt=self.today).update(look_back_on=self.today)
         try:
             verbs.record(finding, what, by=by, event=event, note="因为", **sent)
         except REFUSALS:

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from checklists import course, draws, rounds
 from checklists.draws import recipe, ties
-from checklists.models import Campaign, Check, Draw, Responsibility, Round, Task
+from checklists.models import Campaign, Check, Draw, Item, Responsibility, Round, Task
 from checklists.rounds import relief
 from readiness.draws import lists
 from tests import factories
@@ -276,6 +276,9 @@ def test_one_person_cannot_give_both_numbers(campaign: Campaign, as_: As) -> Non
     answer = give(draw, su, "18")
     assert answer.status_code == 409
     assert complaints(answer) == ["第一个数是您给的，第二个数须由别人给。"]
+    stages = page_of(draw, su).partition('class="stages"')[2].partition("</ol>")[0]
+    assert "第一个数：Su已给出" in stages
+    assert "已抽取" not in stages, "nothing is drawn yet"
     draw.refresh_from_db()
     assert (draw.number_one, draw.is_drawn) == ("17", False)
 
@@ -386,6 +389,20 @@ def test_the_form_says_what_is_wrong_and_keeps_what_was_typed(campaign: Campaign
     assert complaints(answer)
     assert 'value="第一次抽查"' in answer.content.decode() or what.startswith("a title")
     assert not Draw.objects.exists()
+
+
+def test_kinds_of_items_go_by_their_names_and_one_that_no_such_unit_has_is_what_is_wrong(
+    campaign: Campaign, as_: As
+) -> None:
+    Item.objects.filter(campaign=campaign, owed_by=["village"]).update(kind="training")
+    ada = as_("ada")
+    page = ada.get(f"/campaigns/{campaign.pk}/draws/new/").content.decode()
+    assert "类别：培训" in page
+    assert "类别：training" not in page
+    answer = new(campaign, ada, kind="department", items="kind:training")
+    assert answer.status_code == 422
+    assert list(answer.context["form"].errors) == ["items"]
+    assert complaints(answer) == ["所选检查项没有这类单位承担，请改选别的检查项或全部检查项。"]
 
 
 def test_units_without_anyone_to_go_there_are_named(campaign: Campaign, as_: As) -> None:

@@ -113,7 +113,7 @@ def test_the_board_counts_what_its_ledger_shows(many: Campaign, as_: As, name: s
     client = as_(name)
     board = client.get(f"/campaigns/{many.pk}/" + (f"?unit={unit}" if unit else "")).content.decode()
     ways = re.findall(r'href="(/campaigns/\d+/findings/\?[^"]+)">\D*?(\d+)', board)
-    assert len(ways) == 3
+    assert len(ways) == (2 if name == "lan" else 3), "no way to what is not there: nothing of Lan's is overdue"
     for way, n in ways:
         assert client.get(way.replace("&amp;", "&")).context["page"].paginator.count == int(n)
     assert client.get(f"/campaigns/{many.pk}/?section=一(一)").context is not None

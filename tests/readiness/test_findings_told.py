@@ -177,6 +177,7 @@ def test_findings_of_a_closed_campaign_are_still_told(finding: Finding, cast: Ca
     do(finding, "fixed", cast["lan"])
     assert set(told()) == {"lin"}
     do(finding, "confirmed", cast["lin"])
+    Finding.objects.update(look_back_on=timezone.localdate())
     do(finding, "looked_back", cast["lin"])
     assert told() == {}
 

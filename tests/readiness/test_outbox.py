@@ -88,7 +88,7 @@ def test_the_cadres_of_a_unit_are_told_of_its_tasks_in_the_words_of_the_office(c
     (notice,) = inbox("lan")
     assert (notice.status, notice.path, notice.about) == ("delivered", "/tasks/", [quiet.pk])
     assert notice.sent_at == moment()
-    assert notice.body.splitlines()[0] == "逾期1项，7天内到期2项；最早的期限是2026-06-09。"
+    assert notice.body.splitlines()[0] == "逾期1项，7天内到期2项；最早的期限是6月9日。"
     assert "柳村" in notice.body
     assert "村民委员会" not in notice.body
 
@@ -165,7 +165,7 @@ def test_what_is_told_equals_a_recount_by_hand(cast: Cast, seed: int) -> None:
         told = body(person.username).splitlines()[0] if inbox(person.username) else ""
         if mine:
             first = min(task.due_on for task in mine)
-            assert told == f"逾期{late}项，7天内到期{len(mine) - late}项；最早的期限是{first}。"
+            assert told == f"逾期{late}项，7天内到期{len(mine) - late}项；最早的期限是{first.month}月{first.day}日。"
         else:
             assert "天内到期" not in told
 
