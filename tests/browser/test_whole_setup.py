@@ -81,6 +81,7 @@ def test_a_campaign_is_set_up_by_keyboard_and_mouse_and_launched(
     expect(page).to_have_url(re.compile("/campaigns/$"))
 
     hand.click("a[href='/campaigns/new/']")
+    page.wait_for_load_state()  # a choice that comes before the scripts is not heard
     speech = page.locator("select[name=template] option", has_text="区第七次人口普查").first.get_attribute("value")
     hand.choose("select[name=template]", str(speech))
     expect(page.locator("#chosen")).to_contain_text("统计督察")

@@ -150,6 +150,7 @@ def test_what_ended_unanswered_before_the_rule_is_answered_first_or_reopened(
         What.ANSWERED, What.REOPENED,
     }  # fmt: skip
     do(one, What.ANSWERED, cast["lin"], "灯换好了")
+    Finding.objects.filter(pk=one.pk).update(look_back_on=timezone.localdate())
     assert do(one, What.LOOKED_BACK, cast["lin"]).look_back_on is None
     assert do(other, What.REOPENED, cast["lin"]).state == State.OPEN
 

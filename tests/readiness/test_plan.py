@@ -150,7 +150,7 @@ def test_what_goes_out_shows_everything_the_most_urgent_first() -> None:
     text = "\n".join(message.lines)
     assert text.index("榆村") < text.index("橡村")
     assert (message.path, message.about) == ("/tasks/", (1,))
-    assert "2026-06-07" in message.lines[0]  # the earliest deadline
+    assert "6月7日" in message.lines[0]  # the earliest deadline
     with translation.override("en"):  # what is due in nine days is not announced yet
         assert digests(found)[FIRST].subject == "Inspection readiness: 3 tasks overdue, 1 task due soon"
 
