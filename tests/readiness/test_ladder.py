@@ -688,4 +688,4 @@ def test_the_pages_cost_the_same_however_many_measures(today: Campaign, as_: As,
         made(today, unit, 2)
     applied(today, cast["mei"], timezone.localdate(), WILLOW, 2)
     assert queries(mei, pages) == few
-    assert max(few) <= 13, few  # twelve, and on every page of who leads whether reminders go out
+    assert max(few) <= 12, few
