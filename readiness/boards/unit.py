@@ -117,8 +117,10 @@ def _unit_page(
     answering = Responsibility.objects.visible_to(user).of_unit(campaign, unit, on=today)
     chases_here = campaign.is_running and access.may_chase(user, unit.pk) and chases.hearers(answering, user)
     # What a site owes, its village owes: a measure against the village colours the site, and is told at the village.
-    against = Measure.objects.visible_to(user).filter(campaign=campaign, unit__in={code, code.partition("S")[0]})
-    measured = list(against.select_related("decided_by", "objected_by", "answered_by")) if campaign.has_measures else []
+    measured = list[Measure]()
+    if campaign.has_measures:
+        against = Measure.objects.visible_to(user).filter(campaign=campaign, unit__in={code, code.partition("S")[0]})
+        measured = list(against.select_related("decided_by", "objected_by", "answered_by"))
     told = [one for one in measured if one.unit_id == code]
     vetoed = {one.unit_id for one in measured if (one.rung, one.state) == (ladder.Rung.VETO, ladder.State.APPLIED)}
     here = reverse("unit_tasks", args=[campaign.pk, code])
