@@ -4,11 +4,12 @@ from typing import Any
 
 from django.db import transaction
 from django.db.models import Count, F, OuterRef, QuerySet, Subquery, Sum
-from django.db.models.functions import Coalesce
+from django.db.models.functions import Coalesce, Length
 from django.utils import timezone
 
 from checklists import draws
 from checklists.models import Campaign, Change, Draw, Finding, Measure, Round, Tally
+from checklists.models.tally import COUNTY_PLACES
 from villages.models import Cadre
 
 Status = Campaign.Status
@@ -47,7 +48,9 @@ def left_open(campaign: Campaign) -> dict[str, int]:
 
     Of the `rounds` that nobody finished, `drawn` are those whose units everybody sees from then on.
     """
-    whole = Tally.objects.filter(campaign=OuterRef("pk"), unit=OuterRef("host"))
+    # A tally holds all below it from the county down; above, those of counties and of what lies beside them add up.
+    tops = Tally.objects.alias(places=Length("unit")).filter(campaign=OuterRef("pk"))
+    whole = tops.filter(unit=campaign.host_id) if len(campaign.host_id) >= COUNTY_PLACES else tops.filter(places__lte=8)
     waiting: Any = draws.waiting(Round.objects.filter(campaign=OuterRef("pk")))
     measures = Measure.objects.filter(campaign=OuterRef("pk"))
     numbers = {

@@ -20,6 +20,8 @@ from checklists.models.item import Item
 from villages import access
 from villages.models import Unit
 
+COUNTY_PLACES = 6  # of a code: from here down a tally holds everything below it
+
 # What is counted, each as what one row of the task table adds to it.
 COUNTS = {
     "open": "(state = 'open')::int",

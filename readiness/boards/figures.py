@@ -15,6 +15,7 @@ from django.db.models import Count, F, Q, QuerySet, Sum
 from django.db.models.functions import Coalesce, Left, Length
 
 from checklists.models import Campaign, DayTally, ItemTally, State, Tally, Task
+from checklists.models.tally import COUNTY_PLACES
 from checklists.models.task import OWED
 from readiness.boards.light import Counts, Light
 from villages import access
@@ -23,7 +24,6 @@ from villages.models import Unit, short_name
 # Places of the codes of a board's rows and cells, by those of the unit it stands at. A township's rows have no cells.
 BELOW = {0: (2, 4), 2: (4, 6), 4: (6, 9), 6: (9, 12), 9: (12, 0)}
 CITY_PLACES = 4
-COUNTY_PLACES = 6  # from here down a tally holds everything below it
 DIGITS = re.compile(r"\d*")
 
 

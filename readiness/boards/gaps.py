@@ -8,6 +8,7 @@ from django.db.models.functions import Length
 from django.utils import timezone
 
 from checklists.models import Campaign, Tally
+from checklists.models.tally import COUNTY_PLACES
 from readiness.boards import answers, figures
 from readiness.boards.figures import Board
 from readiness.boards.light import Counts
@@ -44,8 +45,8 @@ def count(campaign: Campaign, *, on: date) -> int:
     """
     now, everything = timezone.now(), access.Onlooker(campaign.host_id)
     units = Tally.objects.filter(campaign=campaign).alias(places=Length("unit_id")).order_by()
-    counties = units.filter(~Q(unit__code__contains="D"), places=figures.COUNTY_PLACES)
-    above = units.filter(Q(places__in=(0, 2, 4, 8)) | Q(places=figures.COUNTY_PLACES, unit__code__contains="D"))
+    counties = units.filter(~Q(unit__code__contains="D"), places=COUNTY_PLACES)
+    above = units.filter(Q(places__in=(0, 2, 4, 8)) | Q(places=COUNTY_PLACES, unit__code__contains="D"))
     found = []
     for code in counties.values_list("unit_id", flat=True).distinct():
         shown = figures.board(campaign, everything, at=code, on=on)
@@ -67,5 +68,5 @@ def count(campaign: Campaign, *, on: date) -> int:
 def count_all(*, on: date) -> None:
     """Every running campaign of more than one county."""
     running = Campaign.objects.running().alias(places=Length("host_id"))
-    for campaign in running.filter(places__lt=figures.COUNTY_PLACES):
+    for campaign in running.filter(places__lt=COUNTY_PLACES):
         count(campaign, on=on)

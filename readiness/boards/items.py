@@ -10,6 +10,7 @@ from django.db.models import Count, Exists, F, OuterRef, QuerySet
 from django.db.models.functions import Left, Length
 
 from checklists.models import Campaign, Item, ItemTally, Task
+from checklists.models.tally import COUNTY_PLACES
 from readiness.boards import figures
 from readiness.boards.figures import Board, Cell
 from readiness.boards.light import Counts
@@ -123,7 +124,7 @@ def _own(
     rows = tallies.annotate(bucket=bucket).values("bucket", "item_id").annotate(**adds)
     found = rows.values_list("bucket", "item_id", *adds).order_by()
     own = {(code, item): Counts(*numbers) for code, item, *numbers in found}
-    if at is not None and len(at) == figures.COUNTY_PLACES:  # less its townships: what is left is its own
+    if at is not None and len(at) == COUNTY_PLACES:  # less its townships: what is left is its own
         for (code, item), counts in list(own.items()):
             if code != at:
                 own[at, item] -= counts

@@ -11,8 +11,8 @@ from django.utils.translation import get_language
 
 from checklists.findings.ledger import LOOK_WITHIN
 from checklists.models import Campaign
+from checklists.models.tally import COUNTY_PLACES
 from checklists.workdays import workday_back
-from readiness.boards import figures
 from villages import access
 
 # Who answers where changes with posts and their dates, which no tally counts: looked at anew this often.
@@ -31,7 +31,7 @@ def with_pulse(campaigns: Any, units: list[str], *, on: date) -> Any:
     at, codes = _any_of(("unit_id LIKE %s", f"{code}%") for code in units)
     beating, beats = _any_of(
         ("unit_id = %s", _beats_for(code))
-        if len(code) >= figures.COUNTY_PLACES
+        if len(code) >= COUNTY_PLACES
         else ("unit_id LIKE %s AND length(unit_id) <= 8", f"{code}%")
         for code in units
     )

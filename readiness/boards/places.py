@@ -12,6 +12,7 @@ from django.db.models.functions import Left, Length
 from checklists import ladder
 from checklists.ladder import Rung
 from checklists.models import Campaign, DayTally
+from checklists.models.tally import COUNTY_PLACES
 from readiness.boards import figures
 from readiness.boards.answers import Contact, Vacancy
 from readiness.boards.figures import Board, Cell, Row
@@ -120,12 +121,12 @@ def reached_on(campaign: Campaign, user: access.Person, shown: Board, *, until: 
     """Row's unit -> the last day (no later than `until`) on which something in it was verified. One query."""
     if shown.at is None:
         rows = {len(row.code) for row in shown.rows if row.code}
-        places = max(rows, default=figures.COUNTY_PLACES)
+        places = max(rows, default=COUNTY_PLACES)
     else:
         places = figures.BELOW[len(shown.at)][0]
     days: Any = DayTally.objects.visible_to(user).filter(campaign=campaign)
     days = days.filter(figures.within([shown.at or ""])).alias(places=Length("unit_id"))
-    days = days.filter(places=max(places, figures.COUNTY_PLACES)).annotate(row=Left("unit_id", places))
+    days = days.filter(places=max(places, COUNTY_PLACES)).annotate(row=Left("unit_id", places))
     if until is not None:
         days = days.filter(day__lte=until)
     return dict(

@@ -13,7 +13,8 @@ from django.utils import timezone
 from checklists.measured import period
 from checklists.models import Campaign, Item, Responsibility
 from checklists.models.campaign import POSTS, where_held
-from readiness.boards.figures import BELOW, COUNTY_PLACES, has_board, need
+from checklists.models.tally import COUNTY_PLACES
+from readiness.boards.figures import BELOW, has_board, need
 from readiness.boards.light import Counts
 from readiness.models import Rules
 from readiness.reminders import found, happened, plan, words

@@ -8,6 +8,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
+from checklists import course
 from checklists.models import Campaign, Responsibility, Task
 from readiness.boards import answers, figures, gaps
 from readiness.boards.tasks import count_gaps
@@ -27,6 +28,16 @@ def province(cast: dict[str, Cadre]) -> Campaign:
     cast["xi"] = factories.cadre("Xi", Role.COUNTY_LEADER, PROVINCE, principal=True)
     cast["yi"] = factories.cadre("Yi", Role.COUNTY_LEADER, "5115", principal=True)
     return factories.campaign(PROVINCE, on=timezone.localdate(), of=factories.template("province", SPEECH))
+
+
+def test_what_closing_leaves_undone_is_counted_above_counties_too(province: Campaign) -> None:
+    owed = Task.objects.filter(campaign=province).count()
+    assert course.left_open(province)["owed"] == owed > 0
+    Task.objects.filter(campaign=province, unit=LAKE).update(
+        state="done", done_by=Cadre.objects.get(username="xi"), done_at=timezone.now()
+    )
+    left = course.left_open(province)
+    assert (left["owed"], left["claims"]) == (owed - 1, 1)
 
 
 def in_the_counties(campaign: Campaign, person: Cadre) -> int:
